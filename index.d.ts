@@ -1,0 +1,106 @@
+import type { Adapter, InitializeAdapter } from "lucia" with { "resolution-mode": "import" };
+
+/** The names of Lucia's tables. Any name works: `schema.table`, reserved words, spaces, parts already in double quotes. */
+export interface TableNames {
+  user: string;
+  key: string;
+  /** `null` beside another adapter for sessions: the session methods then reject. */
+  session: string | null;
+}
+
+/** What `postgres` returns: give it to `lucia({ adapter })`. */
+export type PostgresInitializer = InitializeAdapter<Adapter> & {
+  /**
+   * Waits for the calls under way and closes the connections. Later calls reject with `code: "CONNECTION_ENDED"`. A
+   * program that never calls it ends by itself.
+   *
+   * @param options.timeout seconds to wait; what is then still under way rejects with `CONNECTION_DESTROYED`. Without it
+   *   there is no limit.
+   */
+  end(options?: { timeout?: number }): Promise<void>;
+};
+
+/** How to reach the server. Names, units and defaults are those of the `postgres` package; times are in seconds. */
+export interface PostgresOptions {
+  /** One host or several, tried in turn; a directory is that of a unix socket. Default `localhost`. */
+  host?: string | string[];
+  /** One for all hosts or one for each. Default 5432. */
+  port?: number | number[];
+  /** The path of a unix socket. */
+  path?: string;
+  /** Default: the user's name. */
+  database?: string;
+  /** Default: the name of the operating system's user. */
+  username?: string;
+  user?: string;
+  /** A function is asked for every new connection. */
+  password?: string | (() => string | Promise<string>);
+  pass?: string | (() => string | Promise<string>);
+  /** Connections at most. Default 10. */
+  max?: number;
+  /** A connection that is idle for longer is closed. Default: never. */
+  idle_timeout?: number | null;
+  /** How long a connection may take to open, and a call to wait for one. Default 30. */
+  connect_timeout?: number | null;
+  /** How old a connection becomes. Default: 30 to 60 minutes, each another. */
+  max_lifetime?: number | null;
+  /** Accepted; how many statements share a connection is found out here. */
+  max_pipeline?: number;
+  /** TCP keep-alive after this many seconds without traffic; 0 turns it off. Default 60. */
+  keep_alive?: number | null;
+  /** `false` where a pooler does not know prepared statements. */
+  prepare?: boolean;
+  /** The call rejects with `QUERY_TIMEOUT` after so many seconds, and the server is told to cancel. Default: no limit. */
+  query_timeout?: number | null;
+  /** `true` and an object verify the certificate; `"require"`, `"allow"` and `"prefer"` do not. Default `false`. */
+  ssl?: boolean | "require" | "allow" | "prefer" | "verify-full" | Record<string, unknown>;
+  sslnegotiation?: "postgres" | "direct" | null;
+  target_session_attrs?: "any" | "read-write" | "read-only" | "primary" | "standby" | "prefer-standby" | null;
+  /** Settings of the session, sent when it starts. */
+  connection?: Record<string, string | number | boolean>;
+  /** Called with every notice of the server. Default: notices are dropped. */
+  onnotice?: (notice: Record<string, string>) => void;
+}
+
+/** An instance of the `postgres` package, whose options are read and whose `PostgresError` is used. */
+export interface PostgresInstance {
+  // oxlint-disable-next-line typescript/no-explicit-any
+  (...arguments_: any[]): unknown;
+  options: object;
+  PostgresError: unknown;
+}
+
+/** A `pg.Pool`, whose options are read. */
+export interface PoolInstance {
+  connect(): unknown;
+  query: unknown;
+  options: object;
+}
+
+
+/**
+ * Which binding artifact the generated loader actually loaded: `'native'` for
+ * a native addon, otherwise the `platformArchABI` of the WASI flavor. Every
+ * flavor napi-rs can build is listed, because `NAPI_RS_NATIVE_LIBRARY_PATH`
+ * can point the loader at a WASI artifact this package does not build itself.
+ */
+export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
+
+/**
+ * Lucia v2's adapter for PostgreSQL.
+ *
+ * Connections are opened when the first method is called, and shared by all adapters of the process that have the same
+ * settings.
+ *
+ * Methods reject with the `LuciaError`s `AUTH_DUPLICATE_KEY_ID` (`setUser` with a key, `setKey`) and
+ * `AUTH_INVALID_USER_ID` (`setKey`, `setSession`); with a `PostgresError`, whose `code` is the SQLSTATE, when the server
+ * refuses; and with an `Error` whose `code` says why there was no answer: `ECONNREFUSED`, `ENOTFOUND`,
+ * `CONNECT_TIMEOUT`, `CONNECTION_ENDED`, `CONNECTION_DESTROYED`, `QUERY_TIMEOUT`, or `OUTCOME_UNKNOWN` when the
+ * connection was lost after a change had been sent and before its answer came.
+ *
+ * @param connection a URL, options, or an instance of `postgres` or `pg.Pool`, whose settings are read
+ * @param tableNames the tables of users, keys and sessions
+ * @param options more options, which count before those of `connection`
+ * @throws `TypeError` that names the argument, when one cannot be used
+ */
+export declare function postgres(connection: string | PostgresOptions | PostgresInstance | PoolInstance, tableNames: TableNames, options?: PostgresOptions): PostgresInitializer

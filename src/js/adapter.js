@@ -1,0 +1,400 @@
+// The JavaScript half of the addon, evaluated once for each environment. It holds what JavaScript does better than a
+// native call could: promises, rows assembled from values, and the conversions whose rules are JavaScript's own.
+//
+// `settle` receives everything that has happened since the last time as one flat list, so that many answers cost one
+// call across the boundary. Its messages are those of `promise.rs`.
+"use strict";
+
+({ methods, serialize, inferType, undefinedValue, createError, postgresError }) => {
+  const NOTHING = 0;
+  const ROWS = 1;
+  const PART = 2;
+  const FORMS = 3;
+  const LUCIA = 4;
+  const DATABASE = 5;
+  const SHAPE = 6;
+  const PASSWORD = 7;
+  const NOTICE = 8;
+
+  const JSON_TEXT = 1;
+  const DATE = 2;
+  const LOCAL_DATE = 3;
+  const NUMBER = 4;
+
+  /** Beyond it a `Date` is invalid (ECMA-262, time values). */
+  const LAST_TIME = 8.64e15;
+
+  // What is under way, by slot.
+  const calls = [];
+  const free = [];
+  const shapes = new Map();
+  const functions = new Map();
+
+  const toDate = (time) => (Math.abs(time) <= LAST_TIME ? new Date(time) : time);
+
+  const toLocalDate = (time) => {
+    if (!(Math.abs(time) <= LAST_TIME)) return time;
+    const utc = new Date(time);
+    const local = new Date(2000, 0, 1);
+    local.setFullYear(utc.getUTCFullYear(), utc.getUTCMonth(), utc.getUTCDate());
+    local.setHours(utc.getUTCHours(), utc.getUTCMinutes(), utc.getUTCSeconds(), utc.getUTCMilliseconds());
+    return local;
+  };
+
+  const leaves = (convert) => {
+    const each = (value) => (value === null ? null : Array.isArray(value) ? value.map(each) : convert(value));
+    return each;
+  };
+
+  const conversions = {
+    [JSON_TEXT]: leaves((text) => JSON.parse(text)),
+    [DATE]: leaves(toDate),
+    [LOCAL_DATE]: leaves(toLocalDate),
+    // Of NULL too, as the reference has it.
+    [NUMBER]: Number,
+  };
+
+  const define = (row, name, value) => {
+    // An assignment to `__proto__` would not make a property.
+    if (name === "__proto__") Object.defineProperty(row, name, { value, writable: true, enumerable: true, configurable: true });
+    else row[name] = value;
+  };
+
+  const assemble = ({ names, convert, plain }, values, at, from, to) => {
+    const row = {};
+    if (plain) for (let index = from; index < to; index++) row[names[index]] = values[at + index];
+    else {
+      for (let index = from; index < to; index++) {
+        const value = values[at + index];
+        define(row, names[index], convert[index] ? convert[index](value) : value);
+      }
+    }
+    return row;
+  };
+
+  const give = {
+    Nothing: () => undefined,
+    Row: (shape, count, values, at) => (count === 0 ? null : assemble(shape, values, at, 0, shape.names.length)),
+    Rows(shape, count, values, at) {
+      const rows = [];
+      const width = shape.names.length;
+      for (let row = 0; row < count; row++) rows.push(assemble(shape, values, at + row * width, 0, width));
+      return rows;
+    },
+    Pair(shape, count, values, at) {
+      if (count === 0) return [null, null];
+      return [
+        assemble(shape, values, at, 0, shape.split),
+        assemble(shape, values, at, shape.split, shape.names.length),
+      ];
+    },
+  };
+
+  const release = (slot) => {
+    const call = calls[slot];
+    calls[slot] = undefined;
+    free.push(slot);
+    call.connection.settled();
+    return call;
+  };
+
+  // The error is made two turns later, when the engine knows who awaits the promise: its stack then names the caller, at
+  // no cost to a call that succeeds.
+  const reject = ({ resolve, isDestroyed }, makeError) => {
+    if (isDestroyed) return;
+    resolve(Promise.resolve().then(() => {}).then(() => {
+      throw makeError();
+    }));
+  };
+
+  // Only a list has more than one part; else it is the first row that counts.
+  const join = ({ gives, part }, more) => (gives === give.Rows ? part.concat(more) : part);
+
+  const answer = {
+    [NOTHING](values, at) {
+      release(values[at]).resolve();
+      return at + 1;
+    },
+    [ROWS](values, at) {
+      const shape = shapes.get(values[at + 1]);
+      const count = values[at + 2];
+      const call = release(values[at]);
+      const result = call.gives(shape, count, values, at + 3);
+      call.resolve(call.part === undefined ? result : join(call, result));
+      return at + 3 + count * shape.names.length;
+    },
+    [PART](values, at) {
+      const shape = shapes.get(values[at + 1]);
+      const count = values[at + 2];
+      const call = calls[values[at]];
+      const part = call.gives(shape, count, values, at + 3);
+      call.part = call.part === undefined ? part : join(call, part);
+      return at + 3 + count * shape.names.length;
+    },
+    [FORMS](values, at) {
+      const count = values[at + 1];
+      const forms = values.slice(at + 2, at + 2 + count);
+      const { again, argument } = calls[values[at]];
+      // First again, then release: the adapter may be waiting for its last call to end.
+      const result = again ? again(argument, forms) : forms;
+      release(values[at]).resolve(result);
+      return at + 2 + count;
+    },
+    [LUCIA](values, at) {
+      const call = release(values[at]);
+      const message = values[at + 1];
+      reject(call, () => new call.LuciaError(message));
+      return at + 2;
+    },
+    [DATABASE](values, at) {
+      const call = release(values[at]);
+      const description = values[at + 1];
+      reject(call, () => createError(description, call.connection.PostgresError));
+      return at + 2;
+    },
+    [SHAPE](values, at) {
+      const [number, split, width] = values.slice(at, at + 3);
+      const names = values.slice(at + 3, at + 3 + width);
+      const convert = values.slice(at + 3 + width, at + 3 + 2 * width).map((kind) => conversions[kind]);
+      const plain = convert.every((conversion) => conversion === undefined) && !names.includes("__proto__");
+      shapes.set(number, { names, convert, plain, split });
+      return at + 3 + 2 * width;
+    },
+    [PASSWORD](values, at) {
+      const [reply, handle] = values.slice(at, at + 2);
+      const { call, password } = functions.get(handle) ?? {};
+      Promise.resolve()
+        .then(call)
+        .then(
+          (text) => {
+            if (typeof text !== "string") throw new TypeError("it must give a string");
+            password(reply, text, null);
+          },
+          (error) => password?.(reply, null, String(error?.message ?? error)),
+        )
+        .catch((error) => password?.(reply, null, error.message));
+      return at + 2;
+    },
+    [NOTICE](values, at) {
+      const { call } = functions.get(values[at]) ?? {};
+      const { message, fields } = values[at + 1];
+      if (call) queueMicrotask(() => call({ message, ...fields }));
+      return at + 2;
+    },
+  };
+
+  const settle = (...values) => {
+    let at = 0;
+    while (at < values.length) at = answer[values[at]](values, at + 1);
+  };
+
+  /** The slot of a new call, which `settle` will resolve. */
+  const take = (resolve, connection, LuciaError, gives, again, argument) => {
+    const slot = free.length > 0 ? free.pop() : calls.length;
+    calls[slot] = { resolve, connection, LuciaError, gives, again, argument, part: undefined, isDestroyed: false };
+    connection.started();
+    return slot;
+  };
+
+  const describe = (value) => (value === null ? "null" : Array.isArray(value) ? "an array" : typeof value);
+
+  const checkId = (name, id) => {
+    if (typeof id !== "string") throw new TypeError(`${name}: the id must be a string, not ${describe(id)}`);
+  };
+
+  const checkRow = (name, what, row) => {
+    if (typeof row === "object" && row !== null && !Array.isArray(row)) return;
+    throw new TypeError(`${name}: ${what} must be an object of column names and values, not ${describe(row)}`);
+  };
+
+  /** The names and values of a row's columns, read once. */
+  const readRow = (row) => {
+    const columns = Object.keys(row);
+    const values = columns.map((column) => row[column]);
+    const missing = values.indexOf(undefined);
+    if (missing >= 0) throw undefinedValue(columns[missing]);
+    return { columns, values };
+  };
+
+  /** What an adapter's calls have in common: the native functions, and how many calls are under way. */
+  const createConnection = (native, PostgresError) => {
+    let underway = 0;
+    let isEnding = false;
+    let drained;
+    let ending;
+    const connection = {
+      native,
+      PostgresError,
+      started() {
+        underway += 1;
+      },
+      settled() {
+        underway -= 1;
+        if (underway === 0) drained?.();
+      },
+      checkOpen() {
+        if (isEnding) throw createError({ message: "the adapter has ended", code: "CONNECTION_ENDED" });
+      },
+      end(options) {
+        const timeout = options?.timeout ?? null;
+        if (timeout !== null && !(typeof timeout === "number" && timeout >= 0)) {
+          return Promise.reject(new TypeError("end: `timeout` must be a number of seconds, 0 or more"));
+        }
+        isEnding = true;
+        ending ??= finish(timeout);
+        return ending;
+      },
+    };
+    const finish = async (timeout) => {
+      let timer;
+      const answered = new Promise((resolve) => {
+        drained = resolve;
+        if (underway === 0) resolve();
+      });
+      const late = new Promise((resolve) => {
+        if (timeout !== null) timer = setTimeout(resolve, timeout * 1000, true);
+      });
+      const isLate = await Promise.race([answered, late]);
+      clearTimeout(timer);
+      if (isLate) destroy();
+      for (const [handle, { password }] of functions) if (password === native.password) functions.delete(handle);
+      native.end(isLate === true);
+    };
+    const destroy = () => {
+      for (const call of calls) {
+        if (call?.connection !== connection) continue;
+        const message = "the connection was destroyed by end({ timeout }) before the answer came";
+        reject(call, () => createError({ message, code: "CONNECTION_DESTROYED" }));
+        // The slot stays taken until the other thread has let go of it.
+        call.isDestroyed = true;
+      }
+    };
+    return connection;
+  };
+
+  const createAdapter = (connection, LuciaError) => {
+    const { native } = connection;
+
+    const byId = ({ index, name, gives }) => {
+      let form = 0;
+      const send = (id) =>
+        new Promise((resolve) => {
+          const text = form === 0 ? id : serialize(id, form);
+          const slot = take(resolve, connection, LuciaError, gives, again, id);
+          native.byId(slot, index, text, form);
+        });
+      // An id column whose texts have rules of their own (`bytea`, say) is found out by the first call.
+      const again = (id, forms) => {
+        [form] = forms;
+        return send(id);
+      };
+      return (id) => {
+        try {
+          connection.checkOpen();
+          checkId(name, id);
+        } catch (error) {
+          return Promise.reject(error);
+        }
+        return send(id);
+      };
+    };
+
+    const learned = new Map();
+    const write = async ({ index, name, gives }, rows, id) => {
+      const columns = rows.map((row) => row.columns);
+      const values = rows.flatMap((row) => row.values);
+      if (columns.some((ofRow) => ofRow.length === 0)) throw new TypeError(`${name}: a row must have a column at least`);
+      if (values.length > MOST_PARAMETERS) {
+        throw createError({
+          message: `MAX_PARAMETERS_EXCEEDED: ${name}: a statement takes ${MOST_PARAMETERS} values at most`,
+          code: "MAX_PARAMETERS_EXCEEDED",
+        });
+      }
+      const declared = values.map(inferType);
+      if (id !== undefined) values.push(id);
+      const key = JSON.stringify([index, columns, declared]);
+      let forms = learned.get(key) ?? values.map((value, at) => firstForm(value, declared[at]));
+      connection.started();
+      try {
+        for (;;) {
+          const sent = forms;
+          const texts = values.map((value, at) =>
+            value === null || sent[at] === UNKNOWN ? null : serialize(value, sent[at]));
+          forms = await new Promise((resolve) => {
+            const slot = take(resolve, connection, LuciaError, gives);
+            try {
+              native.write(slot, index, columns, declared, texts, sent);
+            } catch (error) {
+              // A column without a name: nothing has been started.
+              release(slot);
+              throw error;
+            }
+          });
+          // The server has done it, or has told what the parameters are to be.
+          if (forms === undefined) return;
+          if (learned.size >= LEARNED) learned.clear();
+          learned.set(key, forms);
+        }
+      } finally {
+        connection.settled();
+      }
+    };
+
+    const takes = {
+      Id: byId,
+      Change: (method) => async (id, change) => {
+        connection.checkOpen();
+        checkId(method.name, id);
+        checkRow(method.name, "the second argument", change);
+        const row = readRow(change);
+        // No column to set: there is nothing to do.
+        if (row.columns.length > 0) await write(method, [row], id);
+      },
+      Row: (method) => async (row) => {
+        connection.checkOpen();
+        checkRow(method.name, "the argument", row);
+        await write(method, [readRow(row)]);
+      },
+      UserAndKey: (method) => async (user, key) => {
+        connection.checkOpen();
+        checkRow(method.name, "the user", user);
+        if (key) checkRow(method.name, "the key", key);
+        await write(method, key ? [readRow(user), readRow(key)] : [readRow(user)]);
+      },
+    };
+
+    const adapter = {};
+    const missing = () => Promise.reject(new Error("Session table not defined"));
+    for (const method of methods) {
+      const call = takes[method.takes]({ ...method, gives: give[method.gives] });
+      adapter[method.name] = method.isOfSessions && !native.hasSessions ? missing : call;
+    }
+    return adapter;
+  };
+
+  /** A form that no parameter has: the server tells it before anything is sent. */
+  const UNKNOWN = -1;
+  /** The protocol counts a statement's parameters in 16 bits; one is left for the id. */
+  const MOST_PARAMETERS = 65_534;
+  /** How many combinations of columns an adapter remembers the parameters' types of. */
+  const LEARNED = 500;
+
+  const firstForm = (value, declared) => {
+    if (value === null || ["string", "number", "bigint"].includes(typeof value)) return 0;
+    return declared || UNKNOWN;
+  };
+
+  return {
+    settle,
+    initializer({ native, handles, PostgresError }) {
+      for (const [handle, call] of handles) functions.set(handle, { call, password: native.password });
+      const connection = createConnection(native, PostgresError ?? postgresError);
+      const initialize = (LuciaError) => {
+        if (typeof LuciaError === "function") return createAdapter(connection, LuciaError);
+        throw new TypeError("the initializer must be called with the class LuciaError, as `lucia({ adapter })` does");
+      };
+      initialize.end = connection.end;
+      return initialize;
+    },
+  };
+}

@@ -1,0 +1,199 @@
+//! `postgres`: reads its arguments, and gives `adapter.js` the native functions that an adapter's methods call.
+
+use std::sync::{Arc, Mutex, PoisonError, atomic::AtomicU32};
+
+use napi::{
+    Env, Result, Status, ValueType,
+    bindgen_prelude::{FunctionCallContext, JsObjectValue, JsValue, Object, Unknown},
+};
+use napi_derive::napi;
+
+use super::{
+    args::{self, OptionReader, bad, read},
+    environment::Environment,
+    promise::Landing,
+};
+use crate::{
+    lucia::store::{Method, Row, Store, Tables},
+    pg::{
+        config::Settings,
+        shared::{self, Shared},
+    },
+};
+
+/// Handles of the functions among the options are unique in the process, as settings are compared across its threads.
+static NEXT_FUNCTION: AtomicU32 = AtomicU32::new(1);
+
+/// Lucia v2's adapter for PostgreSQL.
+///
+/// Connections are opened when the first method is called, and shared by all adapters of the process that have the same
+/// settings.
+///
+/// Methods reject with the `LuciaError`s `AUTH_DUPLICATE_KEY_ID` (`setUser` with a key, `setKey`) and
+/// `AUTH_INVALID_USER_ID` (`setKey`, `setSession`); with a `PostgresError`, whose `code` is the SQLSTATE, when the server
+/// refuses; and with an `Error` whose `code` says why there was no answer: `ECONNREFUSED`, `ENOTFOUND`,
+/// `CONNECT_TIMEOUT`, `CONNECTION_ENDED`, `CONNECTION_DESTROYED`, `QUERY_TIMEOUT`, or `OUTCOME_UNKNOWN` when the
+/// connection was lost after a change had been sent and before its answer came.
+///
+/// @param connection a URL, options, or an instance of `postgres` or `pg.Pool`, whose settings are read
+/// @param tableNames the tables of users, keys and sessions
+/// @param options more options, which count before those of `connection`
+/// @throws `TypeError` that names the argument, when one cannot be used
+#[napi(
+    ts_args_type = "connection: string | PostgresOptions | PostgresInstance | PoolInstance, tableNames: TableNames, options?: PostgresOptions",
+    ts_return_type = "PostgresInitializer"
+)]
+pub fn postgres<'env>(
+    env: &'env Env,
+    connection: Unknown<'env>,
+    table_names: Unknown<'env>,
+    options: Unknown<'env>,
+) -> Result<Unknown<'env>> {
+    create(env, connection, table_names, options).or_else(|error| {
+        if error.status == Status::InvalidArg {
+            env.throw_type_error(&error.reason, None)?;
+            return Err(napi::Error::new(Status::PendingException, ""));
+        }
+        // An exception of JavaScript's own goes on as it is.
+        Err(error)
+    })
+}
+
+fn create<'env>(
+    env: &'env Env,
+    connection: Unknown<'env>,
+    table_names: Unknown<'env>,
+    options: Unknown<'env>,
+) -> Result<Unknown<'env>> {
+    let environment = Environment::of(env)?;
+    let mut reader = OptionReader::new(&NEXT_FUNCTION);
+    let given = match options.get_type()? {
+        ValueType::Undefined => Vec::new(),
+        ValueType::Object => reader.options(&read(options)?)?,
+        kind => {
+            return Err(bad(format!("options: must be an object, not {}", args::describe(kind))));
+        }
+    };
+    let mut error_class = None;
+    let (url, known) = match connection.get_type()? {
+        ValueType::String => (Some(read::<String>(connection)?), Vec::new()),
+        ValueType::Object | ValueType::Function => {
+            let existing = environment.existing.borrow_back(env)?.call(connection)?;
+            if existing.get_type()? == ValueType::Undefined {
+                if connection.get_type()? == ValueType::Function {
+                    return Err(bad("connection: the function is not a `postgres` instance; give a URL"));
+                }
+                (None, reader.options(&read(connection)?)?)
+            } else {
+                let existing: Object<'env> = read(existing)?;
+                error_class = existing.get::<Unknown<'env>>("PostgresError")?;
+                let options: Object<'env> = existing.get_named_property("options")?;
+                (existing.get::<String>("url")?, reader.options(&options)?)
+            }
+        }
+        kind => {
+            return Err(bad(format!(
+                "connection: must be a URL such as postgres://user:password@host:5432/database, an options object, a \
+                 `postgres` instance or a `pg.Pool`, not {}",
+                args::describe(kind)
+            )));
+        }
+    };
+    let tables = args::tables(table_names)?;
+    // What is given last counts.
+    let mut merged = known;
+    merged.retain(|(name, _)| !given.iter().any(|(other, _)| other == name));
+    merged.extend(given);
+    let variables = environment_variables(env)?;
+    let lookup = |name: &str| variables.get::<String>(name).ok().flatten();
+    let settings = Settings::read(url.as_deref(), &merged, &lookup).map_err(|invalid| bad(invalid.message))?;
+    let shared = shared::share(settings, environment.landing.crossing.clone())
+        .map_err(|error| napi::Error::from_reason(error.to_string()))?;
+
+    let mut parts = Object::new(env)?;
+    parts.set("native", native_functions(env, &environment.landing, shared, tables)?)?;
+    let mut handles = env.create_array(0)?;
+    for (handle, function) in reader.functions {
+        let mut pair = env.create_array(0)?;
+        pair.insert(handle)?;
+        pair.insert(function)?;
+        handles.insert(pair)?;
+    }
+    parts.set("handles", handles)?;
+    parts.set("PostgresError", error_class)?;
+    environment.initializer.borrow_back(env)?.call(parts.to_unknown())
+}
+
+fn environment_variables(env: &Env) -> Result<Object<'_>> {
+    let process: Object<'_> = env.get_global()?.get_named_property("process")?;
+    process.get_named_property("env")
+}
+
+/// `{ hasSessions, byId, write, password, end }`, which hold on to the connections for as long as JavaScript holds on to them.
+fn native_functions<'env>(
+    env: &'env Env,
+    landing: &Arc<Landing>,
+    shared: Arc<Shared>,
+    tables: Tables,
+) -> Result<Object<'env>> {
+    let mut native = Object::new(env)?;
+    native.set("hasSessions", tables.session.is_some())?;
+    let store = Arc::new(Store::new(tables, shared.queue().clone()));
+
+    let (to, from) = (store.clone(), landing.clone());
+    native.set(
+        "byId",
+        env.create_function_from_closure::<(), (), _>("byId", move |call: FunctionCallContext<'_>| {
+            let (slot, method, id, form) = (call.get(0)?, method(&call)?, call.get(2)?, call.get(3)?);
+            // From here on nothing may fail: the call is counted as under way.
+            let settle = from.settle(call.env, slot);
+            to.by_id(method, id, form, settle);
+            Ok(())
+        })?,
+    )?;
+
+    let from = landing.clone();
+    native.set(
+        "write",
+        env.create_function_from_closure::<(), (), _>("write", move |call: FunctionCallContext<'_>| {
+            let columns: Vec<Vec<String>> = call.get(2)?;
+            let mut declared: Vec<u32> = call.get(3)?;
+            let [row, key] = {
+                let second = declared.split_off(columns.first().map_or(0, Vec::len));
+                [(columns.first(), declared), (columns.get(1), second)]
+            }
+            .map(|(names, declared)| names.map(|names| args::columns(names).map(|columns| Row { columns, declared })));
+            let row = row.unwrap_or_else(|| Err(bad("a row is missing")))?;
+            let key = key.transpose()?;
+            let (slot, method, texts, forms) = (call.get(0)?, method(&call)?, call.get(4)?, call.get(5)?);
+            // From here on nothing may fail: the call is counted as under way.
+            let settle = from.settle(call.env, slot);
+            store.write(method, &row, key.as_ref(), texts, forms, settle);
+            Ok(())
+        })?,
+    )?;
+
+    let from = landing.clone();
+    native.set(
+        "password",
+        env.create_function_from_closure::<(), (), _>("password", move |call: FunctionCallContext<'_>| {
+            let (text, error): (Option<String>, Option<String>) = (call.get(1)?, call.get(2)?);
+            from.answer_password(call.get(0)?, text.ok_or_else(|| error.unwrap_or_default()));
+            Ok(())
+        })?,
+    )?;
+
+    let shared = Mutex::new(Some(shared));
+    native.set(
+        "end",
+        env.create_function_from_closure::<(), (), _>("end", move |_: FunctionCallContext<'_>| {
+            shared.lock().unwrap_or_else(PoisonError::into_inner).take();
+            Ok(())
+        })?,
+    )?;
+    Ok(native)
+}
+
+fn method(call: &FunctionCallContext<'_>) -> Result<Method> {
+    Method::from_index(call.get(1)?).ok_or_else(|| bad("there is no such method"))
+}

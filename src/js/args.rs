@@ -1,0 +1,127 @@
+//! JavaScript -> Rust: the arguments of `postgres`.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use napi::{
+    Error, Result, Status, ValueType,
+    bindgen_prelude::{Array, Buffer, FromNapiValue, JsObjectValue, JsValue, Object, Uint8Array, Unknown},
+};
+
+use crate::{
+    lucia::{name::Name, store::Tables},
+    pg::option_value::{OptionValue, Options},
+};
+
+/// A bad argument: becomes a `TypeError`.
+pub fn bad(message: impl Into<String>) -> Error {
+    Error::new(Status::InvalidArg, message.into())
+}
+
+/// A function among the options, and the handle by which the settings know it.
+pub type Function<'env> = (u32, Unknown<'env>);
+
+/// Reads the options of one call of `postgres`.
+pub struct OptionReader<'env> {
+    next_handle: &'static AtomicU32,
+    pub functions: Vec<Function<'env>>,
+}
+
+impl<'env> OptionReader<'env> {
+    pub fn new(next_handle: &'static AtomicU32) -> Self {
+        Self { next_handle, functions: Vec::new() }
+    }
+
+    pub fn options(&mut self, object: &Object<'env>) -> Result<Options> {
+        let mut options = Options::new();
+        for name in Object::keys(object)? {
+            let value: Unknown<'env> = object.get_named_property(&name)?;
+            options.push((name, self.value(value)?));
+        }
+        Ok(options)
+    }
+
+    fn value(&mut self, value: Unknown<'env>) -> Result<OptionValue> {
+        Ok(match value.get_type()? {
+            ValueType::Undefined => OptionValue::Undefined,
+            ValueType::Null => OptionValue::Null,
+            ValueType::Boolean => OptionValue::Boolean(read(value)?),
+            ValueType::Number => OptionValue::Number(read(value)?),
+            ValueType::String => OptionValue::Text(read(value)?),
+            ValueType::Function => {
+                let handle = self.next_handle.fetch_add(1, Ordering::Relaxed);
+                self.functions.push((handle, value));
+                OptionValue::Function(handle)
+            }
+            ValueType::Object if value.is_buffer()? => OptionValue::Bytes(read::<Buffer>(value)?.to_vec()),
+            ValueType::Object if value.is_typedarray()? => OptionValue::Bytes(read::<Uint8Array>(value)?.to_vec()),
+            ValueType::Object if value.is_array()? => {
+                let array: Array<'env> = read(value)?;
+                let mut list = Vec::new();
+                for index in 0..array.len() {
+                    let element: Option<Unknown<'env>> = array.get(index)?;
+                    list.push(element.map_or(Ok(OptionValue::Undefined), |element| self.value(element))?);
+                }
+                OptionValue::List(list)
+            }
+            ValueType::Object => OptionValue::Map(self.options(&read(value)?)?),
+            kind => return Err(bad(format!("options: a {kind} is not an option's value"))),
+        })
+    }
+}
+
+pub fn read<T: FromNapiValue>(value: Unknown<'_>) -> Result<T> {
+    let raw = value.value();
+    // SAFETY: the value is of the environment and of the handle scope that `value` is bound to.
+    unsafe { T::from_napi_value(raw.env, raw.value) }
+}
+
+/// `{ user, key, session }`
+pub fn tables(argument: Unknown<'_>) -> Result<Tables> {
+    if argument.get_type()? != ValueType::Object {
+        return Err(bad(
+            "tableNames: must be an object { user, key, session } of table names; tableNames.user is missing",
+        ));
+    }
+    let object: Object<'_> = read(argument)?;
+    let table = |name: &str, or_null: &str| -> Result<Option<Name>> {
+        let value: Unknown<'_> = object.get_named_property(name)?;
+        let expected = format!("tableNames.{name}: must be the name of a table{or_null}");
+        match value.get_type()? {
+            ValueType::Null if !or_null.is_empty() => Ok(None),
+            ValueType::String => {
+                let text: String = read(value)?;
+                if text.contains('\0') {
+                    return Err(bad(format!("tableNames.{name}: a name cannot hold U+0000")));
+                }
+                Name::new(&text).map(Some).map_err(|_| bad(format!("{expected}, and no part of it may be empty")))
+            }
+            kind => Err(bad(format!("{expected}, not {}", describe(kind)))),
+        }
+    };
+    let needed = |name: &str| table(name, "")?.ok_or_else(|| bad(format!("tableNames.{name}: is missing")));
+    Ok(Tables { user: needed("user")?, key: needed("key")?, session: table("session", ", or null")? })
+}
+
+pub fn describe(kind: ValueType) -> &'static str {
+    match kind {
+        ValueType::Undefined => "undefined",
+        ValueType::Null => "null",
+        ValueType::Boolean => "a boolean",
+        ValueType::Number => "a number",
+        ValueType::String => "a string",
+        ValueType::Symbol => "a symbol",
+        ValueType::Object => "an object",
+        ValueType::Function => "a function",
+        _ => "that",
+    }
+}
+
+/// The columns of one row of a write.
+pub fn columns(names: &[String]) -> Result<Vec<Name>> {
+    names
+        .iter()
+        .map(|name| {
+            Name::new(name).map_err(|_| bad(format!("{name:?} is not the name of a column: a part of it is empty")))
+        })
+        .collect()
+}

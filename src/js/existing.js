@@ -1,0 +1,82 @@
+// What an existing `postgres` instance or `pg.Pool` was made with, as options of this package; undefined for a plain object of options.
+"use strict";
+
+(connection) => {
+  const defined = (options) =>
+    Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+
+  const ofPostgres = ({ options, PostgresError }) => {
+    if (options.socket) {
+      throw new TypeError("connection: a `postgres` instance with the option `socket` cannot be used here; give a URL");
+    }
+    const { host, port, path, database, user, pass, ssl, max, idle_timeout, connect_timeout, keep_alive } = options;
+    const { max_lifetime, max_pipeline, prepare, sslnegotiation, target_session_attrs, onnotice } = options;
+    return {
+      PostgresError,
+      options: defined({
+        ...(path ? { path } : { host, port }),
+        database,
+        username: user,
+        password: pass,
+        ssl,
+        max,
+        idle_timeout,
+        connect_timeout,
+        keep_alive,
+        // A function there; the same range is the default here.
+        max_lifetime: typeof max_lifetime === "function" ? undefined : max_lifetime,
+        max_pipeline,
+        // Its default must not stand in the way of finding a pooler out.
+        prepare: prepare === false ? false : undefined,
+        sslnegotiation: sslnegotiation || undefined,
+        target_session_attrs: target_session_attrs || undefined,
+        onnotice,
+        connection: options.connection,
+      }),
+    };
+  };
+
+  const seconds = (milliseconds) => (milliseconds === undefined ? undefined : milliseconds / 1000);
+
+  const ofPool = ({ options }) => {
+    if (options.stream || options.Client?.prototype?.constructor?.name === "NativeClient") {
+      throw new TypeError("connection: a `pg.Pool` with the option `stream` cannot be used here; give a URL");
+    }
+    const { connectionString, host, port, database, user, password, ssl, max, keepAlive, maxLifetimeSeconds } = options;
+    return {
+      url: connectionString,
+      options: defined({
+        host,
+        port,
+        database,
+        username: user,
+        password,
+        ssl,
+        max,
+        idle_timeout: seconds(options.idleTimeoutMillis),
+        connect_timeout: seconds(options.connectionTimeoutMillis || undefined),
+        keep_alive: keepAlive === false ? 0 : undefined,
+        max_lifetime: maxLifetimeSeconds || undefined,
+        query_timeout: seconds(options.query_timeout || undefined),
+        connection: defined({
+          application_name: options.application_name ?? options.fallback_application_name,
+          statement_timeout: options.statement_timeout || undefined,
+          lock_timeout: options.lock_timeout || undefined,
+          idle_in_transaction_session_timeout: options.idle_in_transaction_session_timeout || undefined,
+          options: options.options,
+        }),
+      }),
+    };
+  };
+
+  if (typeof connection === "function" && connection.options?.shared) return ofPostgres(connection);
+  const isPool = typeof connection === "object" && connection !== null
+    && typeof connection.connect === "function" && typeof connection.query === "function" && connection.options;
+  if (isPool && "totalCount" in connection) return ofPool(connection);
+  const prototype = typeof connection === "object" ? Object.getPrototypeOf(connection) : Function.prototype;
+  // Of this realm, of another one, or none.
+  const isPlain = prototype === null || Object.getPrototypeOf(prototype) === null;
+  if (isPlain) return undefined;
+  const what = Array.isArray(connection) ? "an array" : `an instance of ${prototype.constructor?.name ?? "a class"}`;
+  throw new TypeError(`connection: must be a URL, an options object, a \`postgres\` instance or a \`pg.Pool\`, not ${what}`);
+}

@@ -1,0 +1,13 @@
+//! What JavaScript sees. The only code that names napi.
+
+mod adapter;
+
+mod environment;
+
+mod args;
+
+mod promise;
+
+mod rows;
+
+mod errors;

@@ -1,0 +1,370 @@
+//! The one crossing between the JavaScript thread and the runtime thread. What has happened there is put in a list, and
+//! one wake-up of the JavaScript thread hands over all that is in it.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::{HashMap, HashSet},
+    ffi::c_void,
+    ptr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use futures_util::future::BoxFuture;
+use napi::{Env, Result, bindgen_prelude::check_status, sys};
+use tokio::sync::oneshot;
+
+use super::{
+    errors,
+    rows::{self, conversion_number},
+};
+use crate::{
+    lucia::store::{Rejection, Settle},
+    pg::{
+        error::{Error, code},
+        execute::{Answer, Rows},
+        open::Program,
+    },
+};
+
+/// What `adapter.js` is told, by the numbers that it knows.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// slot
+    Nothing = 0,
+    /// slot, shape, rows, the values of each
+    Rows = 1,
+    /// as `Rows`, with more to follow
+    Part = 2,
+    /// slot, count, forms
+    Forms = 3,
+    /// slot, message
+    Lucia = 4,
+    /// slot, description
+    Database = 5,
+    /// number, columns of the first table, columns, names, conversions
+    Shape = 6,
+    /// reply, function
+    Password = 7,
+    /// function, description
+    Notice = 8,
+}
+
+/// A function call takes its arguments on the stack: a list is handed over before it is longer than this.
+const LIST: usize = 4096;
+
+enum Message {
+    Settled { slot: u32, outcome: std::result::Result<Answer, Rejection> },
+    Password { function: u32, reply: oneshot::Sender<std::result::Result<String, String>> },
+    Notice { function: u32, notice: Error },
+}
+
+/// The side that any thread may use.
+pub struct Crossing {
+    list: Mutex<Vec<Message>>,
+    /// Gone when the environment is.
+    wake: Mutex<Option<Wake>>,
+}
+
+struct Wake(sys::napi_threadsafe_function);
+
+// SAFETY: a thread-safe function may be called from any thread; that it is not used after its end is what the `Option`
+// around it is for.
+unsafe impl Send for Wake {}
+
+impl Crossing {
+    fn list(&self) -> MutexGuard<'_, Vec<Message>> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wake(&self) -> MutexGuard<'_, Option<Wake>> {
+        self.wake.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn send(&self, message: Message) {
+        let mut list = self.list();
+        list.push(message);
+        // Whoever finds the list empty wakes the other thread; what comes until it looks travels with it.
+        let is_first = list.len() == 1;
+        drop(list);
+        if !is_first {
+            return;
+        }
+        if let Some(Wake(function)) = &*self.wake() {
+            // SAFETY: the function lives as long as it stands in `wake`, whose lock is held. A closing one says no, and
+            // there is nobody left to tell.
+            unsafe {
+                sys::napi_call_threadsafe_function(
+                    *function,
+                    ptr::null_mut(),
+                    sys::ThreadsafeFunctionCallMode::nonblocking,
+                );
+            }
+        }
+    }
+
+    /// The environment is going down: nothing is told any more.
+    pub fn close(&self) {
+        *self.wake() = None;
+        self.list().clear();
+    }
+}
+
+impl Program for Crossing {
+    fn password(&self, function: u32) -> BoxFuture<'static, std::result::Result<String, String>> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Password { function, reply });
+        Box::pin(async { answer.await.unwrap_or_else(|_| Err("the program has ended".to_owned())) })
+    }
+
+    fn notice(&self, function: u32, notice: Error) {
+        self.send(Message::Notice { function, notice });
+    }
+}
+
+/// The side of the JavaScript thread.
+pub struct Landing {
+    pub crossing: Arc<Crossing>,
+    function: Cell<sys::napi_threadsafe_function>,
+    underway: Cell<usize>,
+    /// The shapes that `adapter.js` knows.
+    introduced: RefCell<HashSet<u64>>,
+    passwords: RefCell<HashMap<u32, oneshot::Sender<std::result::Result<String, String>>>>,
+    next_password: Cell<u32>,
+}
+
+impl Landing {
+    /// `settle` is called with lists of what has happened.
+    pub fn new(env: &Env, settle: sys::napi_value) -> Result<Arc<Self>> {
+        #[expect(clippy::arc_with_non_send_sync, reason = "Node holds one count as a pointer, on this same thread")]
+        let landing = Arc::new(Self {
+            crossing: Arc::new(Crossing { list: Mutex::default(), wake: Mutex::new(None) }),
+            function: Cell::new(ptr::null_mut()),
+            underway: Cell::new(0),
+            introduced: RefCell::default(),
+            passwords: RefCell::default(),
+            next_password: Cell::new(0),
+        });
+        let name = rows::string(env, "lucia-postgres-native")?;
+        let mut function = ptr::null_mut();
+        let context = Arc::into_raw(landing.clone()).cast_mut().cast::<c_void>();
+        // SAFETY: all values are of this environment; `context` is a count of `landing`, which `finalize` gives back.
+        check_status!(unsafe {
+            sys::napi_create_threadsafe_function(
+                env.raw(),
+                settle,
+                ptr::null_mut(),
+                name,
+                0,
+                1,
+                context,
+                Some(finalize),
+                context,
+                Some(land),
+                &raw mut function,
+            )
+        })?;
+        // SAFETY: the function has just been made. It is held only while a call is under way, so that a program which
+        // has nothing else to do can end.
+        check_status!(unsafe { sys::napi_unref_threadsafe_function(env.raw(), function) })?;
+        landing.function.set(function);
+        *landing.crossing.wake() = Some(Wake(function));
+        Ok(landing)
+    }
+
+    /// What settles the call of `slot`. The program stays alive until it has.
+    pub fn settle(&self, env: &Env, slot: u32) -> Settle {
+        if self.underway.replace(self.underway.get() + 1) == 0 {
+            // SAFETY: called on the thread of the environment, by a program that runs: the function has not ended.
+            unsafe { sys::napi_ref_threadsafe_function(env.raw(), self.function.get()) };
+        }
+        let crossing = self.crossing.clone();
+        Box::new(move |outcome| crossing.send(Message::Settled { slot, outcome }))
+    }
+
+    /// The answer of the program's function to `Kind::Password`.
+    pub fn answer_password(&self, reply: u32, password: std::result::Result<String, String>) {
+        if let Some(waiting) = self.passwords.borrow_mut().remove(&reply) {
+            // The connection may have been given up meanwhile.
+            let _ = waiting.send(password);
+        }
+    }
+
+    fn land(&self, env: &Env, settle: sys::napi_value) -> Result<()> {
+        let messages = std::mem::take(&mut *self.crossing.list());
+        let mut settled = 0;
+        let mut list = List { env, settle, values: Vec::with_capacity(256) };
+        for message in messages {
+            match message {
+                Message::Settled { slot, outcome } => {
+                    settled += 1;
+                    self.push_outcome(&mut list, slot, outcome)?;
+                }
+                Message::Password { function, reply } => {
+                    let number = self.next_password.replace(self.next_password.get().wrapping_add(1));
+                    self.passwords.borrow_mut().insert(number, reply);
+                    list.start(Kind::Password)?;
+                    list.number(number)?;
+                    list.number(function)?;
+                }
+                Message::Notice { function, notice } => {
+                    list.start(Kind::Notice)?;
+                    list.number(function)?;
+                    list.values.push(errors::description(env, &notice)?);
+                }
+            }
+            list.hand_over_if_long()?;
+        }
+        list.hand_over()?;
+        if settled > 0 && self.underway.replace(self.underway.get() - settled) == settled {
+            // SAFETY: as in `settle`.
+            unsafe { sys::napi_unref_threadsafe_function(env.raw(), self.function.get()) };
+        }
+        Ok(())
+    }
+
+    fn push_outcome(
+        &self,
+        list: &mut List<'_>,
+        slot: u32,
+        outcome: std::result::Result<Answer, Rejection>,
+    ) -> Result<()> {
+        match outcome {
+            Ok(Answer::Rows(rows)) if rows.columns.fields.is_empty() => {
+                list.start(Kind::Nothing)?;
+                list.number(slot)
+            }
+            Ok(Answer::Rows(rows)) => match rows::find_malformed(&rows) {
+                None => self.push_rows(list, slot, &rows),
+                Some(column) => {
+                    let message = format!("the server's bytes for the column {column:?} are not what its type allows");
+                    list.reject(slot, &Error::failure(code::INVALID_ANSWER, message))
+                }
+            },
+            Ok(Answer::Forms(forms)) => {
+                list.start(Kind::Forms)?;
+                list.number(slot)?;
+                list.count(forms.len())?;
+                #[expect(clippy::cast_precision_loss, reason = "an OID has 32 bits")]
+                forms.into_iter().try_for_each(|form| list.number(form as f64))
+            }
+            Err(Rejection::Lucia(message)) => {
+                list.start(Kind::Lucia)?;
+                list.number(slot)?;
+                list.string(message)
+            }
+            Err(Rejection::Database(error)) => list.reject(slot, &error),
+        }
+    }
+
+    fn push_rows(&self, list: &mut List<'_>, slot: u32, rows: &Rows) -> Result<()> {
+        let columns = &rows.columns;
+        if self.introduced.borrow_mut().insert(columns.number) {
+            list.start(Kind::Shape)?;
+            list.count_u64(columns.number)?;
+            list.count(columns.first_table())?;
+            list.count(columns.fields.len())?;
+            for field in &columns.fields {
+                list.string(&field.name)?;
+            }
+            for field in &columns.fields {
+                list.number(conversion_number(field.conversion))?;
+            }
+        }
+        let in_one_part = (LIST / columns.fields.len()).max(1);
+        let parts = rows.rows.len().div_ceil(in_one_part).max(1);
+        for part in 0..parts {
+            let indexes = part * in_one_part..((part + 1) * in_one_part).min(rows.rows.len());
+            list.start(if part + 1 < parts { Kind::Part } else { Kind::Rows })?;
+            list.number(slot)?;
+            list.count_u64(columns.number)?;
+            list.count(indexes.len())?;
+            for index in indexes {
+                rows::push_row(list.env, rows, index, &mut list.values)?;
+            }
+            list.hand_over_if_long()?;
+        }
+        Ok(())
+    }
+}
+
+/// The list that is handed to `adapter.js` next.
+struct List<'env> {
+    env: &'env Env,
+    settle: sys::napi_value,
+    values: Vec<sys::napi_value>,
+}
+
+impl List<'_> {
+    fn start(&mut self, kind: Kind) -> Result<()> {
+        self.number(kind as u32)
+    }
+
+    fn number(&mut self, number: impl Into<f64>) -> Result<()> {
+        self.values.push(rows::number(self.env, number)?);
+        Ok(())
+    }
+
+    fn count(&mut self, count: usize) -> Result<()> {
+        self.count_u64(count as u64)
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "nothing is counted here that has 2^53 of it")]
+    fn count_u64(&mut self, count: u64) -> Result<()> {
+        self.number(count as f64)
+    }
+
+    fn string(&mut self, text: &str) -> Result<()> {
+        self.values.push(rows::string(self.env, text)?);
+        Ok(())
+    }
+
+    fn reject(&mut self, slot: u32, error: &Error) -> Result<()> {
+        self.start(Kind::Database)?;
+        self.number(slot)?;
+        self.values.push(errors::description(self.env, error)?);
+        Ok(())
+    }
+
+    fn hand_over_if_long(&mut self) -> Result<()> {
+        if self.values.len() < LIST { Ok(()) } else { self.hand_over() }
+    }
+
+    fn hand_over(&mut self) -> Result<()> {
+        if self.values.is_empty() {
+            return Ok(());
+        }
+        let mut receiver = ptr::null_mut();
+        // SAFETY: all values are of this environment and of the handle scope that Node opened for this callback.
+        check_status!(unsafe { sys::napi_get_undefined(self.env.raw(), &raw mut receiver) })?;
+        // SAFETY: as above; what `settle` returns is of no interest.
+        let status = unsafe {
+            sys::napi_call_function(
+                self.env.raw(),
+                receiver,
+                self.settle,
+                self.values.len(),
+                self.values.as_ptr(),
+                ptr::null_mut(),
+            )
+        };
+        self.values.clear();
+        check_status!(status)
+    }
+}
+
+/// Called by Node on the JavaScript thread, with `env` null when the environment is going down.
+unsafe extern "C" fn land(env: sys::napi_env, settle: sys::napi_value, context: *mut c_void, _: *mut c_void) {
+    if env.is_null() {
+        return;
+    }
+    // SAFETY: `context` is the count that `Landing::new` made; `finalize`, which gives it back, is the last call.
+    let landing = unsafe { &*context.cast::<Landing>() };
+    // An exception that `settle` has thrown is pending, and Node reports it. It throws none of its own.
+    let _ = landing.land(&Env::from_raw(env), settle);
+}
+
+unsafe extern "C" fn finalize(_: sys::napi_env, context: *mut c_void, _: *mut c_void) {
+    // SAFETY: the pointer is that of `Arc::into_raw` in `Landing::new`, and this is called once.
+    let landing = unsafe { Arc::from_raw(context.cast::<Landing>()) };
+    landing.crossing.close();
+}

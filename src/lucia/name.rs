@@ -1,0 +1,112 @@
+//! Names of tables and columns, quoted so that any name works and none can be more than a name.
+
+use std::fmt;
+
+/// A name as SQL: `schema.table` in two parts, each in quotes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Name(String);
+
+/// A part between dots is empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EmptyPart;
+
+impl Name {
+    /// Dots outside quotes part the name; a part that is already in quotes is taken as it is.
+    pub fn new(text: &str) -> Result<Self, EmptyPart> {
+        let mut sql = String::with_capacity(text.len() + 2);
+        let mut rest = text;
+        loop {
+            let (part, after) = match quoted_length(rest) {
+                Some(length) => rest.split_at(length),
+                None => rest.split_at(rest.find('.').unwrap_or(rest.len())),
+            };
+            if part.is_empty() || part == "\"\"" {
+                return Err(EmptyPart);
+            }
+            if quoted_length(part).is_some() {
+                sql.push_str(part);
+            } else {
+                sql.push('"');
+                sql.push_str(&part.replace('"', "\"\""));
+                sql.push('"');
+            }
+            match after.strip_prefix('.') {
+                Some(next) => {
+                    sql.push('.');
+                    rest = next;
+                }
+                None => return Ok(Self(sql)),
+            }
+        }
+    }
+}
+
+/// The length of the quoted part that `text` begins with, if that ends at a dot or with the text.
+fn quoted_length(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    if bytes.first() != Some(&b'"') {
+        return None;
+    }
+    let mut at = 1;
+    while let Some(&byte) = bytes.get(at) {
+        match (byte, bytes.get(at + 1)) {
+            (b'"', Some(b'"')) => at += 2,
+            (b'"', None | Some(b'.')) => return Some(at + 1),
+            (b'"', Some(_)) => return None,
+            _ => at += 1,
+        }
+    }
+    None
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{EmptyPart, Name};
+    use proptest::prelude::*;
+
+    fn quoted(text: &str) -> String {
+        Name::new(text).map_or_else(|EmptyPart| "empty".to_owned(), |name| name.to_string())
+    }
+
+    #[test]
+    fn every_part_is_quoted_once() {
+        for (text, sql) in [
+            ("auth_user", r#""auth_user""#),
+            ("User Table", r#""User Table""#),
+            (r#"we"ird"#, r#""we""ird""#),
+            ("app.auth_user", r#""app"."auth_user""#),
+            (r#""a.b".c"#, r#""a.b"."c""#),
+            (r#""a""b""#, r#""a""b""#),
+            (r#""open"#, r#""""open""#),
+            (r#""a"b""#, r#""""a""b""""#),
+            (r#"x"; DROP TABLE y; --"#, r#""x""; DROP TABLE y; --""#),
+            ("größe", r#""größe""#),
+        ] {
+            assert_eq!(quoted(text), sql, "{text}");
+        }
+        for text in ["", ".", "a.", ".a", "a..b", r#""""#, r#"a."""#] {
+            assert_eq!(quoted(text), "empty", "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_name_leaves_its_quotes(text in any::<String>()) {
+            if let Ok(name) = Name::new(&text) {
+                let sql = name.to_string();
+                let mut inside = false;
+                for character in sql.chars() {
+                    prop_assert!(inside || character == '"' || character == '.', "{sql}");
+                    inside ^= character == '"';
+                }
+                prop_assert!(!inside, "{sql}");
+            }
+        }
+    }
+}

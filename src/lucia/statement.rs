@@ -1,0 +1,149 @@
+//! SQL text: pure functions of table and column names.
+
+use std::fmt::Write;
+
+use super::name::Name;
+use crate::pg::statement::Batch;
+
+/// A lookup, for one id and for many.
+///
+/// Both have a column that belongs to no table, `position`: it parts the columns of the first table from those of the
+/// second (either may have columns of the same names), and says which of many ids a row answers. Ids are compared by the
+/// server, as their column compares (`citext`, `char(n)`, `uuid` ...), and matched to the answers by position.
+pub fn lookup(table: &Name, column: &str) -> (String, Batch) {
+    let from = format!("FROM {table} AS t WHERE t.{column} = $1");
+    (
+        format!("SELECT t.*, 1::pg_catalog.int8 AS position {from}"),
+        batch("SELECT t.*, call.position", &format!("JOIN {table} AS t ON t.{column} = call.id")),
+    )
+}
+
+/// A session with its user, in one row.
+pub fn session_and_user(session: &Name, user: &Name) -> (String, Batch) {
+    let join = format!("JOIN {user} AS u ON u.id = s.user_id");
+    (
+        format!("SELECT s.*, 1::pg_catalog.int8 AS position, u.* FROM {session} AS s {join} WHERE s.id = $1"),
+        batch("SELECT s.*, call.position, u.*", &format!("JOIN {session} AS s ON s.id = call.id {join}")),
+    )
+}
+
+fn batch(select: &str, joins: &str) -> Batch {
+    Batch {
+        before: format!("{select} FROM pg_catalog.unnest($1::"),
+        after: format!(") WITH ORDINALITY AS call(id, position) {joins}"),
+    }
+}
+
+pub fn insert(table: &Name, columns: &[Name]) -> String {
+    format!("INSERT INTO {table} ({}) VALUES ({})", list(columns), parameters(0, columns.len()))
+}
+
+/// A user and its key: either both or none. The key's row reads from the user's insertion, so that of two violations the
+/// user's is reported, as it is when one statement follows the other. It reads a count: the user's row may be one that a
+/// trigger has put elsewhere.
+pub fn insert_user_and_key(user: &Name, user_columns: &[Name], key: &Name, key_columns: &[Name]) -> String {
+    format!(
+        "WITH u AS ({} RETURNING 1) INSERT INTO {key} ({}) SELECT {} FROM (SELECT pg_catalog.count(*) FROM u) AS u",
+        insert(user, user_columns),
+        list(key_columns),
+        parameters(user_columns.len(), key_columns.len()),
+    )
+}
+
+/// The id is the last parameter.
+pub fn update(table: &Name, columns: &[Name]) -> String {
+    let mut sql = format!("UPDATE {table} SET ");
+    for (index, column) in columns.iter().enumerate() {
+        let separator = if index == 0 { "" } else { ", " };
+        // Writing to a `String` cannot fail.
+        let _ = write!(sql, "{separator}{column} = ${}", index + 1);
+    }
+    let _ = write!(sql, " WHERE id = ${}", columns.len() + 1);
+    sql
+}
+
+pub fn delete(table: &Name, column: &str) -> String {
+    format!("DELETE FROM {table} WHERE {column} = $1")
+}
+
+/// Whether the violated constraint (schema, table and name, as the server reports them) is a unique one on just the
+/// column `id`, or a foreign key on just `user_id`, of the given table: of itself, of a partition of it, or of what it
+/// is a view on. A row means yes.
+pub fn violation(kind: Violation) -> String {
+    let constraint = match kind {
+        Violation::UniqueId => {
+            "pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS x ON x.oid = i.indexrelid \
+             WHERE i.indrelid = t.oid AND x.relname = $3 AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum \
+             AND a.attname = 'id'"
+        }
+        Violation::ForeignUserId => {
+            "pg_catalog.pg_constraint AS c \
+             WHERE c.conrelid = t.oid AND c.conname = $3 AND c.contype = 'f' AND c.conkey = ARRAY[a.attnum] \
+             AND a.attname = 'user_id'"
+        }
+    };
+    format!(
+        "SELECT 1 FROM pg_catalog.pg_class AS t \
+         JOIN pg_catalog.pg_namespace AS n ON n.oid = t.relnamespace \
+         JOIN pg_catalog.pg_attribute AS a ON a.attrelid = t.oid \
+         WHERE n.nspname = $1 AND t.relname = $2 AND EXISTS (SELECT FROM {constraint}) AND ( \
+         t.oid = pg_catalog.to_regclass($4) \
+         OR pg_catalog.to_regclass($4) IN (SELECT relid FROM pg_catalog.pg_partition_ancestors(t.oid)) \
+         OR EXISTS (SELECT FROM pg_catalog.pg_rewrite AS r JOIN pg_catalog.pg_depend AS d ON d.objid = r.oid \
+         WHERE r.ev_class = pg_catalog.to_regclass($4) AND d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass \
+         AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = t.oid))"
+    )
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Violation {
+    UniqueId,
+    ForeignUserId,
+}
+
+fn list(columns: &[Name]) -> String {
+    columns.iter().map(Name::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn parameters(before: usize, count: usize) -> String {
+    (1..=count).map(|index| format!("${}", before + index)).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{insert_user_and_key, lookup, session_and_user, update};
+    use crate::lucia::name::Name;
+
+    fn names(texts: &[&str]) -> Vec<Name> {
+        texts.iter().map(|text| Name::new(text).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_lookup_for_many_parts_where_the_type_of_the_ids_belongs() {
+        let tables = names(&["user_session", "auth_user"]);
+        let (one, many) = lookup(&tables[0], "user_id");
+        assert_eq!(one, r#"SELECT t.*, 1::pg_catalog.int8 AS position FROM "user_session" AS t WHERE t.user_id = $1"#);
+        assert_eq!(
+            format!("{}text[]{}", many.before, many.after),
+            "SELECT t.*, call.position FROM pg_catalog.unnest($1::text[]) WITH ORDINALITY AS call(id, position) \
+             JOIN \"user_session\" AS t ON t.user_id = call.id"
+        );
+        let (_, many) = session_and_user(&tables[0], &tables[1]);
+        assert_eq!(
+            many.after,
+            ") WITH ORDINALITY AS call(id, position) JOIN \"user_session\" AS s ON s.id = call.id \
+             JOIN \"auth_user\" AS u ON u.id = s.user_id"
+        );
+    }
+
+    #[test]
+    fn writes_number_their_parameters() {
+        let columns = names(&["id", "na me"]);
+        assert_eq!(update(&columns[0], &columns), r#"UPDATE "id" SET "id" = $1, "na me" = $2 WHERE id = $3"#);
+        assert_eq!(
+            insert_user_and_key(&columns[1], &columns, &columns[0], &columns[..1]),
+            "WITH u AS (INSERT INTO \"na me\" (\"id\", \"na me\") VALUES ($1, $2) RETURNING 1) \
+             INSERT INTO \"id\" (\"id\") SELECT $3 FROM (SELECT pg_catalog.count(*) FROM u) AS u"
+        );
+    }
+}

@@ -1,0 +1,207 @@
+//! Arrays, in the server's binary form and in its text. Both may nest; a custom lower bound is not told to JavaScript,
+//! whose arrays have none.
+
+use super::value::{Decoder, Malformed, Value};
+
+/// PostgreSQL's own limit (`MAXDIM`), which also bounds the recursion here.
+const MAX_DIMENSIONS: usize = 6;
+
+/// `int32 dimensions, int32 has_nulls, oid element`, per dimension `int32 length, int32 lower bound`, then the elements,
+/// each `int32 length` (-1 for NULL) and bytes (`array_send` in `arrayfuncs.c`).
+pub fn read_binary(bytes: &[u8], decoder: Decoder) -> Result<Value<'_>, Malformed> {
+    let mut rest = bytes;
+    let dimensions = take_length(&mut rest)?.ok_or(Malformed)?;
+    take(&mut rest, 8)?;
+    if dimensions > MAX_DIMENSIONS {
+        return Err(Malformed);
+    }
+    let mut lengths = Vec::with_capacity(dimensions);
+    for _ in 0..dimensions {
+        lengths.push(take_length(&mut rest)?.ok_or(Malformed)?);
+        take(&mut rest, 4)?;
+    }
+    let array = read_dimension(&mut rest, &lengths, decoder)?;
+    if rest.is_empty() { Ok(array) } else { Err(Malformed) }
+}
+
+fn read_dimension<'a>(rest: &mut &'a [u8], lengths: &[usize], decoder: Decoder) -> Result<Value<'a>, Malformed> {
+    let Some((&length, inner)) = lengths.split_first() else {
+        return Ok(Value::Array(Vec::new()));
+    };
+    // Each element takes four bytes at least: a length that the message cannot hold must not be allocated for.
+    let elements = inner.iter().try_fold(length, |product, &more| product.checked_mul(more)).ok_or(Malformed)?;
+    if elements > rest.len() / 4 || (elements == 0 && !(length == 0 && inner.is_empty())) {
+        return Err(Malformed);
+    }
+    let mut values = Vec::with_capacity(length);
+    for _ in 0..length {
+        values.push(if inner.is_empty() {
+            match take_length(rest)? {
+                Some(size) => decoder.read(take(rest, size)?)?,
+                None => Value::Null,
+            }
+        } else {
+            read_dimension(rest, inner, decoder)?
+        });
+    }
+    Ok(Value::Array(values))
+}
+
+fn take<'a>(rest: &mut &'a [u8], size: usize) -> Result<&'a [u8], Malformed> {
+    let (taken, after) = rest.split_at_checked(size).ok_or(Malformed)?;
+    *rest = after;
+    Ok(taken)
+}
+
+/// `None` for -1, the length of NULL.
+fn take_length(rest: &mut &[u8]) -> Result<Option<usize>, Malformed> {
+    let bytes = take(rest, 4)?.try_into().map_err(|_| Malformed)?;
+    match i32::from_be_bytes(bytes) {
+        -1 => Ok(None),
+        length => usize::try_from(length).map(Some).map_err(|_| Malformed),
+    }
+}
+
+/// An array's text: <https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO>.
+pub fn read_text(text: &str, delimiter: u8) -> Result<Value<'_>, Malformed> {
+    // `[2:3]={a,b}`: bounds that do not start at 1.
+    let start = if text.starts_with('[') { text.find('=').ok_or(Malformed)? + 1 } else { 0 };
+    let mut literal = Literal { text, at: start, delimiter };
+    let array = literal.array(0)?;
+    if literal.at == text.len() { Ok(array) } else { Err(Malformed) }
+}
+
+struct Literal<'a> {
+    text: &'a str,
+    at: usize,
+    delimiter: u8,
+}
+
+impl<'a> Literal<'a> {
+    fn peek(&self) -> Result<u8, Malformed> {
+        self.text.as_bytes().get(self.at).copied().ok_or(Malformed)
+    }
+
+    fn array(&mut self, depth: usize) -> Result<Value<'a>, Malformed> {
+        if self.peek()? != b'{' || depth == MAX_DIMENSIONS {
+            return Err(Malformed);
+        }
+        self.at += 1;
+        let mut values = Vec::new();
+        if self.peek()? == b'}' {
+            self.at += 1;
+            return Ok(Value::Array(values));
+        }
+        loop {
+            values.push(match self.peek()? {
+                b'{' => self.array(depth + 1)?,
+                b'"' => self.quoted()?,
+                _ => self.bare()?,
+            });
+            let after = self.peek()?;
+            self.at += 1;
+            match after {
+                b'}' => return Ok(Value::Array(values)),
+                byte if byte == self.delimiter => {}
+                _ => return Err(Malformed),
+            }
+        }
+    }
+
+    fn quoted(&mut self) -> Result<Value<'a>, Malformed> {
+        self.at += 1;
+        let mut made = Vec::new();
+        loop {
+            match self.peek()? {
+                b'"' => break,
+                b'\\' => self.at += 1,
+                _ => {}
+            }
+            made.push(self.peek()?);
+            self.at += 1;
+        }
+        self.at += 1;
+        // The bytes are those of a `str` less some ASCII ones.
+        String::from_utf8(made).map(Value::Made).map_err(|_| Malformed)
+    }
+
+    fn bare(&mut self) -> Result<Value<'a>, Malformed> {
+        let start = self.at;
+        while !matches!(self.peek()?, b'}' | b'{' | b'"') && self.peek()? != self.delimiter {
+            self.at += 1;
+        }
+        match self.text.get(start..self.at) {
+            None | Some("") => Err(Malformed),
+            Some("NULL") => Ok(Value::Null),
+            Some(text) => Ok(Value::Text(text)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{read_binary, read_text};
+    use crate::pg::value::{Decoder, Malformed, Value};
+
+    fn binary(lengths: &[i32], elements: &[Option<i32>]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for number in [i32::try_from(lengths.len()).unwrap_or(0), 1, 23] {
+            bytes.extend(number.to_be_bytes());
+        }
+        for length in lengths {
+            bytes.extend(length.to_be_bytes());
+            bytes.extend(1i32.to_be_bytes());
+        }
+        for element in elements {
+            match element {
+                Some(number) => {
+                    bytes.extend(4i32.to_be_bytes());
+                    bytes.extend(number.to_be_bytes());
+                }
+                None => bytes.extend((-1i32).to_be_bytes()),
+            }
+        }
+        bytes
+    }
+
+    #[test]
+    fn binary_arrays_nest_and_hold_null() {
+        let number = |value| Value::Number(value);
+        assert_eq!(read_binary(&binary(&[], &[]), Decoder::Int4), Ok(Value::Array(Vec::new())));
+        assert_eq!(
+            read_binary(&binary(&[2, 2], &[Some(1), None, Some(3), Some(4)]), Decoder::Int4),
+            Ok(Value::Array(vec![
+                Value::Array(vec![number(1.0), Value::Null]),
+                Value::Array(vec![number(3.0), number(4.0)]),
+            ]))
+        );
+    }
+
+    #[test]
+    fn a_binary_array_that_claims_more_than_it_holds_is_malformed() {
+        for lengths in [&[i32::MAX, i32::MAX][..], &[i32::MAX], &[3], &[-1], &[1, 0], &[1, 1, 1, 1, 1, 1, 1]] {
+            assert_eq!(read_binary(&binary(lengths, &[Some(1)]), Decoder::Int4), Err(Malformed), "{lengths:?}");
+        }
+    }
+
+    #[test]
+    fn an_arrays_text_is_read_as_the_server_writes_it() {
+        let text = |value| Value::Text(value);
+        let made = |value: &str| Value::Made(value.to_owned());
+        assert_eq!(read_text("{}", b','), Ok(Value::Array(Vec::new())));
+        assert_eq!(
+            read_text(r#"[0:1][5:6]={{a,NULL},{"NULL","é\"\\,"}}"#, b','),
+            Ok(Value::Array(vec![
+                Value::Array(vec![text("a"), Value::Null]),
+                Value::Array(vec![made("NULL"), made("é\"\\,")]),
+            ]))
+        );
+        assert_eq!(
+            read_text("{(1,1),(0,0);(2,2),(1,1)}", b';'),
+            Ok(Value::Array(vec![text("(1,1),(0,0)"), text("(2,2),(1,1)")]))
+        );
+        for malformed in ["", "{", "{a", "{a}}", "{\"a", "{a,}", "a", "[1:2]{a}", "{a\"b\"}"] {
+            assert_eq!(read_text(malformed, b','), Err(Malformed), "{malformed}");
+        }
+    }
+}

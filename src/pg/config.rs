@@ -1,0 +1,220 @@
+//! The settings of a connection, merged from what was given: options over the connection string over a service
+//! file over the environment over the defaults.
+
+use std::{ops::Range, path::PathBuf, time::Duration};
+
+use tokio_postgres::{Config, config};
+
+use super::{
+    environment::{self, Environment},
+    host, options, password, service_file, session_settings,
+    stated::{Limit, Stated},
+    url,
+};
+pub use super::{
+    host::Host,
+    option_value::{Invalid, Options},
+    password::Password,
+    stated::Target,
+    tls_settings::{ChannelBinding, Tls},
+};
+
+/// Whether statements are prepared under a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Prepare {
+    Always,
+    Never,
+    /// Unless a pooler stands before the server.
+    Detect,
+}
+
+/// Everything that tells one pool of connections from another.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Settings {
+    /// In the order in which they are tried; at least one.
+    pub hosts: Vec<Host>,
+    pub user: String,
+    pub database: String,
+    pub password: Password,
+    /// Read for every new connection that has no other password.
+    pub password_file: Option<PathBuf>,
+    /// Off unless something asks for it, as in `postgres`; libpq's own default would be `prefer`.
+    pub tls: Tls,
+    pub target: Target,
+    /// The session's settings; `application_name` and `options`, a command line, are parameters of the protocol.
+    pub startup: Vec<(String, String)>,
+    pub max: usize,
+    pub idle_timeout: Option<Duration>,
+    pub connect_timeout: Option<Duration>,
+    /// Connections are replaced after a time from this range.
+    pub max_lifetime: Option<Range<Duration>>,
+    pub keep_alive: Option<Duration>,
+    pub max_pipeline: usize,
+    pub prepare: Prepare,
+    pub query_timeout: Option<Duration>,
+    /// The handle of a JavaScript function.
+    pub onnotice: Option<u32>,
+}
+
+/// The port of Supabase's transaction pooler, and by custom of others.
+const POOLER_PORT: u16 = 6543;
+const APPLICATION_NAME: &str = "lucia-postgres-native";
+const MINUTE: Duration = Duration::from_secs(60);
+
+impl Settings {
+    /// `url` is the connection string; `options` the third argument, or the object in place of the connection string.
+    pub fn read(url: Option<&str>, options: &Options, environment: Environment) -> Result<Self, Invalid> {
+        let mut stated = options::read(options)?;
+        if let Some(url) = url {
+            stated = stated.over(url::read(url)?);
+        }
+        let surroundings = environment::read(environment)?;
+        if let Some(service) = stated.service.as_ref().or(surroundings.service.as_ref()) {
+            let service = service_file::read(service, &environment::service_files(environment))?;
+            stated = stated.over(service);
+        }
+        Self::from_stated(stated.over(surroundings), environment)
+    }
+
+    fn from_stated(mut stated: Stated, environment: Environment) -> Result<Self, Invalid> {
+        let hosts = match stated.socket.take() {
+            Some((directory, port)) => vec![Host::Unix { directory, port }],
+            None => host::hosts(stated.hosts.take(), stated.ports.take(), stated.addresses.take())?,
+        };
+        if cfg!(not(unix)) && hosts.iter().any(|host| matches!(host, Host::Unix { .. })) {
+            return Err(Invalid::new(
+                "unix sockets are not available on this platform; give `host` a name or an address",
+            ));
+        }
+        let user = stated.user.or_else(|| environment::user(environment));
+        let user = user.ok_or_else(|| Invalid::new("the user is not known; give the option `user`"))?;
+        let password = stated.password.unwrap_or(Password::None);
+        let password_file = match (&password, stated.password_file) {
+            (Password::None, Some(path)) if password::is_exposed(&path) => {
+                let message = format!("others may read the password file {0}; run chmod 0600 {0}", path.display());
+                return Err(Invalid::new(message));
+            }
+            (Password::None, path) => path.or_else(|| environment::password_file(environment)),
+            _ => None,
+        };
+        let knows_pooler = stated.has_pooler == Some(true) || hosts.iter().any(|host| host.port() == POOLER_PORT);
+        let mut startup = stated.session;
+        if knows_pooler || hosts.iter().any(is_named_pooler) {
+            // Poolers refuse the setting at the start of a session, and Prisma writes its default into every URL.
+            startup.retain(|(name, value)| !(name == "search_path" && value == "\"public\""));
+        }
+        if !startup.iter().any(|(name, _)| name == "application_name") {
+            let name = stated.fallback_application_name.unwrap_or_else(|| APPLICATION_NAME.into());
+            startup.insert(0, ("application_name".into(), name));
+        }
+        let limit = |stated: Option<Limit>, default| stated.map_or(default, |Limit(limit)| limit);
+        Ok(Self {
+            hosts,
+            database: stated.database.unwrap_or_else(|| user.clone()),
+            user,
+            password,
+            password_file,
+            tls: stated.tls.resolve(environment::certificates(environment), environment::extra_roots(environment))?,
+            target: stated.target.unwrap_or(Target::Any),
+            startup,
+            max: stated.max.unwrap_or(10),
+            idle_timeout: limit(stated.idle_timeout, None),
+            connect_timeout: limit(stated.connect_timeout, Some(MINUTE / 2)),
+            max_lifetime: match stated.max_lifetime {
+                Some(Limit(limit)) => limit.map(|limit| limit..limit),
+                None => Some(30 * MINUTE..60 * MINUTE),
+            },
+            keep_alive: limit(stated.keep_alive, Some(MINUTE)),
+            max_pipeline: stated.max_pipeline.unwrap_or(100),
+            prepare: match stated.prepares {
+                Some(false) => Prepare::Never,
+                Some(true) => Prepare::Always,
+                None if knows_pooler => Prepare::Never,
+                None => Prepare::Detect,
+            },
+            query_timeout: limit(stated.query_timeout, None),
+            onnotice: stated.onnotice,
+        })
+    }
+
+    /// How to connect to one of the hosts. `password` is what was asked for; without it the password that was given
+    /// counts, then the password file. For the modes `allow` and `prefer` this is the first of [`Tls::attempts`].
+    pub fn connection(&self, host: &Host, password: Option<&str>) -> Config {
+        let mut config = Config::new();
+        config.user(&self.user).dbname(&self.database).port(host.port());
+        match host {
+            Host::Tcp { name, address, .. } => {
+                config.host(name);
+                if let Some(address) = address {
+                    config.hostaddr(*address);
+                }
+            }
+            Host::Unix { directory, .. } => socket(&mut config, directory),
+        }
+        let found = || match (&self.password, &self.password_file) {
+            (Password::Text(secret), _) => Some(secret.clone()),
+            (Password::None, Some(path)) => password::from_file(path, host, &self.database, &self.user),
+            _ => None,
+        };
+        if let Some(password) = password.map(str::to_owned).or_else(|| found().map(|secret| secret.reveal().to_owned()))
+        {
+            config.password(password);
+        }
+
+        let mut written = None;
+        let mut settings = Vec::new();
+        for (name, value) in &self.startup {
+            match name.as_str() {
+                "application_name" => {
+                    config.application_name(value);
+                }
+                "options" => written = Some(value.as_str()),
+                name => settings.push((name, value.as_str())),
+            }
+        }
+        let command_line = session_settings::command_line(written, &settings);
+        if !command_line.is_empty() {
+            config.options(command_line);
+        }
+
+        // As Node does it: after the idle time a probe every second, and the tenth without an answer is the end.
+        config.keepalives(self.keep_alive.is_some());
+        if let Some(idle) = self.keep_alive {
+            config.keepalives_idle(idle).keepalives_interval(Duration::from_secs(1)).keepalives_retries(10);
+        }
+        config.ssl_mode(self.tls.attempts(host)[0]);
+        if self.tls.is_direct {
+            config.ssl_negotiation(config::SslNegotiation::Direct);
+        }
+        config.channel_binding(match self.tls.channel_binding {
+            ChannelBinding::Disable => config::ChannelBinding::Disable,
+            ChannelBinding::Prefer => config::ChannelBinding::Prefer,
+            ChannelBinding::Require => config::ChannelBinding::Require,
+        });
+        config
+    }
+}
+
+fn is_named_pooler(host: &Host) -> bool {
+    matches!(host, Host::Tcp { name, .. } if name.contains("pooler."))
+}
+
+#[cfg(unix)]
+fn socket(config: &mut Config, directory: &std::path::Path) {
+    use std::os::unix::ffi::OsStrExt;
+    // Linux's abstract sockets have a name that begins with a NUL, which people write as @.
+    match directory.as_os_str().as_bytes().strip_prefix(b"@") {
+        Some(name) => config.host_path(std::ffi::OsStr::from_bytes(&[b"\0", name].concat())),
+        None => config.host_path(directory),
+    };
+}
+
+#[cfg(not(unix))]
+fn socket(config: &mut Config, directory: &std::path::Path) {
+    config.host(directory.to_string_lossy());
+}
+
+#[cfg(test)]
+mod connection_strings;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,282 @@
+//! Which source counts, and what the settings make of a connection.
+
+use std::fs;
+
+use tokio_postgres::config::SslMode;
+
+use super::super::option_value::OptionValue;
+use super::*;
+
+fn text(text: &str) -> OptionValue {
+    OptionValue::Text(text.into())
+}
+
+fn read(url: Option<&str>, options: &[(&str, OptionValue)], variables: &[(&str, &str)]) -> Result<Settings, Invalid> {
+    let options = options.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    let environment =
+        |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+    Settings::read(url, &options, &environment)
+}
+
+fn host(settings: &Settings) -> (&str, u16) {
+    match &settings.hosts[0] {
+        Host::Tcp { name, port, .. } => (name, *port),
+        Host::Unix { directory, port } => (directory.to_str().unwrap(), *port),
+    }
+}
+
+#[test]
+fn the_defaults_are_those_of_postgres() {
+    let settings = read(None, &[], &[]).unwrap();
+    assert_eq!(host(&settings), ("localhost", 5432));
+    assert_eq!(settings.database, settings.user);
+    assert_eq!(settings.tls.attempts(&settings.hosts[0]), [SslMode::Disable]);
+    assert_eq!((settings.max, settings.max_pipeline, settings.prepare), (10, 100, Prepare::Detect));
+    assert_eq!(settings.connect_timeout, Some(Duration::from_secs(30)));
+    assert_eq!(settings.keep_alive, Some(Duration::from_secs(60)));
+    assert_eq!(settings.max_lifetime, Some(Duration::from_secs(1800)..Duration::from_secs(3600)));
+    assert_eq!((settings.idle_timeout, settings.query_timeout), (None, None));
+    assert_eq!(settings.startup, [("application_name".to_owned(), APPLICATION_NAME.to_owned())]);
+}
+
+#[test]
+fn options_win_over_the_connection_string_and_that_over_the_environment() {
+    let url = Some("postgres://url:url@url:2/url?max=2&application_name=url&statement_timeout=2");
+    let variables = [
+        ("PGHOST", "env"),
+        ("PGPORT", "3"),
+        ("PGUSER", "env"),
+        ("PGPASSWORD", "env"),
+        ("PGDATABASE", "env"),
+        ("PGMAX", "3"),
+        ("PGAPPNAME", "env"),
+        ("PGIDLE_TIMEOUT", "3"),
+        ("PGTZ", "UTC"),
+    ];
+    let settings = read(url, &[("user", text("option")), ("max", OptionValue::Number(1.0))], &variables).unwrap();
+    assert_eq!((settings.user.as_str(), settings.max), ("option", 1));
+    assert_eq!((host(&settings), settings.database.as_str()), (("url", 2), "url"));
+    assert_eq!(settings.idle_timeout, Some(Duration::from_secs(3)));
+    let startup = settings.connection(&settings.hosts[0], None);
+    assert_eq!(startup.get_application_name(), Some("url"));
+    assert_eq!(startup.get_options(), Some("-c TimeZone=UTC -c statement_timeout=2"));
+    assert_eq!(startup.get_password(), Some(b"url".as_slice()));
+
+    let settings = read(None, &[], &variables).unwrap();
+    assert_eq!((host(&settings), settings.user.as_str(), settings.max), (("env", 3), "env", 3));
+}
+
+#[test]
+fn an_empty_part_leaves_it_to_the_next_source() {
+    let variables = [("PGUSER", "env"), ("PGPASSWORD", "secret"), ("PGHOST", "env"), ("PGSSLMODE", "")];
+    let settings = read(Some("postgres:///db?sslmode="), &[("password", text(""))], &variables).unwrap();
+    assert_eq!((settings.user.as_str(), host(&settings)), ("env", ("env", 5432)));
+    assert_eq!(settings.connection(&settings.hosts[0], None).get_password(), Some(b"secret".as_slice()));
+    let settings = read(Some("postgres://:5433"), &[], &variables).unwrap();
+    assert_eq!(host(&settings), ("env", 5433));
+}
+
+#[test]
+fn ports_and_addresses_stay_with_their_hosts() {
+    let hosts = |url, options: &[_], variables: &[_]| read(Some(url), options, variables).unwrap().hosts;
+    let tcp = |name: &str, port, address: Option<&str>| Host::Tcp {
+        name: name.into(),
+        port,
+        address: address.map(|address| address.parse().unwrap()),
+    };
+    assert_eq!(
+        hosts("postgres://a:1,b:2/d", &[("port", OptionValue::Number(9.0))], &[]),
+        [tcp("a", 9, None), tcp("b", 9, None)]
+    );
+    assert_eq!(hosts("postgres://a:1,b:2/d", &[("host", text("c"))], &[]), [tcp("c", 5432, None)]);
+    assert_eq!(hosts("postgres://a:1/d", &[("host", text("c"))], &[]), [tcp("c", 1, None)]);
+    assert_eq!(hosts("postgres://a/d", &[], &[("PGHOSTADDR", "10.0.0.1")]), [tcp("a", 5432, None)]);
+    assert_eq!(
+        hosts("postgres:///d", &[], &[("PGHOST", "a"), ("PGHOSTADDR", "10.0.0.1")]),
+        [tcp("a", 5432, Some("10.0.0.1"))]
+    );
+    let twice = hosts("postgres://a,a/d?hostaddr=10.0.0.1,::1", &[], &[]);
+    assert_eq!(twice, [tcp("a", 5432, Some("10.0.0.1")), tcp("a", 5432, Some("::1"))]);
+    assert!(read(Some("postgres://a,b/d?port=1,2,3"), &[], &[]).is_err());
+}
+
+#[cfg(unix)]
+#[test]
+fn sockets_are_found_by_directory_by_path_and_by_abstract_name() {
+    use std::path::Path;
+    let path = read(None, &[("path", text("/tmp/.s.PGSQL.5433")), ("host", text("h"))], &[]).unwrap();
+    assert_eq!(path.hosts, [Host::Unix { directory: "/tmp".into(), port: 5433 }]);
+    let directory = read(None, &[("host", text("/run/pg")), ("ssl", OptionValue::Boolean(true))], &[]).unwrap();
+    let config = directory.connection(&directory.hosts[0], None);
+    assert_eq!(config.get_hosts(), [config::Host::Unix("/run/pg".into())]);
+    assert_eq!(config.get_ssl_mode(), SslMode::Disable);
+    let hidden = read(Some("postgres:///d?host=@pg"), &[], &[]).unwrap();
+    let config = hidden.connection(&hidden.hosts[0], None);
+    assert_eq!(config.get_hosts(), [config::Host::Unix(Path::new("\0pg").into())]);
+}
+
+#[test]
+fn a_pooler_is_taken_into_account_unless_prepare_is_given() {
+    let prepare = |url, options: &[_]| read(Some(url), options, &[]).unwrap().prepare;
+    assert_eq!(prepare("postgres://h:6543/d", &[]), Prepare::Never);
+    assert_eq!(prepare("postgres://h/d?pgbouncer=true", &[]), Prepare::Never);
+    assert_eq!(prepare("postgres://h/d?statement_cache_size=0", &[]), Prepare::Never);
+    assert_eq!(prepare("postgres://h/d?pgbouncer=false", &[]), Prepare::Detect);
+    assert_eq!(prepare("postgres://h:6543/d", &[("prepare", OptionValue::Boolean(true))]), Prepare::Always);
+    assert_eq!(prepare("postgres://h:6543/d?prepare=true", &[]), Prepare::Always);
+    assert_eq!(prepare("postgres://h/d", &[("no_prepare", OptionValue::Boolean(true))]), Prepare::Never);
+}
+
+#[test]
+fn a_pooler_is_not_told_the_schema_that_it_searches_anyway() {
+    let options = |url| {
+        let settings = read(Some(url), &[], &[]).unwrap();
+        settings.connection(&settings.hosts[0], None).get_options().map(str::to_owned)
+    };
+    let public = Some("-c search_path=\"public\"".to_owned());
+    assert_eq!(options("postgres://h/d?schema=public"), public);
+    assert_eq!(options("postgres://h/d?schema=public&pgbouncer=true"), None);
+    assert_eq!(options("postgres://ep-1-pooler.eu.aws.neon.tech/d?schema=public"), None);
+    assert_eq!(options("postgres://h:6543/d?schema=auth"), Some("-c search_path=\"auth\"".to_owned()));
+}
+
+#[test]
+fn limits_can_be_switched_off_against_a_lower_source() {
+    let url = Some("postgres://h/d?idle_timeout=5&connect_timeout=5&socket_timeout=2.5&keepalives=0&max_lifetime=10");
+    let settings = read(url, &[], &[]).unwrap();
+    assert_eq!(settings.idle_timeout, Some(Duration::from_secs(5)));
+    assert_eq!(settings.query_timeout, Some(Duration::from_millis(2500)));
+    assert_eq!(settings.keep_alive, None);
+    assert!(!settings.connection(&settings.hosts[0], None).get_keepalives());
+    assert_eq!(settings.max_lifetime, Some(Duration::from_secs(10)..Duration::from_secs(10)));
+    let off = [
+        ("idle_timeout", OptionValue::Null),
+        ("connect_timeout", OptionValue::Number(0.0)),
+        ("max_lifetime", OptionValue::Null),
+        ("query_timeout", OptionValue::Undefined),
+    ];
+    let settings = read(url, &off, &[]).unwrap();
+    assert_eq!((settings.idle_timeout, settings.connect_timeout, settings.max_lifetime), (None, None, None));
+    assert_eq!(settings.query_timeout, Some(Duration::from_millis(2500)));
+}
+
+#[test]
+fn ssl_false_wins_over_the_connection_string_and_an_undefined_ssl_does_not() {
+    let attempts = |ssl| {
+        let settings = read(Some("postgres://h/d?sslmode=require"), &[("ssl", ssl)], &[]).unwrap();
+        settings.tls.attempts(&settings.hosts[0])
+    };
+    assert_eq!(attempts(OptionValue::Boolean(false)), [SslMode::Disable]);
+    assert_eq!(attempts(OptionValue::Undefined), [SslMode::Require]);
+    assert_eq!(attempts(OptionValue::Null), [SslMode::Require]);
+    assert_eq!(attempts(text("prefer")), [SslMode::Prefer, SslMode::Disable]);
+    assert_eq!(attempts(text("allow")), [SslMode::Disable, SslMode::Require]);
+}
+
+#[test]
+fn a_service_stands_between_the_connection_string_and_the_environment() {
+    let path = std::env::temp_dir().join(format!("pg-service-file-{}", std::process::id()));
+    fs::write(&path, "[app]\nhost=service\ndbname=service\nuser=service\n").unwrap();
+    let file = path.to_str().unwrap().to_owned();
+    let variables = [("PGSERVICEFILE", file.as_str()), ("PGSERVICE", "app"), ("PGUSER", "env"), ("PGPORT", "7")];
+    let settings = read(Some("postgres:///url"), &[], &variables);
+    let missing = read(Some("postgres:///url?service=none"), &[], &variables);
+    fs::remove_file(&path).unwrap();
+    let settings = settings.unwrap();
+    assert_eq!((host(&settings), settings.database.as_str()), (("service", 7), "url"));
+    assert_eq!(settings.user, "service");
+    assert!(missing.unwrap_err().message.contains("`none`"));
+}
+
+#[cfg(unix)]
+#[test]
+fn the_password_file_is_asked_for_every_connection_and_every_host() {
+    use std::os::unix::fs::PermissionsExt;
+    let path = std::env::temp_dir().join(format!("pg-password-file-{}", std::process::id()));
+    let file = path.to_str().unwrap().to_owned();
+    let write = |text: &str, mode| {
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    write("a:*:*:*:one\nb:*:*:*:two\n", 0o600);
+    let settings = read(Some("postgres://u@a,b/d"), &[], &[("PGPASSFILE", &file)]).unwrap();
+    let passwords = || {
+        let password = |host| settings.connection(host, None).get_password().map(<[u8]>::to_vec);
+        settings.hosts.iter().map(password).collect::<Vec<_>>()
+    };
+    assert_eq!(passwords(), [Some(b"one".to_vec()), Some(b"two".to_vec())]);
+    write("*:*:*:*:renewed\n", 0o600);
+    assert_eq!(passwords(), [Some(b"renewed".to_vec()), Some(b"renewed".to_vec())]);
+    write("*:*:*:*:renewed\n", 0o644);
+    let exposed = read(Some("postgres://u@a/d"), &[], &[("PGPASSFILE", &file)]);
+    let unneeded = read(Some("postgres://u:p@a/d"), &[], &[("PGPASSFILE", &file)]);
+    fs::remove_file(&path).unwrap();
+    assert!(exposed.unwrap_err().message.contains("chmod"));
+    assert!(unneeded.is_ok());
+}
+
+#[test]
+fn equal_settings_are_equal_and_show_no_secret() {
+    let ssl = OptionValue::Map(vec![("key".into(), text("hunter2")), ("cert".into(), text("hunter2"))]);
+    let settings = || read(Some("postgres://u:hunter2@h/d"), &[("ssl", ssl.clone())], &[]).unwrap();
+    assert_eq!(settings(), settings());
+    assert_ne!(settings(), read(Some("postgres://u:hunter3@h/d"), &[("ssl", ssl.clone())], &[]).unwrap());
+    assert!(!format!("{:?}", settings()).contains("hunter2"));
+    assert!(!format!("{:?}", settings().connection(&settings().hosts[0], None)).contains("hunter2"));
+}
+
+#[test]
+fn what_the_function_answers_is_the_password_of_the_connection() {
+    let settings = read(Some("postgres://u@h/d"), &[("password", OptionValue::Function(7))], &[]).unwrap();
+    assert_eq!(settings.password, Password::Asked(7));
+    assert_eq!(settings.connection(&settings.hosts[0], None).get_password(), None);
+    assert_eq!(settings.connection(&settings.hosts[0], Some("now")).get_password(), Some(b"now".as_slice()));
+}
+
+#[test]
+fn every_variable_changes_the_settings_or_says_why_not() {
+    const BASE: [(&str, &str); 3] = [("PGSSL", "verify-full"), ("PGSSLCERT", "a"), ("PGSSLKEY", "a")];
+    let settings = |variable: &str, value: &str| {
+        let base = |name: &str| BASE.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        let lookup = |name: &str| {
+            if name == variable { Some(value.to_owned()) } else { base(name) }
+        };
+        Settings::read(None, &Vec::new(), &lookup)
+    };
+    let values = [
+        ("PGHOSTADDR", "10.0.0.1"),
+        ("PGPORT", "1"),
+        ("PGSSLMODE", "require"),
+        ("PGSSLNEGOTIATION", "direct"),
+        ("PGSSLCERTMODE", "disable"),
+        ("PGSSLSNI", "0"),
+        ("PGSSLMINPROTOCOLVERSION", "TLSv1.3"),
+        ("PGSSLMAXPROTOCOLVERSION", "TLSv1.2"),
+        ("PGCHANNELBINDING", "require"),
+        ("PGCONNECT_TIMEOUT", "1"),
+        ("PGTARGETSESSIONATTRS", "primary"),
+        ("PGMAX", "1"),
+        ("PGSSL", "require"),
+        ("PGIDLE_TIMEOUT", "1"),
+        ("PGMAX_LIFETIME", "1"),
+        ("PGMAX_PIPELINE", "1"),
+        ("PGKEEP_ALIVE", "1"),
+        ("PGPREPARE", "false"),
+        ("PGQUERY_TIMEOUT", "1"),
+    ];
+    let refused = ["PGSSLCRL", "PGSSLCRLDIR", "PGREQUIREAUTH", "PGGSSENCMODE"];
+    let unset = settings("", "").unwrap();
+    for (variable, _) in environment::VARIABLES {
+        let value = values.iter().find(|(name, _)| *name == variable).map_or("require", |(_, value)| *value);
+        match settings(variable, value) {
+            Ok(settings) if variable == "PGCLIENTENCODING" => assert_eq!(settings, unset),
+            Ok(settings) => assert_ne!(settings, unset, "{variable}"),
+            Err(invalid) if variable == "PGSERVICE" => {
+                assert!(invalid.message.contains("`require`"));
+            }
+            Err(invalid) => {
+                assert!(refused.contains(&variable) && invalid.message.contains(variable), "{invalid}");
+            }
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What the environment states: variables, the operating system's user, files in the home directory.
+
+use std::{fs, path::PathBuf};
+
+use super::{
+    option_value::{Invalid, OptionValue, Options},
+    options,
+    stated::Stated,
+    tls_settings::HomeFiles,
+};
+
+/// Looks up an environment variable.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// libpq's variables, then `postgres`'s own, each with the setting that it gives.
+/// <https://www.postgresql.org/docs/current/libpq-envars.html>
+pub const VARIABLES: [(&str, &str); 39] = [
+    ("PGHOST", "host"),
+    ("PGHOSTADDR", "hostaddr"),
+    ("PGPORT", "port"),
+    ("PGDATABASE", "dbname"),
+    ("PGUSER", "user"),
+    ("PGPASSWORD", "password"),
+    ("PGPASSFILE", "passfile"),
+    ("PGSERVICE", "service"),
+    ("PGOPTIONS", "options"),
+    ("PGAPPNAME", "application_name"),
+    ("PGSSLMODE", "sslmode"),
+    ("PGSSLNEGOTIATION", "sslnegotiation"),
+    ("PGSSLROOTCERT", "sslrootcert"),
+    ("PGSSLCERT", "sslcert"),
+    ("PGSSLKEY", "sslkey"),
+    ("PGSSLCERTMODE", "sslcertmode"),
+    ("PGSSLSNI", "sslsni"),
+    ("PGSSLMINPROTOCOLVERSION", "ssl_min_protocol_version"),
+    ("PGSSLMAXPROTOCOLVERSION", "ssl_max_protocol_version"),
+    ("PGSSLCRL", "sslcrl"),
+    ("PGSSLCRLDIR", "sslcrldir"),
+    ("PGREQUIREAUTH", "require_auth"),
+    ("PGGSSENCMODE", "gssencmode"),
+    ("PGCHANNELBINDING", "channel_binding"),
+    ("PGCONNECT_TIMEOUT", "connect_timeout"),
+    ("PGTARGETSESSIONATTRS", "target_session_attrs"),
+    ("PGTZ", "TimeZone"),
+    ("PGDATESTYLE", "DateStyle"),
+    ("PGGEQO", "geqo"),
+    ("PGUSERNAME", "username"),
+    ("PGMAX", "max"),
+    ("PGSSL", "ssl"),
+    ("PGIDLE_TIMEOUT", "idle_timeout"),
+    ("PGMAX_LIFETIME", "max_lifetime"),
+    ("PGMAX_PIPELINE", "max_pipeline"),
+    ("PGKEEP_ALIVE", "keep_alive"),
+    ("PGPREPARE", "prepare"),
+    ("PGQUERY_TIMEOUT", "query_timeout"),
+    ("PGCLIENTENCODING", "client_encoding"),
+];
+
+pub fn read(environment: Environment) -> Result<Stated, Invalid> {
+    let value = |(variable, name): &(&str, &str)| Some(((*name).to_owned(), OptionValue::Text(environment(variable)?)));
+    let texts: Options = VARIABLES.iter().rev().filter_map(value).collect();
+    options::read_texts(&texts, |name| {
+        let variable = VARIABLES.iter().find(|(_, known)| *known == name).map_or(name, |(variable, _)| variable);
+        format!("environment variable `{variable}`")
+    })
+}
+
+fn folder(environment: Environment, name: &str) -> Option<PathBuf> {
+    environment(name).filter(|folder| !folder.is_empty()).map(PathBuf::from)
+}
+
+/// A file of libpq's: in the home directory, or on Windows among the user's application data.
+fn personal(environment: Environment, name: &str, windows_name: &str) -> Option<PathBuf> {
+    if cfg!(windows) {
+        folder(environment, "APPDATA").map(|folder| folder.join("postgresql").join(windows_name))
+    } else {
+        folder(environment, "HOME").map(|folder| folder.join(name))
+    }
+}
+
+pub fn password_file(environment: Environment) -> Option<PathBuf> {
+    personal(environment, ".pgpass", "pgpass.conf")
+}
+
+pub fn service_files(environment: Environment) -> Vec<PathBuf> {
+    let own =
+        folder(environment, "PGSERVICEFILE").or_else(|| personal(environment, ".pg_service.conf", ".pg_service.conf"));
+    let shared = folder(environment, "PGSYSCONFDIR").map(|folder| folder.join("pg_service.conf"));
+    own.into_iter().chain(shared).collect()
+}
+
+pub fn certificates(environment: Environment) -> HomeFiles {
+    let find = |name: &str| personal(environment, &format!(".postgresql/{name}"), name).filter(|path| path.is_file());
+    HomeFiles { root: find("root.crt"), certificate: find("postgresql.crt"), key: find("postgresql.key") }
+}
+
+/// Certificates that Node trusts beside its own.
+pub fn extra_roots(environment: Environment) -> Option<PathBuf> {
+    folder(environment, "NODE_EXTRA_CA_CERTS")
+}
+
+/// The name of the user who runs this process.
+pub fn user(environment: Environment) -> Option<String> {
+    let from_variables = || ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| environment(name));
+    account().or_else(from_variables).filter(|name| !name.is_empty())
+}
+
+/// The account's name: variables may still hold the name of who started the process under another account.
+fn account() -> Option<String> {
+    let id = process_owner()?;
+    let accounts = fs::read_to_string("/etc/passwd").ok()?;
+    account_name(&accounts, id).map(str::to_owned)
+}
+
+#[cfg(unix)]
+fn process_owner() -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata("/proc/self").ok().map(|data| data.uid())
+}
+
+#[cfg(not(unix))]
+fn process_owner() -> Option<u32> {
+    None
+}
+
+fn account_name(accounts: &str, id: u32) -> Option<&str> {
+    accounts.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(id)).then_some(name)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_is_found_by_its_number() {
+        let accounts = "root:x:0:0:root:/root:/bin/sh\n\nme:x:1000:1000::/home/me:/bin/sh\n";
+        assert_eq!(account_name(accounts, 1000), Some("me"));
+        assert_eq!(account_name(accounts, 0), Some("root"));
+        assert_eq!(account_name(accounts, 7), None);
+    }
+
+    #[test]
+    fn the_files_are_where_libpq_looks_for_them() {
+        let environment = |name: &str| match name {
+            "HOME" => Some("/home/me".to_owned()),
+            "PGSYSCONFDIR" => Some("/etc/pg".to_owned()),
+            _ => None,
+        };
+        if cfg!(not(windows)) {
+            assert_eq!(password_file(&environment), Some(PathBuf::from("/home/me/.pgpass")));
+            let expected = ["/home/me/.pg_service.conf", "/etc/pg/pg_service.conf"].map(PathBuf::from);
+            assert_eq!(service_files(&environment), expected);
+        }
+        assert_eq!(password_file(&|_| None), None);
+    }
+}

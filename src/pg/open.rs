@@ -1,0 +1,260 @@
+//! Opens a connection: to the first host that answers and is of the wanted kind.
+
+use std::{collections::hash_map::RandomState, hash::BuildHasher, io, ops::Range, sync::Arc, time::Duration};
+
+use futures_util::future::BoxFuture;
+use tokio::{task::JoinHandle, time};
+use tokio_postgres::{AsyncMessage, Client, Config, SimpleQueryMessage, error::DbError};
+
+use super::{
+    config::{Host, Password, Prepare, Settings, Target},
+    error::{Address, Error, Failure, Refusal, code, describe},
+    pooler,
+    tls::{self, Connector},
+};
+
+/// What a connection must ask of the program that it belongs to.
+pub trait Program: Send + Sync {
+    /// The password, from the function that the program gave.
+    fn password(&self, function: u32) -> BoxFuture<'static, Result<String, String>>;
+    /// A notice of the server, for the function that the program gave.
+    fn notice(&self, function: u32, notice: Error);
+}
+
+/// A connection that has just been opened.
+pub struct Opened {
+    pub client: Client,
+    pub task: JoinHandle<()>,
+    pub host: Host,
+    pub tls: Connector,
+    /// Statements may be prepared under a name.
+    pub may_prepare: bool,
+}
+
+pub async fn open(settings: &Settings, program: &Arc<dyn Program>) -> Result<Opened, Error> {
+    // The kinds of server to look for, one after the other among all hosts.
+    let rounds = match &settings.target {
+        Target::PreferStandby => &[Target::Standby, Target::Any][..],
+        target => std::slice::from_ref(target),
+    };
+    let mut errors = Vec::new();
+    for target in rounds {
+        errors.clear();
+        for host in &settings.hosts {
+            match open_in_time(settings, program, host, *target).await {
+                Ok(opened) => return Ok(opened),
+                Err(error) => errors.push(error),
+            }
+        }
+    }
+    Err(of_all_hosts(errors))
+}
+
+/// One error for all hosts: that no server is of the wanted kind says more than that another does not answer.
+fn of_all_hosts(mut errors: Vec<Error>) -> Error {
+    let telling = errors.iter().position(|error| error.code() == code::TARGET_NOT_FOUND).unwrap_or(errors.len() - 1);
+    let error = errors.swap_remove(telling);
+    if errors.is_empty() {
+        return error;
+    }
+    let others: Vec<&str> = errors.iter().map(Error::message).collect();
+    let message = format!("none of the hosts can be used: {}; {}", error.message(), others.join("; "));
+    match &error {
+        Error::Failure(failure) => Error::caused_by(failure.code, message, error.clone()),
+        Error::Database(_) => Error::caused_by(code::CONNECTION_CLOSED, message, error.clone()),
+    }
+}
+
+async fn open_in_time(
+    settings: &Settings,
+    program: &Arc<dyn Program>,
+    host: &Host,
+    target: Target,
+) -> Result<Opened, Error> {
+    let opening = open_one(settings, program, host, target);
+    match settings.connect_timeout {
+        Some(limit) => time::timeout(limit, opening).await.unwrap_or_else(|_| {
+            let text = format!("did not answer within connect_timeout ({} s)", limit.as_secs_f64());
+            Err(failure(host, code::CONNECT_TIMEOUT, &text))
+        }),
+        None => opening.await,
+    }
+}
+
+async fn open_one(
+    settings: &Settings,
+    program: &Arc<dyn Program>,
+    host: &Host,
+    target: Target,
+) -> Result<Opened, Error> {
+    let password = match settings.password {
+        Password::Asked(function) => Some(program.password(function).await.map_err(|message| {
+            failure(host, code::PASSWORD_FAILED, &format!("needs a password, and its function failed: {message}"))
+        })?),
+        _ => None,
+    };
+    let mut config = settings.connection(host, password.as_deref());
+    let tls = tls::connector(&settings.tls, host)
+        .map_err(|invalid| Error::failure(code::INVALID_OPTIONS, invalid.message))?;
+    let (client, task) = connect(settings, program, host, &mut config, &tls).await?;
+
+    let asks = target != Target::Any || settings.prepare == Prepare::Detect;
+    let state = if asks { ask(&client).await? } else { State::default() };
+    if !state.is_wanted(target) {
+        let text = format!("is not a server that target_session_attrs asks for ({target})");
+        return Err(failure(host, code::TARGET_NOT_FOUND, &text));
+    }
+    let may_prepare = match settings.prepare {
+        Prepare::Always => true,
+        Prepare::Never => false,
+        Prepare::Detect => {
+            state.process_id.is_some() && pooler::told_process_id(&client.cancel_token()).await == state.process_id
+        }
+    };
+    Ok(Opened { client, task, host: host.clone(), tls, may_prepare })
+}
+
+async fn connect(
+    settings: &Settings,
+    program: &Arc<dyn Program>,
+    host: &Host,
+    config: &mut Config,
+    tls: &Connector,
+) -> Result<(Client, JoinHandle<()>), Error> {
+    let mut last = None;
+    for mode in settings.tls.attempts(host) {
+        match config.ssl_mode(*mode).connect(tls.clone()).await {
+            Ok((client, mut connection)) => {
+                let (program, onnotice) = (program.clone(), settings.onnotice);
+                let task = tokio::spawn(async move {
+                    // Its end is told to every statement that waits on it.
+                    while let Some(Ok(message)) = std::future::poll_fn(|context| connection.poll_message(context)).await
+                    {
+                        if let (AsyncMessage::Notice(notice), Some(function)) = (message, onnotice) {
+                            program.notice(function, Error::refused(notice));
+                        }
+                    }
+                });
+                return Ok((client, task));
+            }
+            Err(error) => {
+                let (error, has_answered) = explain(host, error);
+                last = Some(error);
+                if !has_answered {
+                    break;
+                }
+            }
+        }
+    }
+    Err(last.unwrap_or_else(|| failure(host, code::INVALID_OPTIONS, "cannot be connected to in any way")))
+}
+
+/// What a server says of itself.
+#[derive(Default)]
+struct State {
+    process_id: Option<i32>,
+    is_in_recovery: bool,
+    is_read_only: bool,
+}
+
+const STATE: &str = "SELECT pg_catalog.pg_backend_pid(), pg_catalog.pg_is_in_recovery(), \
+                     pg_catalog.current_setting('transaction_read_only')";
+
+async fn ask(client: &Client) -> Result<State, Error> {
+    let messages = client.simple_query(STATE).await?;
+    let row = messages.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    });
+    Ok(row.map_or_else(State::default, |row| State {
+        process_id: row.get(0).and_then(|id| id.parse().ok()),
+        is_in_recovery: row.get(1) == Some("t"),
+        is_read_only: row.get(2) == Some("on"),
+    }))
+}
+
+impl State {
+    fn is_wanted(&self, target: Target) -> bool {
+        match target {
+            Target::ReadWrite => !self.is_read_only,
+            Target::ReadOnly => self.is_read_only,
+            Target::Primary => !self.is_in_recovery,
+            Target::Standby => self.is_in_recovery,
+            Target::Any | Target::PreferStandby => true,
+        }
+    }
+}
+
+/// The server's own error, or why it could not be spoken to; and whether anyone was there at all.
+fn explain(host: &Host, error: tokio_postgres::Error) -> (Error, bool) {
+    let text = describe(&error);
+    let error = match error.into_source() {
+        None => return (failure(host, code::CONNECTION_CLOSED, &format!("cannot be connected to: {text}")), true),
+        Some(source) => match source.downcast::<DbError>() {
+            Ok(error) => {
+                return (Error::Database(Arc::new(Refusal { error: *error, host: Some(address(host)) })), true);
+            }
+            Err(source) => source,
+        },
+    };
+    if let Some((code, hint)) = tls::explain(&*error) {
+        return (failure(host, code, &format!("cannot be connected to: {text}; {hint}")), true);
+    }
+    let code = error.downcast_ref().map_or(code::CONNECTION_CLOSED, io_code);
+    let hint = match code {
+        "ECONNREFUSED" => "; is PostgreSQL running there?",
+        "ENOTFOUND" => "; is the host name right?",
+        _ => "",
+    };
+    let has_answered = [code::CONNECTION_CLOSED, "ECONNRESET", "EPIPE", "TLS_FAILED"].contains(&code);
+    (failure(host, code, &format!("cannot be connected to: {text}{hint}")), has_answered)
+}
+
+/// Node's name for what the operating system said.
+fn io_code(error: &io::Error) -> &'static str {
+    use io::ErrorKind as Kind;
+    match error.kind() {
+        Kind::ConnectionRefused => "ECONNREFUSED",
+        Kind::ConnectionReset => "ECONNRESET",
+        Kind::ConnectionAborted => "ECONNABORTED",
+        Kind::BrokenPipe => "EPIPE",
+        Kind::TimedOut => "ETIMEDOUT",
+        Kind::HostUnreachable => "EHOSTUNREACH",
+        Kind::NetworkUnreachable => "ENETUNREACH",
+        Kind::AddrNotAvailable => "EADDRNOTAVAIL",
+        Kind::PermissionDenied => "EACCES",
+        Kind::NotFound => "ENOENT",
+        Kind::InvalidData => "TLS_FAILED",
+        // Of name resolution the standard library keeps only the text.
+        _ if error.raw_os_error().is_none() && error.to_string().contains("lookup address") => "ENOTFOUND",
+        _ => code::CONNECTION_CLOSED,
+    }
+}
+
+/// `text` follows the host's name.
+fn failure(host: &Host, code: &'static str, text: &str) -> Error {
+    let message = format!("{} {text}", name(host));
+    Error::Failure(Arc::new(Failure { code, message, host: Some(address(host)), cause: None }))
+}
+
+pub fn address(host: &Host) -> Address {
+    match host {
+        Host::Tcp { name, port, .. } => Address { address: name.clone(), port: Some(*port) },
+        Host::Unix { .. } => Address { address: name(host), port: None },
+    }
+}
+
+fn name(host: &Host) -> String {
+    match host {
+        Host::Tcp { name, port, .. } if name.contains(':') => format!("[{name}]:{port}"),
+        Host::Tcp { name, port, .. } => format!("{name}:{port}"),
+        Host::Unix { directory, port } => format!("{}/.s.PGSQL.{port}", directory.display()),
+    }
+}
+
+/// A moment of the range: connections opened together need not all be replaced together.
+pub fn somewhere_in(range: &Range<Duration>) -> Duration {
+    // The hasher's keys are the standard library's source of chance.
+    let chance = f64::from(u32::try_from(RandomState::new().hash_one(0) >> 32).unwrap_or(0)) / f64::from(u32::MAX);
+    range.start + range.end.saturating_sub(range.start).mul_f64(chance)
+}

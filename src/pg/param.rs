@@ -1,0 +1,92 @@
+//! A parameter travels as text: the server parses it exactly as it does for any driver that speaks text.
+
+use std::error::Error;
+
+use bytes::BytesMut;
+use tokio_postgres::types::{Format, IsNull, Kind, ToSql, Type, to_sql_checked};
+
+/// Text to be parsed by the server, `None` for NULL.
+#[derive(Debug)]
+pub struct Text<'a>(pub Option<&'a str>);
+
+impl ToSql for Text<'_> {
+    fn to_sql(&self, _: &Type, buffer: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        let Some(text) = self.0 else {
+            return Ok(IsNull::Yes);
+        };
+        buffer.extend_from_slice(text.as_bytes());
+        Ok(IsNull::No)
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    fn encode_format(&self, _: &Type) -> Format {
+        Format::Text
+    }
+
+    to_sql_checked!();
+}
+
+/// What a parameter's text depends on: the type's OID, or minus the OID of the elements of an array type. `0` stands for
+/// every type whose text is simply the value's own, which is what a text is made for until the server's type is known.
+pub type Form = i64;
+
+pub fn form(server: &Type) -> Form {
+    match server.kind() {
+        Kind::Array(element) => -i64::from(element.oid()),
+        _ if is_plain(server) => 0,
+        _ => i64::from(server.oid()),
+    }
+}
+
+/// `postgres` writes these by rules of their own (its `src/types.js`), everything else as `"" + value`.
+fn is_plain(server: &Type) -> bool {
+    ![Type::BOOL, Type::BYTEA, Type::DATE, Type::JSON, Type::JSONB, Type::TIMESTAMP, Type::TIMESTAMPTZ].contains(server)
+}
+
+/// `texts` as the literal of a one-dimensional array.
+pub fn array_literal<'a>(texts: impl Iterator<Item = &'a str>) -> String {
+    let mut literal = String::from("{");
+    for text in texts {
+        if literal.len() > 1 {
+            literal.push(',');
+        }
+        literal.push('"');
+        if text.bytes().any(|byte| matches!(byte, b'"' | b'\\')) {
+            for character in text.chars() {
+                if matches!(character, '"' | '\\') {
+                    literal.push('\\');
+                }
+                literal.push(character);
+            }
+        } else {
+            literal.push_str(text);
+        }
+        literal.push('"');
+    }
+    literal.push('}');
+    literal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{array_literal, form};
+    use tokio_postgres::types::Type;
+
+    #[test]
+    fn an_array_literal_escapes_quotes_and_backslashes_only() {
+        let texts = ["a", "", "NULL", "b,c", r#"d"e"#, r"f\g", "{h}", "é"];
+        assert_eq!(array_literal(texts.into_iter()), r#"{"a","","NULL","b,c","d\"e","f\\g","{h}","é"}"#);
+        assert_eq!(array_literal([].into_iter()), "{}");
+    }
+
+    #[test]
+    fn the_form_of_a_parameter_tells_arrays_and_the_types_with_rules_of_their_own() {
+        assert_eq!(form(&Type::TEXT), 0);
+        assert_eq!(form(&Type::INT8), 0);
+        assert_eq!(form(&Type::JSONB), 3802);
+        assert_eq!(form(&Type::INT4_ARRAY), -23);
+    }
+}

@@ -1,0 +1,89 @@
+//! Connections: leased to one runner at a time, and retired. deadpool keeps them.
+
+use std::{sync::Arc, time::Instant};
+
+use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
+use deadpool_postgres::ClientWrapper;
+
+use super::{
+    config::{Host, Settings},
+    error::{Error, Failure},
+    open::{self, Opened, Program},
+    prepare::ReadyStatements,
+    tls::Connector,
+};
+
+pub type Pool = managed::Pool<Opener>;
+/// A connection, for as long as it is not given back.
+pub type Lease = managed::Object<Opener>;
+
+pub struct Opener {
+    settings: Settings,
+    program: Arc<dyn Program>,
+}
+
+/// An open connection.
+pub struct Connection {
+    pub client: ClientWrapper,
+    pub statements: ReadyStatements,
+    host: Host,
+    tls: Connector,
+    retire_at: Option<Instant>,
+}
+
+impl Connection {
+    /// Tells the server to give up what it is doing for this connection, while someone else waits for that.
+    pub fn cancel(&self) -> impl Future<Output = ()> + use<> {
+        let (token, tls) = (self.client.cancel_token(), self.tls.clone());
+        async move {
+            // Whether it arrives is not known in any case; the answer to the statement tells.
+            let _ = token.cancel_query(tls).await;
+        }
+    }
+
+    /// `error` of this connection, with the host that it was spoken to.
+    pub fn locate(&self, error: Error) -> Error {
+        match error {
+            Error::Failure(failure) if failure.host.is_none() => Error::Failure(Arc::new(Failure {
+                code: failure.code,
+                message: failure.message.clone(),
+                host: Some(open::address(&self.host)),
+                cause: failure.cause.clone(),
+            })),
+            error => error,
+        }
+    }
+
+    pub fn is_worn(&self) -> bool {
+        self.client.is_closed() || self.retire_at.is_some_and(|at| at <= Instant::now())
+    }
+}
+
+pub fn pool(settings: Settings, program: Arc<dyn Program>) -> Pool {
+    let max = settings.max;
+    let pool = Pool::builder(Opener { settings, program }).max_size(max).build();
+    // The builder refuses only time-outs without a runtime, and it was given neither.
+    pool.unwrap_or_else(|error| unreachable!("{error}"))
+}
+
+impl managed::Manager for Opener {
+    type Type = Connection;
+    type Error = Error;
+
+    async fn create(&self) -> Result<Connection, Error> {
+        let Opened { client, task, host, tls, may_prepare } =
+            Box::pin(open::open(&self.settings, &self.program)).await?;
+        Ok(Connection {
+            // Its task ends with it.
+            client: ClientWrapper::new(client, task),
+            statements: ReadyStatements::new(may_prepare),
+            host,
+            tls,
+            retire_at: self.settings.max_lifetime.as_ref().map(|range| Instant::now() + open::somewhere_in(range)),
+        })
+    }
+
+    async fn recycle(&self, connection: &mut Connection, _: &Metrics) -> RecycleResult<Error> {
+        if connection.is_worn() { Err(RecycleError::message("closed or too old")) } else { Ok(()) }
+    }
+}

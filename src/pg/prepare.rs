@@ -1,0 +1,248 @@
+//! Prepares statements. Every connection prepares for itself and keeps a bounded number.
+//!
+//! Behind a pooler nothing is prepared under a name: the next transaction may run on another server process. There a
+//! statement is sent with its text each time, and the server describes it once, on a connection that is opened for that.
+
+use std::sync::Arc;
+
+use tokio_postgres::{Client, Column, Row, Statement as ServerStatement, types::Type};
+
+use super::{
+    error::{Error, code, sqlstate},
+    param::{Form, form},
+    row::Field,
+    server_text::{self, ServerText},
+    statement::{Columns, Shape, Statement},
+};
+
+/// How many statements a connection keeps prepared. The lookups take at most twice ten; the writes vary with their
+/// attributes.
+const KEPT_PER_CONNECTION: usize = 100;
+/// How often another name is tried where a pooler's server already has a statement of this name.
+const NAME_ATTEMPTS: usize = 500;
+
+/// How a statement is sent.
+#[derive(Debug)]
+pub enum Sending {
+    Prepared(ServerStatement),
+    /// With its text, and the types that its parameters are declared with.
+    Unnamed {
+        sql: String,
+        declared: Vec<Type>,
+    },
+}
+
+/// One statement, ready to be sent on one connection.
+#[derive(Debug)]
+pub struct Ready {
+    pub sending: Sending,
+    pub shape: Arc<Shape>,
+    pub forms: Vec<Form>,
+}
+
+/// Either of the two things that a `Statement` can be sent for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Count {
+    One,
+    Many,
+}
+
+/// The statements that are ready on a connection, the last used first.
+#[derive(Debug)]
+pub struct ReadyStatements {
+    may_prepare: bool,
+    kept: Vec<(u64, Count, Arc<Ready>)>,
+}
+
+impl ReadyStatements {
+    pub fn new(may_prepare: bool) -> Self {
+        Self { may_prepare, kept: Vec::new() }
+    }
+
+    pub fn get(&mut self, statement: &Statement, count: Count) -> Option<Arc<Ready>> {
+        let at = self.kept.iter().position(|(number, kept, _)| *number == statement.number && *kept == count)?;
+        self.kept[..=at].rotate_right(1);
+        Some(self.kept[0].2.clone())
+    }
+
+    pub fn is_ready(&self, statement: &Statement) -> bool {
+        self.kept.iter().any(|(number, ..)| *number == statement.number)
+    }
+
+    /// Dropping the ones beyond the bound closes them on the server.
+    fn keep(&mut self, statement: &Statement, count: Count, ready: Ready) -> Arc<Ready> {
+        let ready = Arc::new(ready);
+        self.kept.truncate(KEPT_PER_CONNECTION - 1);
+        self.kept.insert(0, (statement.number, count, ready.clone()));
+        ready
+    }
+
+    /// The server knows it no more, or knows it for tables that have changed.
+    pub fn forget(&mut self, statement: &Statement) {
+        self.kept.retain(|(number, ..)| *number != statement.number);
+    }
+
+    /// The statement has to be described on another connection first.
+    pub fn needs_description(&self, statement: &Statement) -> bool {
+        !self.may_prepare && statement.known_shape().is_none()
+    }
+
+    pub async fn prepare(&mut self, client: &Client, statement: &Statement, count: Count) -> Result<Arc<Ready>, Error> {
+        let one = if let Some(ready) = self.get(statement, Count::One) {
+            ready
+        } else {
+            let ready = self.prepare_one(client, statement).await?;
+            self.keep(statement, Count::One, ready)
+        };
+        let (Count::Many, Some(batch)) = (count, &statement.batch) else {
+            return Ok(one);
+        };
+        let [id] = &one.shape.parameters[..] else {
+            return Err(Error::failure(code::INVALID_ANSWER, "a lookup takes one parameter"));
+        };
+        let sql = format!("{}{}.{}[]{}", batch.before, quote(id.schema()), quote(id.name()), batch.after);
+        let sending = self.sending(client, one.shape.dress(sql), Vec::new()).await?;
+        let ready = Ready { sending, shape: one.shape.clone(), forms: Vec::new() };
+        Ok(self.keep(statement, Count::Many, ready))
+    }
+
+    async fn sending(&self, client: &Client, sql: String, declared: Vec<Type>) -> Result<Sending, Error> {
+        Ok(if self.may_prepare {
+            Sending::Prepared(client.prepare_typed(&sql, &declared).await?)
+        } else {
+            Sending::Unnamed { sql, declared }
+        })
+    }
+
+    async fn prepare_one(&self, client: &Client, statement: &Statement) -> Result<Ready, Error> {
+        // A plain statement is described by preparing it, which has to be done in any case.
+        let known = statement.known_shape().filter(|shape| !self.may_prepare || shape.server_text.is_some());
+        let shape = match known {
+            Some(shape) => shape,
+            None => match discover(client, statement, true).await? {
+                (shape, Some(plain)) => {
+                    let forms = shape.parameters.iter().map(form).collect();
+                    return Ok(Ready { sending: Sending::Prepared(plain), shape, forms });
+                }
+                (shape, None) => shape,
+            },
+        };
+        let sql = shape.dress(statement.sql.clone());
+        let sending = self.sending(client, sql, statement.declared.clone()).await?;
+        let forms = shape.parameters.iter().map(form).collect();
+        Ok(Ready { sending, shape, forms })
+    }
+}
+
+/// Learns the shape of `statement`; gives the prepared statement too where it can be used as it is.
+async fn discover(
+    client: &Client,
+    statement: &Statement,
+    knows_types: bool,
+) -> Result<(Arc<Shape>, Option<ServerStatement>), Error> {
+    // The driver looks types up that it does not know, under names of its own: only where something may be prepared.
+    let needs_text =
+        |column: &Column, field: &Field| field.reading.needs_server() || !(knows_types || is_built_in(column.type_()));
+    let needs_any_text =
+        |plain: &ServerStatement| plain.columns().iter().any(|column| needs_text(column, &Field::new(column, &[])));
+    let plain = client.prepare_typed(&statement.sql, &statement.declared).await?;
+    if !needs_any_text(&plain) {
+        let shape =
+            Shape { columns: columns(statement, &plain), parameters: plain.params().to_vec(), server_text: None };
+        return Ok((statement.agree(shape), Some(plain)));
+    }
+    let tables = server_text::tables(&plain);
+    let fingerprint = server_text::fingerprint(client, &tables).await?;
+    // Once more, now that the fingerprint is known: it must not be newer than the columns.
+    drop(plain);
+    let plain = client.prepare_typed(&statement.sql, &statement.declared).await?;
+    let texts: Vec<bool> = plain.columns().iter().map(|column| needs_text(column, &Field::new(column, &[]))).collect();
+    let shape = Shape {
+        columns: columns(statement, &plain),
+        parameters: plain.params().to_vec(),
+        server_text: Some(ServerText::new(&texts, &tables, fingerprint)),
+    };
+    Ok((statement.agree(shape), None))
+}
+
+fn is_built_in(kind: &Type) -> bool {
+    Type::from_oid(kind.oid()).is_some()
+}
+
+/// Learns the shape of `statement` through a pooler, on a connection that serves nothing else: all in one transaction,
+/// which runs on one server process, and leaves no prepared statement there.
+pub async fn describe(client: &Client, statement: &Statement) -> Result<(), Error> {
+    for _ in 0..NAME_ATTEMPTS {
+        client.batch_execute("BEGIN").await?;
+        let before = prepared_names(client).await?;
+        let result = discover(client, statement, false).await.map(drop);
+        match result {
+            Ok(()) => {
+                for name in prepared_names(client).await? {
+                    // The driver's own names: a pooler may have its own among them.
+                    let is_ours =
+                        name.strip_prefix('s').is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()));
+                    if is_ours && !before.contains(&name) {
+                        client.batch_execute(&format!("DEALLOCATE {}", quote(&name))).await?;
+                    }
+                }
+                return Ok(client.batch_execute("COMMIT").await?);
+            }
+            Err(error) => {
+                client.batch_execute("ROLLBACK").await?;
+                if error.code() != sqlstate::DUPLICATE_STATEMENT {
+                    return Err(error);
+                }
+            }
+        }
+    }
+    Err(Error::failure(code::INVALID_ANSWER, "the pooler's servers are full of prepared statements"))
+}
+
+async fn prepared_names(client: &Client) -> Result<Vec<String>, Error> {
+    let messages = client.simple_query("SELECT name FROM pg_catalog.pg_prepared_statements").await?;
+    Ok(messages
+        .iter()
+        .filter_map(|message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+            _ => None,
+        })
+        .collect())
+}
+
+fn columns(statement: &Statement, plain: &ServerStatement) -> Arc<Columns> {
+    // The only column that is no table's.
+    let is_position = |column: &Column| column.table_oid().is_none();
+    let position = statement.batch.as_ref().and_then(|_| plain.columns().iter().position(is_position));
+    Arc::new(Columns::new(fields(statement, plain.columns(), position), position))
+}
+
+fn fields(statement: &Statement, sent: &[Column], position: Option<usize>) -> Vec<Field> {
+    // The second table has no columns that are to be numbers.
+    let numbers = |index| if position.is_none_or(|at| index < at) { statement.numbers } else { &[] };
+    let columns = sent.iter().enumerate().filter(|(index, _)| Some(*index) != position);
+    columns.map(|(index, column)| Field::new(column, numbers(index))).collect()
+}
+
+impl Ready {
+    /// The rows are of other tables than those that the statement was made ready for.
+    pub fn is_stale(&self, statement: &Statement, rows: &[Row]) -> bool {
+        let Some(first) = rows.first() else { return false };
+        match (&self.shape.server_text, &self.sending) {
+            (Some(server_text), _) => server_text.is_stale(rows),
+            (None, Sending::Prepared(_)) => false,
+            (None, Sending::Unnamed { .. }) => {
+                let Columns { fields: expected, position, .. } = &*self.shape.columns;
+                fields(statement, first.columns(), *position) != *expected
+            }
+        }
+    }
+
+    pub fn takes_the_same(&self, other: &Self) -> bool {
+        self.shape.parameters == other.shape.parameters
+    }
+}
+
+fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}

@@ -1,0 +1,611 @@
+//! Where calls wait, and the runners that take them. A runner leases one connection, takes what waits (one write, or
+//! several lookups of one kind), sends it, settles it, and goes home when nothing waits.
+//!
+//! A call that joins while a connection is free goes out at once. What waits meanwhile travels together: a server
+//! answers sixteen lookups in one statement for little more than the price of one.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::{Duration, Instant},
+};
+
+use deadpool::managed::{Object, PoolError};
+use futures_util::future::{Either, select};
+use tokio::{runtime::Handle, sync::Notify, task, time};
+
+use super::{
+    config::Settings,
+    error::{Error, code},
+    execute::{Answer, Fault, Request, execute},
+    open::Program,
+    param::Form,
+    pool::{self, Lease, Pool},
+    statement::Statement,
+};
+
+/// Lookups in one statement. Of 8, 16, 32 and 64, 16 gave the most answers a second.
+const BATCH: usize = 16;
+/// How often the queue looks for calls that have waited too long and connections that are too old.
+const ROUND: Duration = Duration::from_millis(500);
+/// After a connection could not be opened while others work, how long until the next is tried.
+const REFUSAL: Duration = Duration::from_millis(250);
+/// How often a statement is done again that the server rolled back for another one's sake.
+const CONTENTION_ATTEMPTS: u32 = 20;
+/// A connection that was idle for longer than this may have died without anyone having looked.
+const FRESH: Duration = Duration::from_millis(50);
+/// How long a server that was told to cancel a statement has to say how it ended.
+const CANCEL_GRACE: Duration = Duration::from_secs(2);
+
+/// Statements known at a time. Writes vary with the columns that they name.
+const STATEMENTS: usize = 1000;
+
+/// Settles a call, once; when it is dropped unsettled, as destroyed.
+pub struct Reply(Option<Settle>);
+
+type Settle = Box<dyn FnOnce(Result<Answer, Error>) + Send + Sync>;
+
+impl Reply {
+    pub fn new(settle: impl FnOnce(Result<Answer, Error>) + Send + Sync + 'static) -> Self {
+        Self(Some(Box::new(settle)))
+    }
+
+    pub fn settle(mut self, result: Result<Answer, Error>) {
+        if let Some(settle) = self.0.take() {
+            settle(result);
+        }
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        if let Some(settle) = self.0.take() {
+            settle(Err(Error::failure(
+                code::CONNECTION_DESTROYED,
+                "the connection was destroyed before the answer came",
+            )));
+        }
+    }
+}
+
+pub struct Call {
+    pub statement: Arc<Statement>,
+    pub parameters: Vec<Option<String>>,
+    /// What the parameters' texts were made for.
+    pub forms: Vec<Form>,
+    pub reply: Reply,
+}
+
+/// A call in the queue.
+struct Waiting {
+    call: Call,
+    /// Older calls have lower numbers.
+    number: u64,
+    deadline: Option<Instant>,
+    /// Its connection was lost: the deadline counts from the first time.
+    was_lost: bool,
+    contentions: u32,
+}
+
+impl Waiting {
+    /// The wait for another connection begins when one is lost, however long the call had waited for that.
+    fn may_wait_again(&mut self, deadline: Option<Instant>) -> bool {
+        if !self.was_lost {
+            self.was_lost = true;
+            self.deadline = deadline;
+        }
+        self.deadline.is_none_or(|deadline| Instant::now() < deadline)
+    }
+
+    fn id(&self) -> &str {
+        self.call.parameters.first().and_then(Option::as_deref).unwrap_or_default()
+    }
+}
+
+/// The lookups of one statement.
+struct Lane {
+    statement: Arc<Statement>,
+    calls: VecDeque<Waiting>,
+}
+
+#[derive(Default)]
+struct State {
+    lookups: Vec<Lane>,
+    writes: VecDeque<Waiting>,
+    next_number: u64,
+    runners: usize,
+    /// Runners that have been started for calls which wait, and have not yet taken any.
+    starting: usize,
+    /// Runners that have a connection.
+    leased: usize,
+    /// Runners that carry out a write.
+    writing: usize,
+    /// A runner tries again and again to reach a server that was there before.
+    probing: bool,
+    was_connected: bool,
+    refused_until: Option<Instant>,
+    is_ended: bool,
+}
+
+pub struct Queue {
+    settings: Settings,
+    pool: Pool,
+    runtime: Handle,
+    state: Mutex<State>,
+    statements: Mutex<HashMap<String, Arc<Statement>>>,
+    destroyed: Notify,
+}
+
+impl Queue {
+    pub fn new(settings: Settings, program: Arc<dyn Program>, runtime: Handle) -> Arc<Self> {
+        let pool = pool::pool(settings.clone(), program);
+        let queue = Arc::new(Self {
+            settings,
+            pool,
+            runtime,
+            state: Mutex::default(),
+            statements: Mutex::default(),
+            destroyed: Notify::new(),
+        });
+        queue.runtime.spawn(keep_order(Arc::downgrade(&queue)));
+        queue
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The one statement of this text and these declared types: what is prepared once is prepared for all adapters.
+    pub fn statement(&self, statement: Statement) -> Arc<Statement> {
+        let mut known = self.statements.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= STATEMENTS {
+            known.clear();
+        }
+        known.entry(statement.key()).or_insert_with(|| Arc::new(statement)).clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic leaves nothing half done that the counts' guard does not mend.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the call in. It is settled whatever happens.
+    pub fn join(self: &Arc<Self>, call: Call) {
+        let deadline = self.deadline();
+        let mut state = self.state();
+        if state.is_ended {
+            drop(state);
+            call.reply.settle(Err(Error::failure(code::CONNECTION_ENDED, "the adapter has ended")));
+            return;
+        }
+        state.next_number += 1;
+        let number = state.next_number;
+        state.put(Waiting { call, number, deadline, was_lost: false, contentions: 0 }, false);
+        self.start_runner(state);
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.settings.connect_timeout.map(|limit| Instant::now() + limit)
+    }
+
+    /// Starts one runner if a call waits that none is on its way to.
+    fn start_runner(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+        let max = self.settings.max;
+        if state.is_ended || state.starting > 0 || state.runners >= max || state.front(max).is_none() {
+            return;
+        }
+        if state.leased > 0 && state.refused_until.is_some_and(|until| Instant::now() < until) {
+            return;
+        }
+        state.runners += 1;
+        state.starting += 1;
+        drop(state);
+        let queue = self.clone();
+        self.runtime.spawn(async move {
+            let destroyed = pin!(queue.destroyed.notified());
+            let runner = pin!(Runner::new(&queue).run());
+            match select(runner, destroyed).await {
+                Either::Left(_) | Either::Right(_) => {}
+            }
+        });
+    }
+
+    /// Waits for nothing: calls that still wait are settled as ended, connections close as they come back.
+    pub fn end(&self) {
+        let calls = {
+            let mut state = self.state();
+            state.is_ended = true;
+            state.drain(|_| true)
+        };
+        settle_all(calls, &Error::failure(code::CONNECTION_ENDED, "the adapter has ended"));
+        self.pool.close();
+    }
+
+    /// As `end`, and gives up what is under way.
+    pub fn destroy(&self) {
+        self.end();
+        self.destroyed.notify_waiters();
+    }
+}
+
+fn settle_all(calls: Vec<Waiting>, error: &Error) {
+    for waiting in calls {
+        waiting.call.reply.settle(Err(error.clone()));
+    }
+}
+
+impl State {
+    fn put(&mut self, waiting: Waiting, first: bool) {
+        let statement = &waiting.call.statement;
+        let lane = if statement.access.is_write() {
+            &mut self.writes
+        } else {
+            let at = self.lookups.iter().position(|lane| Arc::ptr_eq(&lane.statement, statement));
+            let at = at.unwrap_or_else(|| {
+                self.lookups.retain(|lane| !lane.calls.is_empty());
+                self.lookups.push(Lane { statement: statement.clone(), calls: VecDeque::new() });
+                self.lookups.len() - 1
+            });
+            &mut self.lookups[at].calls
+        };
+        if first {
+            lane.push_front(waiting);
+        } else {
+            lane.push_back(waiting);
+        }
+    }
+
+    /// Writes may wait for each other in the server. One connection is left to lookups, so that these go on.
+    fn may_write(&self, max: usize) -> bool {
+        max == 1 || self.writing < max - 1
+    }
+
+    /// The lane whose first call is the oldest: a lookup's, or the writes'.
+    fn front(&self, max: usize) -> Option<Front> {
+        let lookup =
+            self.lookups.iter().enumerate().filter_map(|(index, lane)| Some((lane.calls.front()?.number, index))).min();
+        let write = self.writes.front().filter(|_| self.may_write(max)).map(|waiting| waiting.number);
+        match (lookup, write) {
+            (Some((number, _)), Some(write)) if write < number => Some(Front::Write),
+            (Some((_, lane)), _) => Some(Front::Lookup(lane)),
+            (None, Some(_)) => Some(Front::Write),
+            (None, None) => None,
+        }
+    }
+
+    fn take(&mut self, max: usize) -> Vec<Waiting> {
+        match self.front(max) {
+            Some(Front::Write) => self.writes.pop_front().into_iter().collect(),
+            Some(Front::Lookup(lane)) => {
+                let lane = &mut self.lookups[lane];
+                let most = if lane.statement.can_batch() { BATCH } else { 1 };
+                // One of them may be what ends connections: it must not take others along again.
+                let alone = lane.calls.iter().take(most).position(|waiting| waiting.was_lost);
+                let count = alone.map_or(most, |at| at.max(1)).min(lane.calls.len());
+                lane.calls.drain(..count).collect()
+            }
+            None => Vec::new(),
+        }
+    }
+
+    /// Removes the waiting calls that `which` names.
+    fn drain(&mut self, which: impl Fn(&Waiting) -> bool) -> Vec<Waiting> {
+        let mut drained = Vec::new();
+        for calls in self.lookups.iter_mut().map(|lane| &mut lane.calls).chain([&mut self.writes]) {
+            if !calls.iter().any(&which) {
+                continue;
+            }
+            let (gone, kept) = std::mem::take(calls).into_iter().partition::<VecDeque<_>, _>(&which);
+            *calls = kept;
+            drained.extend(gone);
+        }
+        drained
+    }
+
+    fn has_calls(&self) -> bool {
+        !self.writes.is_empty() || self.lookups.iter().any(|lane| !lane.calls.is_empty())
+    }
+}
+
+enum Front {
+    Lookup(usize),
+    Write,
+}
+
+/// One runner's part of the counts in `State`, given back when it goes home, however it does.
+#[expect(clippy::struct_excessive_bools, reason = "each says whether the runner is part of one of the counts")]
+struct Runner<'a> {
+    queue: &'a Arc<Queue>,
+    is_starting: bool,
+    has_lease: bool,
+    is_writing: bool,
+    is_probing: bool,
+}
+
+impl Drop for Runner<'_> {
+    fn drop(&mut self) {
+        let mut state = self.queue.state();
+        state.runners -= 1;
+        state.starting -= usize::from(self.is_starting);
+        state.leased -= usize::from(self.has_lease);
+        state.writing -= usize::from(self.is_writing);
+        if self.is_probing {
+            state.probing = false;
+        }
+        if state.leased > 0 || state.probing || !state.has_calls() {
+            return;
+        }
+        self.queue.start_runner(state);
+    }
+}
+
+impl<'a> Runner<'a> {
+    fn new(queue: &'a Arc<Queue>) -> Self {
+        Self { queue, is_starting: true, has_lease: false, is_writing: false, is_probing: false }
+    }
+
+    async fn run(mut self) {
+        while let Some(mut lease) = self.lease().await {
+            loop {
+                let calls = self.take();
+                let Some(first) = calls.first() else { return };
+                let statement = first.call.statement.clone();
+                let is_open = self.carry_out(&mut lease, &statement, calls).await;
+                if !is_open {
+                    self.give_up(lease);
+                    break;
+                }
+            }
+        }
+    }
+
+    fn take(&mut self) -> Vec<Waiting> {
+        let max = self.queue.settings.max;
+        let mut state = self.queue.state();
+        if self.is_writing {
+            state.writing -= 1;
+            self.is_writing = false;
+        }
+        if self.is_starting {
+            state.starting -= 1;
+            self.is_starting = false;
+        }
+        let calls = state.take(max);
+        if let Some(first) = calls.first() {
+            if first.call.statement.access.is_write() {
+                state.writing += 1;
+                self.is_writing = true;
+            }
+            self.queue.start_runner(state);
+        } else {
+            // Nobody may join between this look and the count.
+            state.leased -= usize::from(self.has_lease);
+            self.has_lease = false;
+        }
+        calls
+    }
+
+    /// Says that it is about to take more: who is answered now, and calls again at once, need not start another runner.
+    fn come_back(&mut self) {
+        if !self.is_starting {
+            self.is_starting = true;
+            self.queue.state().starting += 1;
+        }
+    }
+
+    fn give_up(&mut self, lease: Lease) {
+        drop(Object::take(lease));
+        self.queue.state().leased -= 1;
+        self.has_lease = false;
+    }
+
+    /// A connection, or `None` when there is nothing to do for this runner.
+    async fn lease(&mut self) -> Option<Lease> {
+        let mut pause = Duration::from_millis(20);
+        loop {
+            if self.is_starting && self.queue.pool.status().available == 0 {
+                // A connection has to be opened: other calls may start runners meanwhile.
+                self.queue.state().starting -= 1;
+                self.is_starting = false;
+            }
+            let error = match self.queue.pool.get().await {
+                Ok(lease) => {
+                    if Object::metrics(&lease).last_used() > FRESH {
+                        // Lets the connection find out that it was closed while nobody looked.
+                        task::yield_now().await;
+                        if lease.client.is_closed() {
+                            drop(Object::take(lease));
+                            continue;
+                        }
+                    }
+                    let mut state = self.queue.state();
+                    state.was_connected = true;
+                    state.leased += 1;
+                    self.has_lease = true;
+                    if self.is_probing {
+                        state.probing = false;
+                        self.is_probing = false;
+                    }
+                    return Some(lease);
+                }
+                Err(PoolError::Backend(error)) => error,
+                Err(_) => return None,
+            };
+            self.refuse(&error)?;
+            time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_millis(500));
+        }
+    }
+
+    /// What follows from a connection that could not be opened: `Some` when it is to be tried again.
+    fn refuse(&mut self, error: &Error) -> Option<()> {
+        let mut state = self.queue.state();
+        if state.is_ended {
+            return None;
+        }
+        if state.leased > 0 || (state.probing && !self.is_probing) {
+            // The calls are in other hands.
+            state.refused_until = Some(Instant::now() + REFUSAL);
+            return None;
+        }
+        let is_outage = state.was_connected && error.is_passing();
+        let now = Instant::now();
+        let late = state.drain(|waiting| !is_outage || waiting.deadline.is_some_and(|deadline| deadline <= now));
+        let goes_on = is_outage && state.has_calls();
+        if goes_on {
+            state.probing = true;
+            self.is_probing = true;
+        }
+        drop(state);
+        settle_all(late, error);
+        goes_on.then_some(())
+    }
+
+    /// Sends the calls and settles them, or puts them back. False when the connection is of no more use.
+    async fn carry_out(&mut self, lease: &mut Lease, statement: &Statement, calls: Vec<Waiting>) -> bool {
+        if calls.len() > 1 {
+            let ids: Vec<&str> = calls.iter().map(Waiting::id).collect();
+            match self.in_time(lease, statement, Request::Many(&ids)).await {
+                Ok(answers) => {
+                    self.come_back();
+                    for (waiting, answer) in calls.into_iter().zip(answers) {
+                        waiting.call.reply.settle(Ok(answer));
+                    }
+                    return true;
+                }
+                // An id among them that the server cannot read: each gets an answer of its own.
+                Err(fault) if is_about_one(&fault.error) => {}
+                Err(fault) => return self.after(lease, calls, fault),
+            }
+        }
+        let mut calls = VecDeque::from(calls);
+        while let Some(waiting) = calls.pop_front() {
+            let Call { parameters, forms, .. } = &waiting.call;
+            match self.in_time(lease, statement, Request::One { parameters, forms }).await {
+                Ok(mut answers) => {
+                    self.come_back();
+                    match answers.pop() {
+                        Some(answer) => waiting.call.reply.settle(Ok(answer)),
+                        None => drop(waiting),
+                    }
+                }
+                Err(fault) => {
+                    if !self.after(lease, vec![waiting], fault) {
+                        // The rest was not sent.
+                        self.put_back(calls.into());
+                        return false;
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    /// Settles the calls of a statement that got no answer, or puts them back to be done again.
+    fn after(&self, lease: &Lease, calls: Vec<Waiting>, fault: Fault) -> bool {
+        let Fault { error, may_be_done } = fault;
+        let error = lease.locate(error);
+        let is_open = !error.is_loss() && error.code() != code::QUERY_TIMEOUT && !lease.client.is_closed();
+        let deadline = self.queue.deadline();
+        let mut again = Vec::new();
+        for mut waiting in calls {
+            let is_write = waiting.call.statement.access.is_write();
+            if error.is_loss() && !(is_write && may_be_done) && waiting.may_wait_again(deadline) {
+                again.push(waiting);
+            } else if error.is_contention() && waiting.contentions < CONTENTION_ATTEMPTS {
+                waiting.contentions += 1;
+                again.push(waiting);
+            } else if is_write && may_be_done {
+                let message =
+                    "the connection was lost before the server's answer came: the change may have been made or not";
+                waiting.call.reply.settle(Err(Error::caused_by(code::OUTCOME_UNKNOWN, message, error.clone())));
+            } else {
+                waiting.call.reply.settle(Err(error.clone()));
+            }
+        }
+        self.put_back(again);
+        is_open
+    }
+
+    fn put_back(&self, calls: Vec<Waiting>) {
+        let mut ended = Vec::new();
+        let mut state = self.queue.state();
+        for waiting in calls.into_iter().rev() {
+            if state.is_ended {
+                ended.push(waiting);
+            } else {
+                state.put(waiting, true);
+            }
+        }
+        drop(state);
+        settle_all(ended, &Error::failure(code::CONNECTION_ENDED, "the adapter has ended"));
+    }
+
+    /// `query_timeout` bounds it; a statement that takes longer is cancelled on the server.
+    async fn in_time(
+        &self,
+        lease: &mut Lease,
+        statement: &Statement,
+        request: Request<'_>,
+    ) -> Result<Vec<Answer>, Fault> {
+        let opener = self.queue.pool.manager();
+        let Some(limit) = self.queue.settings.query_timeout else {
+            return execute(lease, opener, statement, request).await;
+        };
+        let cancel = lease.cancel();
+        let mut answer = pin!(execute(lease, opener, statement, request));
+        if let Ok(result) = time::timeout(limit, answer.as_mut()).await {
+            return result;
+        }
+        let message = format!("the server did not answer within query_timeout ({} s)", limit.as_secs_f64());
+        let ending = async {
+            cancel.await;
+            answer.await
+        };
+        match time::timeout(CANCEL_GRACE, ending).await {
+            Ok(Err(fault)) if is_canceled(&fault.error) => {
+                Err(Error::caused_by(code::QUERY_TIMEOUT, message, fault.error).into())
+            }
+            Ok(result) => result,
+            Err(_) => Err(Fault { error: Error::failure(code::QUERY_TIMEOUT, message), may_be_done: true }),
+        }
+    }
+}
+
+/// Of many calls that share an error, it may be one call's alone.
+fn is_about_one(error: &Error) -> bool {
+    error.is_database() && !error.is_loss() && !is_canceled(error)
+}
+
+fn is_canceled(error: &Error) -> bool {
+    error.code() == super::error::sqlstate::QUERY_CANCELED
+}
+
+/// Settles calls that have waited for a connection for too long, and retires idle connections.
+async fn keep_order(queue: Weak<Queue>) {
+    let mut round = ROUND;
+    loop {
+        time::sleep(round).await;
+        let Some(queue) = queue.upgrade() else { return };
+        let settings = &queue.settings;
+        round = settings.connect_timeout.map_or(ROUND, |limit| ROUND.min(limit / 4).max(Duration::from_millis(5)));
+        let now = Instant::now();
+        let late = queue.state().drain(|waiting| waiting.deadline.is_some_and(|deadline| deadline <= now));
+        if let (false, Some(limit)) = (late.is_empty(), settings.connect_timeout) {
+            let message = format!(
+                "waited {} s (connect_timeout) for a connection: all {} (max) are busy or being opened",
+                limit.as_secs_f64(),
+                settings.max
+            );
+            settle_all(late, &Error::failure(code::CONNECT_TIMEOUT, message));
+        }
+        queue.pool.retain(|connection, metrics| {
+            let is_idle_too_long = settings.idle_timeout.is_some_and(|limit| metrics.last_used() >= limit);
+            !is_idle_too_long && !connection.is_worn()
+        });
+        if queue.pool.is_closed() {
+            return;
+        }
+    }
+}

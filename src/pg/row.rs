@@ -1,0 +1,184 @@
+//! `(type, bytes)` -> a borrowed value. The server sends binary; a type that is not in the table below is asked for as
+//! text, the server's own (`pool.rs` writes the select list), since that is what `postgres` returns for it.
+
+use std::error::Error;
+
+use tokio_postgres::{
+    Column, Row,
+    types::{FromSql, Kind, Type},
+};
+
+use super::{
+    array,
+    value::{Decoder, Malformed, Value, text},
+};
+
+/// What JavaScript has still to do with a value, or with each leaf of an array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conversion {
+    None,
+    /// JSON text to what it says.
+    Json,
+    /// Milliseconds since 1970 to a `Date`; infinities and what is beyond a `Date` stay as they are.
+    Date,
+    /// The same, for a time without a zone: the number counts as if the process's own zone were UTC.
+    LocalDate,
+    /// `Number(value)`.
+    Number,
+}
+
+/// How a column is read: its elements' decoder, and what surrounds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    Scalar(Decoder),
+    /// The binary form of an array.
+    Array(Decoder),
+    /// The server's text.
+    ServerText,
+    /// The server's text of an array, and what stands between its elements.
+    ServerArray(u8),
+}
+
+const BUILT_IN: [(Type, Decoder, Conversion); 17] = [
+    (Type::BOOL, Decoder::Boolean, Conversion::None),
+    (Type::INT2, Decoder::Int2, Conversion::None),
+    (Type::INT4, Decoder::Int4, Conversion::None),
+    (Type::INT8, Decoder::Int8, Conversion::None),
+    (Type::OID, Decoder::Oid, Conversion::None),
+    (Type::FLOAT4, Decoder::Float4, Conversion::None),
+    (Type::FLOAT8, Decoder::Float8, Conversion::None),
+    (Type::TEXT, Decoder::Text, Conversion::None),
+    (Type::VARCHAR, Decoder::Text, Conversion::None),
+    (Type::BPCHAR, Decoder::Text, Conversion::None),
+    (Type::NAME, Decoder::Text, Conversion::None),
+    (Type::UUID, Decoder::Uuid, Conversion::None),
+    (Type::JSON, Decoder::Text, Conversion::Json),
+    (Type::JSONB, Decoder::Jsonb, Conversion::Json),
+    (Type::BYTEA, Decoder::Bytes, Conversion::None),
+    (Type::DATE, Decoder::Date, Conversion::Date),
+    (Type::TIMESTAMPTZ, Decoder::Timestamp, Conversion::Date),
+];
+
+fn built_in(kind: &Type) -> Option<(Decoder, Conversion)> {
+    if *kind == Type::TIMESTAMP {
+        return Some((Decoder::Timestamp, Conversion::LocalDate));
+    }
+    BUILT_IN.iter().find(|(known, ..)| known == kind).map(|&(_, decoder, conversion)| (decoder, conversion))
+}
+
+/// How a column of this type is read, and what is left for JavaScript to do.
+pub fn reading(kind: &Type) -> (Reading, Conversion) {
+    if let Some((decoder, conversion)) = built_in(kind) {
+        return (Reading::Scalar(decoder), conversion);
+    }
+    match kind.kind() {
+        Kind::Enum(_) => (Reading::Scalar(Decoder::Text), Conversion::None),
+        Kind::Array(element) => match built_in(element) {
+            Some((decoder, conversion)) => (Reading::Array(decoder), conversion),
+            None => (Reading::ServerArray(if *element == Type::BOX { b';' } else { b',' }), Conversion::None),
+        },
+        _ => (Reading::ServerText, Conversion::None),
+    }
+}
+
+impl Reading {
+    /// The column must be asked for as text.
+    pub fn needs_server(self) -> bool {
+        matches!(self, Self::ServerText | Self::ServerArray(_))
+    }
+
+    pub fn read(self, bytes: &[u8]) -> Result<Value<'_>, Malformed> {
+        match self {
+            Self::Scalar(decoder) => decoder.read(bytes),
+            Self::Array(decoder) => array::read_binary(bytes, decoder),
+            Self::ServerText => Decoder::Text.read(bytes),
+            Self::ServerArray(delimiter) => array::read_text(text(bytes)?, delimiter),
+        }
+    }
+}
+
+/// Any column's bytes, whatever its type.
+struct Raw<'a>(&'a [u8]);
+
+impl<'a> FromSql<'a> for Raw<'a> {
+    fn from_sql(_: &Type, bytes: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(Self(bytes))
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+}
+
+/// The bytes of a row's column, `None` for NULL.
+pub fn bytes(row: &Row, index: usize) -> Option<&[u8]> {
+    row.try_get::<_, Option<Raw<'_>>>(index).ok().flatten().map(|raw| raw.0)
+}
+
+/// One column of an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Field {
+    pub name: String,
+    pub reading: Reading,
+    pub conversion: Conversion,
+}
+
+impl Field {
+    /// `numbers` are the columns that Lucia wants as numbers, whatever their type.
+    pub fn new(column: &Column, numbers: &[&str]) -> Self {
+        let (mut reading, mut conversion) = reading(column.type_());
+        if numbers.contains(&column.name()) {
+            if reading == Reading::Scalar(Decoder::Int8) {
+                reading = Reading::Scalar(Decoder::Int8Number);
+            } else {
+                conversion = Conversion::Number;
+            }
+        }
+        Self { name: column.name().to_owned(), reading, conversion }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Conversion, Decoder, Reading, reading};
+    use proptest::prelude::*;
+    use tokio_postgres::types::Type;
+
+    const ALL: [Decoder; 14] = [
+        Decoder::Boolean,
+        Decoder::Int2,
+        Decoder::Int4,
+        Decoder::Int8,
+        Decoder::Int8Number,
+        Decoder::Oid,
+        Decoder::Float4,
+        Decoder::Float8,
+        Decoder::Text,
+        Decoder::Jsonb,
+        Decoder::Uuid,
+        Decoder::Bytes,
+        Decoder::Date,
+        Decoder::Timestamp,
+    ];
+
+    #[test]
+    fn a_type_without_a_decoder_is_left_to_the_server() {
+        assert_eq!(reading(&Type::INTERVAL), (Reading::ServerText, Conversion::None));
+        assert_eq!(reading(&Type::BOX_ARRAY), (Reading::ServerArray(b';'), Conversion::None));
+        assert_eq!(reading(&Type::INT4_ARRAY), (Reading::Array(Decoder::Int4), Conversion::None));
+        assert_eq!(reading(&Type::TIMESTAMP), (Reading::Scalar(Decoder::Timestamp), Conversion::LocalDate));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_a_decoder_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            for decoder in ALL {
+                let _ = Reading::Scalar(decoder).read(&bytes);
+                let _ = Reading::Array(decoder).read(&bytes);
+            }
+            for server in [Reading::ServerText, Reading::ServerArray(b','), Reading::ServerArray(b';')] {
+                let _ = server.read(&bytes);
+            }
+        }
+    }
+}

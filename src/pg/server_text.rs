@@ -1,0 +1,85 @@
+//! Some columns have no decoder here, or no binary form at all: the select list asks for their text.
+//!
+//! `SELECT *` tells by itself when the table has changed (`0A000`); a list of columns does not, so it carries a fingerprint
+//! of the tables' columns, to be compared with the one that it was made for.
+
+use tokio_postgres::{Client, Row, Statement as ServerStatement, types::Type};
+
+use super::{error::Error, row};
+
+#[derive(Debug, PartialEq, Eq)]
+pub struct ServerText {
+    /// What stands before and behind the statement.
+    before: String,
+    after: String,
+    /// The index of the column that carries the fingerprint, and what it must be.
+    column: usize,
+    fingerprint: String,
+}
+
+impl ServerText {
+    pub fn dress(&self, sql: &str) -> String {
+        format!("{}{sql}{}", self.before, self.after)
+    }
+
+    /// The rows are of other tables than those that the list of columns was made for.
+    pub fn is_stale(&self, rows: &[Row]) -> bool {
+        rows.first().is_some_and(|row| row::bytes(row, self.column) != Some(self.fingerprint.as_bytes()))
+    }
+
+    /// Asks for the text of those columns that `needs_text` names, by their index.
+    ///
+    /// `format('%s', ...)` is the type's output function whatever casts to text there are (that of `inet` adds a netmask);
+    /// it makes NULL empty, so that has a branch of its own. `IS NULL` is also true of a row of NULLs, `IS NOT DISTINCT`
+    /// is not.
+    pub fn new(needs_text: &[bool], tables: &str, fingerprint: String) -> Self {
+        let list: Vec<String> = needs_text
+            .iter()
+            .enumerate()
+            .map(|(index, needs_text)| {
+                let column = format!("c{index}");
+                if *needs_text {
+                    format!(
+                        "CASE WHEN {column} IS NOT DISTINCT FROM NULL THEN NULL \
+                         ELSE pg_catalog.format('%s', {column}) END"
+                    )
+                } else {
+                    column
+                }
+            })
+            .collect();
+        let names: Vec<String> = (0..needs_text.len()).map(|index| format!("c{index}")).collect();
+        Self {
+            before: format!("SELECT {}, {} FROM (", list.join(", "), fingerprint_sql(tables)),
+            after: format!(") AS answer({})", names.join(", ")),
+            column: needs_text.len(),
+            fingerprint,
+        }
+    }
+}
+
+/// The tables whose columns an answer has, as a list for `IN`.
+pub fn tables(statement: &ServerStatement) -> String {
+    let mut oids: Vec<u32> = statement.columns().iter().filter_map(tokio_postgres::Column::table_oid).collect();
+    oids.sort_unstable();
+    oids.dedup();
+    let oids: Vec<String> = oids.iter().map(u32::to_string).collect();
+    oids.join(",")
+}
+
+fn fingerprint_sql(tables: &str) -> String {
+    format!(
+        "(SELECT pg_catalog.string_agg(attname::text || ' ' || atttypid::text, ',' ORDER BY attrelid, attnum) \
+         FROM pg_catalog.pg_attribute WHERE attrelid IN ({tables}) AND attnum > 0)"
+    )
+}
+
+/// The fingerprint of the tables as they are now.
+pub async fn fingerprint(client: &Client, tables: &str) -> Result<String, Error> {
+    let no_parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 0] = [];
+    let rows = client.query_typed(&format!("SELECT {}", fingerprint_sql(tables)), &no_parameters).await?;
+    match rows.first() {
+        Some(row) => Ok(row.try_get::<_, Option<String>>(0)?.unwrap_or_default()),
+        None => Ok(String::new()),
+    }
+}

@@ -1,0 +1,37 @@
+//! The same settings have the same connections, within a process: a development server that evaluates a module again and
+//! again must not open ten more each time.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use super::{config::Settings, error::Error, open::Program, queue::Queue, runtime};
+
+/// A queue, for as long as someone holds it. The last one who lets go ends it.
+pub struct Shared {
+    queue: Arc<Queue>,
+}
+
+impl Shared {
+    pub fn queue(&self) -> &Arc<Queue> {
+        &self.queue
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.queue.destroy();
+    }
+}
+
+static ALL: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
+
+pub fn share(settings: Settings, program: Arc<dyn Program>) -> Result<Arc<Shared>, Error> {
+    let runtime = runtime::handle()?;
+    let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+    all.retain(|shared| shared.strong_count() > 0);
+    let known = all.iter().filter_map(Weak::upgrade).find(|shared| *shared.queue.settings() == settings);
+    Ok(known.unwrap_or_else(|| {
+        let shared = Arc::new(Shared { queue: Queue::new(settings, program, runtime) });
+        all.push(Arc::downgrade(&shared));
+        shared
+    }))
+}

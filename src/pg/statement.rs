@@ -1,0 +1,172 @@
+//! Statements, and what is known of them on every connection alike: the columns of the answer, the types of the parameters.
+
+use std::{
+    fmt::Write,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use tokio_postgres::types::Type;
+
+use super::{row::Field, server_text::ServerText};
+
+/// A statement is known by its number: the text need not be compared.
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Changes nothing: may be done again.
+    Read,
+    Write,
+}
+
+/// A statement for many ids, of which the first parameter is an array; the name of its elements' type stands between the
+/// two parts. Its answer has the columns of the statement for one, whose `position` says which id a row is for.
+#[derive(Debug)]
+pub struct Batch {
+    pub before: String,
+    pub after: String,
+}
+
+#[derive(Debug)]
+pub struct Statement {
+    pub number: u64,
+    pub access: Access,
+    pub sql: String,
+    /// The types that parameters are declared with; the server infers the rest.
+    pub declared: Vec<Type>,
+    pub batch: Option<Batch>,
+    /// Columns that are to be numbers, whatever their type.
+    pub numbers: &'static [&'static str],
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    shape: Option<Arc<Shape>>,
+    is_doubtful: bool,
+}
+
+impl Statement {
+    pub fn write(sql: String, declared: &[u32]) -> Self {
+        let declared = declared.iter().map(|&oid| Type::from_oid(oid).unwrap_or(Type::UNKNOWN)).collect();
+        Self::new(Access::Write, sql, declared, None, &[])
+    }
+
+    pub fn read(sql: String, batch: Option<Batch>, numbers: &'static [&'static str]) -> Self {
+        Self::new(Access::Read, sql, Vec::new(), batch, numbers)
+    }
+
+    fn new(
+        access: Access,
+        sql: String,
+        declared: Vec<Type>,
+        batch: Option<Batch>,
+        numbers: &'static [&'static str],
+    ) -> Self {
+        let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
+        Self { number, access, sql, declared, batch, numbers, known: Mutex::default() }
+    }
+
+    /// What tells it from every other statement.
+    pub fn key(&self) -> String {
+        let mut key = self.sql.clone();
+        for declared in &self.declared {
+            // Writing to a `String` cannot fail.
+            let _ = write!(key, " {}", declared.oid());
+        }
+        key
+    }
+
+    pub fn can_batch(&self) -> bool {
+        self.batch.is_some()
+    }
+
+    /// The shape, as far as anyone knows.
+    pub fn known_shape(&self) -> Option<Arc<Shape>> {
+        let known = self.known();
+        known.shape.clone().filter(|_| !known.is_doubtful)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps one shape for all connections that find the same, so that JavaScript learns its columns once.
+    pub fn agree(&self, found: Shape) -> Arc<Shape> {
+        let mut known = self.known();
+        known.is_doubtful = false;
+        match &known.shape {
+            Some(shape) if shape.is_like(&found) => shape.clone(),
+            _ => known.shape.insert(Arc::new(found)).clone(),
+        }
+    }
+
+    /// The tables may have changed: the server has to describe it again.
+    pub fn doubt_shape(&self) {
+        self.known().is_doubtful = true;
+    }
+}
+
+impl Access {
+    pub fn is_write(self) -> bool {
+        self == Self::Write
+    }
+}
+
+/// The columns of an answer, without its `position`.
+#[derive(Debug)]
+pub struct Columns {
+    /// Known to JavaScript by this number.
+    pub number: u64,
+    pub fields: Vec<Field>,
+    /// Where `position` stands among the columns that the server sends; what is behind it is the second table's.
+    pub position: Option<usize>,
+}
+
+impl Columns {
+    /// `fields` in the order in which the server sends them, but for the `position`.
+    pub fn new(fields: Vec<Field>, position: Option<usize>) -> Self {
+        Self { number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed), fields, position }
+    }
+
+    /// The index in the server's row of each field.
+    pub fn server_index(&self, field: usize) -> usize {
+        match self.position {
+            Some(position) if field >= position => field + 1,
+            _ => field,
+        }
+    }
+
+    /// How many fields belong to the first table.
+    pub fn first_table(&self) -> usize {
+        self.position.unwrap_or(self.fields.len())
+    }
+}
+
+/// What the server has told of a statement.
+#[derive(Debug)]
+pub struct Shape {
+    pub columns: Arc<Columns>,
+    pub parameters: Vec<Type>,
+    pub server_text: Option<ServerText>,
+}
+
+impl Shape {
+    fn is_like(&self, other: &Self) -> bool {
+        self.columns.fields == other.columns.fields
+            && self.columns.position == other.columns.position
+            && self.parameters == other.parameters
+            && self.server_text == other.server_text
+    }
+
+    /// `sql` with a select list that asks for text, where that is needed.
+    pub fn dress(&self, sql: String) -> String {
+        match &self.server_text {
+            Some(server_text) => server_text.dress(&sql),
+            None => sql,
+        }
+    }
+}

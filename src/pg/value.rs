@@ -1,0 +1,136 @@
+//! The binary forms of single values: bytes -> what JavaScript is to have.
+
+use std::str;
+
+/// One column's value, as close to the wire as JavaScript allows.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value<'a> {
+    Null,
+    Boolean(bool),
+    Number(f64),
+    Text(&'a str),
+    /// Text that had to be made.
+    Made(String),
+    Bytes(&'a [u8]),
+    Array(Vec<Value<'a>>),
+}
+
+/// How the bytes of one type are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decoder {
+    Boolean,
+    Int2,
+    Int4,
+    Int8,
+    /// An `int8` that Lucia wants as a number.
+    Int8Number,
+    Oid,
+    Float4,
+    Float8,
+    Text,
+    Jsonb,
+    Uuid,
+    Bytes,
+    Date,
+    Timestamp,
+}
+
+/// The bytes are not what the type's binary form allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed;
+
+/// PostgreSQL counts dates and times from 2000-01-01; JavaScript from 1970-01-01.
+const EPOCH_DAYS: f64 = 10_957.0;
+const DAY_MILLISECONDS: f64 = 86_400_000.0;
+
+impl Decoder {
+    pub fn read(self, bytes: &[u8]) -> Result<Value<'_>, Malformed> {
+        Ok(match self {
+            Self::Boolean => Value::Boolean(u8::from_be_bytes(exactly(bytes)?) != 0),
+            Self::Int2 => Value::Number(f64::from(i16::from_be_bytes(exactly(bytes)?))),
+            Self::Int4 => Value::Number(f64::from(i32::from_be_bytes(exactly(bytes)?))),
+            Self::Int8 => Value::Made(i64::from_be_bytes(exactly(bytes)?).to_string()),
+            Self::Int8Number => Value::Number(nearest(i64::from_be_bytes(exactly(bytes)?))),
+            Self::Oid => Value::Number(f64::from(u32::from_be_bytes(exactly(bytes)?))),
+            Self::Float4 => Value::Number(widen(f32::from_be_bytes(exactly(bytes)?))),
+            Self::Float8 => Value::Number(f64::from_be_bytes(exactly(bytes)?)),
+            Self::Text => Value::Text(text(bytes)?),
+            Self::Jsonb => match bytes.split_first() {
+                // The version of the binary form; there has been one.
+                Some((1, json)) => Value::Text(text(json)?),
+                _ => return Err(Malformed),
+            },
+            Self::Uuid => Value::Made(uuid(exactly(bytes)?)),
+            Self::Bytes => Value::Bytes(bytes),
+            Self::Date => match i32::from_be_bytes(exactly(bytes)?) {
+                i32::MAX => Value::Number(f64::INFINITY),
+                i32::MIN => Value::Number(f64::NEG_INFINITY),
+                days => Value::Number((f64::from(days) + EPOCH_DAYS) * DAY_MILLISECONDS),
+            },
+            Self::Timestamp => match i64::from_be_bytes(exactly(bytes)?) {
+                i64::MAX => Value::Number(f64::INFINITY),
+                i64::MIN => Value::Number(f64::NEG_INFINITY),
+                // A `Date` holds whole milliseconds.
+                microseconds => Value::Number(nearest(microseconds.div_euclid(1000)) + EPOCH_DAYS * DAY_MILLISECONDS),
+            },
+        })
+    }
+}
+
+fn exactly<const LENGTH: usize>(bytes: &[u8]) -> Result<[u8; LENGTH], Malformed> {
+    bytes.try_into().map_err(|_| Malformed)
+}
+
+pub fn text(bytes: &[u8]) -> Result<&str, Malformed> {
+    str::from_utf8(bytes).map_err(|_| Malformed)
+}
+
+/// As `Number(text)` rounds.
+#[expect(clippy::cast_precision_loss, reason = "JavaScript's numbers lose the same digits")]
+fn nearest(integer: i64) -> f64 {
+    integer as f64
+}
+
+/// The number that a float's shortest text reads as, as a driver that speaks text has it: 0.1, not 0.10000000149011612.
+fn widen(float: f32) -> f64 {
+    float.to_string().parse().unwrap_or_else(|_| f64::from(float))
+}
+
+fn uuid(bytes: [u8; 16]) -> String {
+    const HEX: [u8; 16] = *b"0123456789abcdef";
+    let mut out = String::with_capacity(36);
+    for (index, byte) in bytes.into_iter().enumerate() {
+        if matches!(index, 4 | 6 | 8 | 10) {
+            out.push('-');
+        }
+        out.push(char::from(HEX[usize::from(byte >> 4)]));
+        out.push(char::from(HEX[usize::from(byte & 15)]));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Decoder, Malformed, Value};
+
+    #[test]
+    fn values_are_those_of_a_driver_that_speaks_text() {
+        let made = |text: &str| Ok(Value::Made(text.to_owned()));
+        assert_eq!(Decoder::Int8.read(&i64::MIN.to_be_bytes()), made("-9223372036854775808"));
+        assert_eq!(Decoder::Float4.read(&0.1f32.to_be_bytes()), Ok(Value::Number(0.1)));
+        assert_eq!(Decoder::Float4.read(&f32::MAX.to_be_bytes()), Ok(Value::Number(3.402_823_5e38)));
+        assert_eq!(Decoder::Date.read(&(-10_957i32).to_be_bytes()), Ok(Value::Number(0.0)));
+        assert_eq!(Decoder::Timestamp.read(&(-1i64).to_be_bytes()), Ok(Value::Number(946_684_799_999.0)));
+        assert_eq!(Decoder::Timestamp.read(&i64::MAX.to_be_bytes()), Ok(Value::Number(f64::INFINITY)));
+        assert_eq!(Decoder::Jsonb.read(b"\x01{}"), Ok(Value::Text("{}")));
+        assert_eq!(Decoder::Uuid.read(&[0xa0; 16]), made("a0a0a0a0-a0a0-a0a0-a0a0-a0a0a0a0a0a0"));
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_length_is_malformed() {
+        assert_eq!(Decoder::Int4.read(&[0; 3]), Err(Malformed));
+        assert_eq!(Decoder::Uuid.read(&[0; 17]), Err(Malformed));
+        assert_eq!(Decoder::Jsonb.read(b""), Err(Malformed));
+        assert_eq!(Decoder::Text.read(&[0xff]), Err(Malformed));
+    }
+}
