@@ -1,0 +1,592 @@
+// How the adapter finds its way to the server: connection strings, options, the environment, and what it says on failure.
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { inspect } from "node:util";
+
+import { LuciaError } from "lucia";
+import connect from "postgres";
+
+import { postgres } from "../index.js";
+import { freePort, startServer } from "../tools/server.mjs";
+import { eventually, within } from "./support/bounded.mjs";
+import { certificateAuthority } from "./support/certificates.mjs";
+import { whoamiIn } from "./support/environment.mjs";
+import { createTables, tableNames } from "./support/database.mjs";
+import { createWhoami, whoami, whoamiAdapter } from "./support/whoami.mjs";
+
+const withoutSockets = process.platform === "win32" && "there are no unix sockets on Windows";
+const patience = { connect_timeout: 5 };
+
+let server;
+let superuser;
+let sql;
+let deadPort;
+let home;
+const logins = new Map();
+const databases = new Set(["postgres"]);
+
+const literal = (text) => `'${text.replaceAll("'", "''")}'`;
+const quoted = (text) => `"${text.replaceAll("\"", "\"\"")}"`;
+
+async function createLogin(role, password, database) {
+  if (!logins.has(role) && role !== "postgres") await superuser.unsafe(`CREATE ROLE ${quoted(role)} LOGIN`);
+  await superuser.unsafe(`ALTER ROLE ${quoted(role)} PASSWORD ${literal(password)}`);
+  logins.set(role, password);
+  if (!databases.has(database)) await superuser.unsafe(`CREATE DATABASE ${quoted(database)}`);
+  databases.add(database);
+}
+
+/** HOST, PORT, SOCKET and so on in a connection string become those of the server under test. */
+function local(url) {
+  const values = {
+    HOST: `127.0.0.1:${server.port}`,
+    PORT: server.port,
+    DEAD: deadPort,
+    ENCODED_SOCKET: encodeURIComponent(server.socketDirectory),
+    SOCKET: server.socketDirectory,
+    CERTIFICATES: join(home, "authority.pem"),
+  };
+  return url.replace(/\b(HOST|PORT|DEAD|ENCODED_SOCKET|SOCKET|CERTIFICATES)\b/g, (name) => values[name]);
+}
+
+before(async () => {
+  home = mkdtempSync(join(tmpdir(), "lucia-connect-"));
+  const authority = certificateAuthority("Private authority");
+  writeFileSync(join(home, "authority.pem"), authority.certificate);
+  const { certificate, key } = authority.issue({ name: "server", hosts: ["localhost", "127.0.0.1"] });
+  server = await startServer({
+    settings: { ssl: "on", listen_addresses: "127.0.0.1,::1" },
+    files: { "server.crt": certificate, "server.key": key },
+  });
+  deadPort = await freePort();
+  const template = connect(server.url("template1"), { max: 1 });
+  await createWhoami(template);
+  await template.end();
+  superuser = connect(server.url(), { max: 2, onnotice: () => {} });
+  await createWhoami(superuser);
+  await createLogin("app", "secret", "app");
+  sql = connect(server.url("app"), { max: 2, onnotice: () => {} });
+  await createTables(sql);
+});
+
+after(async () => {
+  await sql?.end();
+  await superuser?.end();
+  await server?.stop();
+  rmSync(home, { recursive: true, force: true });
+});
+
+const supabase = "postgres.abcdefghijklmnopqrst";
+const odd = "p@ss:w/rd?#[]%&=+ é'\"\\";
+
+describe("a connection string works as it was handed out:", () => {
+  const strings = [
+    ["plain", "postgres://app:secret@HOST/app"],
+    ["with the scheme postgresql", "postgresql://app:secret@HOST/app", { ssl: false }],
+    ["without a database, which is then called like the user", "postgres://app:secret@HOST"],
+    ["without a database after the slash", "postgres://app:secret@HOST/"],
+    ["Neon", "postgresql://neondb_owner:npg_Xa1bC2dE3fGh@HOST/neondb?sslmode=require&channel_binding=require", { ssl: true }],
+    ["Supabase, direct", "postgresql://postgres:postgres@HOST/postgres"],
+    ["Supabase, session pooler", `postgresql://${supabase}:pw-1@HOST/postgres`],
+    ["Supabase, transaction pooler", `postgres://${supabase}:pw-1@HOST/postgres?pgbouncer=true`, { prepared: 0 }],
+    ["Supabase, for Prisma", `postgres://${supabase}:pw-1@HOST/postgres?pgbouncer=true&connection_limit=1`],
+    ["Supabase, as Vercel sets it", `postgres://${supabase}:pw-1@HOST/postgres?sslmode=require&supa=base-pooler.x`,
+      { ssl: true }],
+    ["Vercel", "postgres://default:vKx9Q2@HOST/verceldb?sslmode=require", { ssl: true }],
+    ["Vercel, for Prisma", "postgres://default:vKx9Q2@HOST/verceldb?pgbouncer=true&connect_timeout=15&sslmode=require",
+      { ssl: true }],
+    ["Vercel, with its workaround", "postgres://default:vKx9Q2@HOST/verceldb?workaround=supabase-pooler.vercel"],
+    ["RDS", "postgres://master:Rds-1!@HOST/postgres?sslmode=verify-full&sslrootcert=CERTIFICATES", { ssl: true }],
+    ["RDS, not verified", "postgres://master:Rds-1!@HOST/postgres?sslmode=no-verify", { ssl: true }],
+    ["Azure", "postgres://keeper%40myserver:Az-1@HOST/postgres?sslmode=require", { ssl: true }, "keeper@myserver"],
+    ["Heroku", "postgres://u7k2m9q:p4f1c8@HOST/d3h5j7k?sslmode=no-verify", { ssl: true }],
+    ["DigitalOcean", "postgresql://doadmin:AVNS_x_Y1@HOST/defaultdb?sslmode=require", { ssl: true }],
+    ["Fly", "postgres://app:secret@HOST/app?sslmode=disable", { ssl: false }],
+    ["Prisma", "postgresql://app:secret@HOST/app?schema=public&connection_limit=5&pool_timeout=10&sslaccept=accept_invalid_certs"],
+    ["pg with libpq's meaning", "postgres://app:secret@HOST/app?uselibpqcompat=true&sslmode=require", { ssl: true }],
+    ["with parameters nobody knows", "postgres://app:secret@HOST/app?foo=bar&x_y=1&empty="],
+    ["percent-encoded", `postgres://odd%20user:${encodeURIComponent(odd)}@HOST/my%20d%C3%A4ta`, {}, "odd user", odd],
+    ["with @ in the password", "postgres://at:one@two@three@HOST/app", {}, "at", "one@two@three"],
+    ["with + in the password", "postgres://plus:one+two@HOST/app", {}, "plus", "one+two"],
+    ["several hosts", "postgres://app:secret@127.0.0.1:DEAD,HOST/app"],
+    ["several hosts and parameters", "postgres://app:secret@127.0.0.1:DEAD,localhost:DEAD,HOST/app?application_name=three",
+      { application_name: "three" }],
+  ];
+  const settings = [
+    ["application_name", "application_name=my%20app", { application_name: "my app" }],
+    ["search_path", "search_path=mine,public", { search_path: "mine,public" }],
+    ["statement_timeout", "statement_timeout=4321", { statement_timeout: "4321ms" }],
+    ["several at once", "lock_timeout=7s&TimeZone=Asia/Tokyo&work_mem=5MB",
+      { lock_timeout: "7s", timezone: "Asia/Tokyo", work_mem: "5MB" }],
+    ["options", "options=-c%20lock_timeout%3D7s%20-c%20work_mem%3D5MB", { lock_timeout: "7s", work_mem: "5MB" }],
+    ["options beside a setting", "options=-c%20lock_timeout%3D7s&work_mem=5MB", { lock_timeout: "7s", work_mem: "5MB" }],
+    ["a value with a blank and a backslash", "application_name=a%20b%5Cc", { application_name: "a b\\c" }],
+    ["a path with a quoted name", "search_path=%22my%20schema%22,public", { search_path: "\"my schema\",public" }],
+  ];
+  for (const [title, query, facts] of settings) {
+    strings.push([`the session setting ${title}`, `postgres://app:secret@HOST/app?${query}`, facts]);
+  }
+
+  for (const [title, url, facts = {}, role, password] of strings) {
+    test(title, async () => {
+      const [, user, word, name] = /:\/\/([^:]*):(.*)@[^@/]*\/?([^?]*)/.exec(url);
+      const expected = {
+        role: role ?? user, database: decodeURIComponent(name || user), port: server.port, ...facts,
+      };
+      await createLogin(expected.role, password ?? word, expected.database);
+      const answer = await whoami(local(url), patience);
+      for (const [fact, value] of Object.entries(expected)) assert.equal(answer[fact], value, fact);
+    });
+  }
+
+  const sockets = [
+    ["host= in place of the host", "postgres://app:secret@localhost/app?host=SOCKET&port=PORT"],
+    ["host= without a host", "postgres://app:secret@/app?host=SOCKET&port=PORT"],
+    ["everything in parameters", "postgresql:///app?host=SOCKET&port=PORT&user=app&password=secret"],
+    ["a percent-encoded host", "postgres://app:secret@ENCODED_SOCKET:PORT/app"],
+  ];
+  for (const [title, url] of sockets) {
+    test(`a unix socket as ${title}`, { skip: withoutSockets }, async () => {
+      const { role, database, address } = await whoami(local(url), patience);
+      assert.deepEqual({ role, database, address }, { role: "app", database: "app", address: null });
+    });
+  }
+
+  test("IPv6", async (t) => {
+    const probe = createServer().listen(0, "::1");
+    const available = await once(probe, "listening").then(() => true, () => false);
+    if (!available) {
+      t.skip("this machine has no IPv6 loopback address");
+      return;
+    }
+    probe.close();
+    assert.equal((await whoami(local("postgres://app:secret@[::1]:PORT/app"), patience)).address, "::1/128");
+    assert.equal((await whoami(local("postgres://app:secret@[::1]:DEAD,[::1]:PORT/app"), patience)).address, "::1/128");
+  });
+});
+
+describe("options", () => {
+  const login = () => ({ host: "127.0.0.1", port: server.port, database: "app", username: "app", password: "secret" });
+
+  test("in place of the connection string say everything", async () => {
+    const { role, database, port } = await whoami({ ...login(), ...patience });
+    assert.deepEqual({ role, database, port }, { role: "app", database: "app", port: server.port });
+  });
+
+  test("name several hosts and ports", async () => {
+    const options = { ...login(), host: ["127.0.0.1", "127.0.0.1"], port: [deadPort, server.port] };
+    assert.equal((await whoami(options)).port, server.port);
+  });
+
+  test("`path` is the unix socket", { skip: withoutSockets }, async () => {
+    const path = join(server.socketDirectory, `.s.PGSQL.${server.port}`);
+    assert.equal((await whoami({ database: "app", username: "app", password: "secret", path })).address, null);
+  });
+
+  test("`host` may be the folder of the unix socket", { skip: withoutSockets }, async () => {
+    assert.equal((await whoami({ ...login(), host: server.socketDirectory })).address, null);
+  });
+
+  test("override the connection string", async () => {
+    await createLogin("other", "other secret", "app");
+    const url = local("postgres://wrong:wrong@127.0.0.1:DEAD/wrong?sslmode=disable");
+    const { role, database, ssl } = await whoami(url, { ...login(), username: "other", password: "other secret", ssl: "require" });
+    assert.deepEqual({ role, database, ssl }, { role: "other", database: "app", ssl: true });
+  });
+
+  test("`connection` holds session settings", async () => {
+    const connection = { application_name: "the app", statement_timeout: 4321, search_path: "mine, public" };
+    const answer = await whoami({ ...login(), connection });
+    assert.equal(answer.application_name, "the app");
+    assert.equal(answer.statement_timeout, "4321ms");
+    assert.equal(answer.search_path, "mine, public");
+  });
+
+  test("`prepare: false` leaves no statement behind on the server", async () => {
+    const { whoami: ask, end } = whoamiAdapter({ ...login(), prepare: false, max: 1 });
+    for (let call = 0; call < 5; call += 1) assert.equal((await ask()).prepared, 0);
+    await end();
+  });
+
+  test("`max_pipeline` and `keep_alive` are accepted", async () => {
+    const { whoami: ask, end } = whoamiAdapter({ ...login(), max: 2, max_pipeline: 1, keep_alive: 5 });
+    const answers = await Promise.all(Array.from({ length: 100 }, ask));
+    assert.ok(answers.every(({ role }) => role === "app"));
+    await end();
+  });
+
+  const sessionsOf = (name) => superuser`SELECT pid, wait_event_type FROM pg_stat_activity WHERE application_name = ${name}`;
+
+  test("`max` limits the connections", async () => {
+    const options = { ...login(), username: "postgres", password: "postgres", connection: { application_name: "limited" } };
+    const initializer = postgres({ ...options, max: 3 }, tableNames);
+    const adapter = initializer(LuciaError);
+    let calls;
+    await sql.begin(async (transaction) => {
+      await transaction`LOCK TABLE auth_user IN EXCLUSIVE MODE`;
+      calls = Array.from({ length: 200 }, (_, n) => adapter.setUser({ id: `limited ${n}`, username: null }, null));
+      const three = async () => {
+        const { length } = await sessionsOf("limited");
+        assert.ok(length <= 3, `${length} connections`);
+        return length === 3;
+      };
+      await eventually(10, "there are three connections", three);
+    });
+    await Promise.all(calls);
+    assert.equal((await sessionsOf("limited")).length, 3);
+    await initializer.end();
+  });
+
+  test("`idle_timeout` closes a connection that nobody uses", async () => {
+    const { whoami: ask, end } = whoamiAdapter({ ...login(), idle_timeout: 1, connection: { application_name: "idler" } });
+    await ask();
+    assert.equal((await sessionsOf("idler")).length, 1);
+    await eventually(10, "the idle connection is closed", async () => (await sessionsOf("idler")).length === 0);
+    assert.equal((await ask()).role, "app");
+    await end();
+  });
+
+  test("`max_lifetime` replaces a connection that is in use", async () => {
+    const { whoami: ask, end } = whoamiAdapter({ ...login(), max: 1, max_lifetime: 1 });
+    const { pid } = await ask();
+    assert.equal((await ask()).pid, pid);
+    await eventually(10, "another connection answers", async () => (await ask()).pid !== pid);
+    await end();
+  });
+
+  test("`query_timeout` rejects the call and cancels the statement", async () => {
+    const options = { ...login(), username: "postgres", password: "postgres", connection: { application_name: "impatient" } };
+    const initializer = postgres({ ...options, query_timeout: 1 }, tableNames);
+    const adapter = initializer(LuciaError);
+    await sql.begin(async (transaction) => {
+      await transaction`LOCK TABLE auth_user IN EXCLUSIVE MODE`;
+      const call = adapter.setUser({ id: "impatient", username: null }, null);
+      await assert.rejects(within(10, "the call settles", call), (error) => typeof error.code === "string");
+      const cancelled = async () => (await sessionsOf("impatient")).every((session) => session.wait_event_type !== "Lock");
+      await eventually(10, "no session waits for the lock", cancelled);
+    });
+    assert.equal(await adapter.getUser("impatient"), null);
+    await initializer.end();
+  });
+
+  test("`onnotice` hears what the server has to say", async () => {
+    await sql.unsafe(`
+      CREATE FUNCTION greet() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF NEW.id = 'greeted' THEN RAISE NOTICE 'hello %', NEW.id USING ERRCODE = '01ABC'; END IF;
+        RETURN NEW;
+      END $$;
+      CREATE TRIGGER greet BEFORE INSERT ON auth_user FOR EACH ROW EXECUTE FUNCTION greet();
+    `);
+    let initializer;
+    const heard = new Promise((resolve) => {
+      initializer = postgres(server.url("app"), tableNames, { onnotice: resolve });
+    });
+    await initializer(LuciaError).setUser({ id: "greeted", username: null }, null);
+    const { message, severity, code } = await within(5, "the notice arrives", heard);
+    assert.deepEqual({ message, severity, code }, { message: "hello greeted", severity: "NOTICE", code: "01ABC" });
+    await initializer.end();
+  });
+
+  const misspelled = {
+    idletimeout: "idle_timeout", maxx: "max", conect_timeout: "connect_timeout", max_lifetim: "max_lifetime",
+    pasword: "password", userame: "username", query_timout: "query_timeout", targetSessionAttrs: "target_session_attrs",
+    databse: "database", onNotice: "onnotice", sslNegotiation: "sslnegotiation",
+  };
+  for (const [wrong, right] of Object.entries(misspelled)) {
+    test(`the unknown option \`${wrong}\` is refused, and \`${right}\` suggested`, () => {
+      const named = (error) => new RegExp(`\\b${wrong}\\b`).test(error.message) && new RegExp(`\\b${right}\\b`).test(error.message);
+      assert.throws(() => postgres(server.url("app"), tableNames, { [wrong]: "hunter2" }), named);
+      assert.throws(() => postgres({ ...login(), [wrong]: "hunter2" }, tableNames), named);
+    });
+  }
+});
+
+describe("a password that is a function", () => {
+  for (const [kind, wrap] of [["synchronous", (word) => word], ["asynchronous", async (word) => word]]) {
+    test(`and ${kind} is asked at every new connection, and only then`, async () => {
+      await createLogin("rotating", "first", "app");
+      let asked = 0;
+      const password = () => {
+        asked += 1;
+        return wrap(logins.get("rotating"));
+      };
+      const options = { password, max: 1, ...patience };
+      const { whoami: ask, end } = whoamiAdapter(local("postgres://rotating@HOST/app"), options);
+      const { pid } = await ask();
+      assert.equal((await ask()).pid, pid);
+      assert.equal(asked, 1);
+      await createLogin("rotating", "second", "app");
+      await superuser`SELECT pg_terminate_backend(${pid}, 5000)`;
+      assert.notEqual((await ask()).pid, pid);
+      assert.equal(asked, 2);
+      await end();
+    });
+  }
+
+  test("and fails makes the call reject with its reason", async () => {
+    const failing = [
+      () => {
+        throw new Error("the token service is down");
+      },
+      () => Promise.reject(new Error("the token service is down")),
+    ];
+    for (const password of failing) {
+      const asking = whoami(local("postgres://app@HOST/app"), { password, ...patience });
+      await assert.rejects(asking, /the token service is down/);
+    }
+  });
+
+  test("and returns no string makes the call reject", async () => {
+    await assert.rejects(whoami(local("postgres://app@HOST/app"), { password: () => 42, ...patience }), /password/);
+  });
+});
+
+describe("the environment", { concurrency: 2 }, () => {
+  const base = () => ({ PGHOST: "127.0.0.1", PGPORT: `${server.port}`, PGUSER: "app", PGPASSWORD: "secret", PGDATABASE: "app" });
+  const passwordFile = (name, text, mode = 0o600) => {
+    const path = join(home, name);
+    writeFileSync(path, text, { mode });
+    return path;
+  };
+  const unreachable = { PGHOST: "127.0.0.1", PGPORT: "1", PGUSER: "nobody", PGPASSWORD: "wrong", PGDATABASE: "nowhere" };
+
+  const cases = {
+    "says everything": [base, undefined, {}],
+    "completes a connection string": [base, "postgres://", {}],
+    "gives way to the connection string": [() => unreachable, "postgres://app:secret@HOST/app", {}],
+    "gives way to options": [() => unreachable, () => (
+      { host: "127.0.0.1", port: server.port, username: "app", password: "secret", database: "app" }
+    ), {}],
+    "lets the database be called like the user": [() => ({ ...base(), PGDATABASE: "" }), undefined, {}],
+    "names several hosts": [() => (
+      { ...base(), PGHOST: "127.0.0.1,127.0.0.1", PGPORT: `${deadPort},${server.port}` }
+    ), undefined, {}],
+    "names the application": [() => ({ ...base(), PGAPPNAME: "from outside" }), undefined, { application_name: "from outside" }],
+    "holds session settings": [() => ({ ...base(), PGOPTIONS: "-c lock_timeout=7s" }), undefined, { lock_timeout: "7s" }],
+    "holds the time zone": [() => ({ ...base(), PGTZ: "Asia/Tokyo" }), undefined, { timezone: "Asia/Tokyo" }],
+    "holds PGSSLMODE=require": [() => ({ ...base(), PGSSLMODE: "require" }), undefined, { ssl: true }],
+    "holds PGSSLMODE=disable": [() => ({ ...base(), PGSSLMODE: "disable" }), undefined, { ssl: false }],
+    "holds PGSSLMODE=verify-full and PGSSLROOTCERT": [() => (
+      { ...base(), PGSSLMODE: "verify-full", PGSSLROOTCERT: join(home, "authority.pem") }
+    ), undefined, { ssl: true }],
+    "gives way to sslmode in the connection string": [() => ({ ...base(), PGSSLMODE: "require" }),
+      "postgres://app:secret@HOST/app?sslmode=disable", { ssl: false }],
+    "names target_session_attrs": [() => ({ ...base(), PGTARGETSESSIONATTRS: "read-write" }), undefined, {}],
+  };
+  for (const [title, [environment, connection, facts]] of Object.entries(cases)) {
+    test(title, async () => {
+      const given = typeof connection === "string" ? local(connection) : connection?.();
+      const answer = await whoamiIn(environment(), given);
+      const expected = { role: "app", database: "app", port: server.port, ...facts };
+      for (const [fact, value] of Object.entries(expected)) assert.equal(answer[fact], value, `${fact} of ${inspect(answer)}`);
+    });
+  }
+
+  test("names the folder of a unix socket", { skip: withoutSockets }, async () => {
+    const answer = await whoamiIn({ ...base(), PGHOST: server.socketDirectory });
+    assert.deepEqual([answer.role, answer.address], ["app", null]);
+  });
+
+  test("whose PGSSLMODE cannot be met keeps the adapter from connecting", async () => {
+    const { error } = await whoamiIn({ ...base(), PGSSLMODE: "verify-full" });
+    assert.match(error.message, /certificate/i);
+  });
+
+  test("whose PGTARGETSESSIONATTRS matches no host keeps the adapter from connecting", async () => {
+    const { error } = await whoamiIn({ ...base(), PGTARGETSESSIONATTRS: "standby", PGCONNECT_TIMEOUT: "2" });
+    assert.match(error.message, /standby/);
+  });
+
+  const passwords = {
+    "with the exact line": () => `127.0.0.1:${server.port}:app:app:secret\n`,
+    "with a wildcard in every field": () => "*:*:*:*:secret\n",
+    "with the first line that matches": () => (
+      `# a comment\nother:*:*:*:wrong\n*:1:*:*:wrong\n*:*:other:*:wrong\n*:*:*:other:wrong\n*:*:app:app:secret\n*:*:*:*:wrong\n`
+    ),
+  };
+  for (const [title, text] of Object.entries(passwords)) {
+    test(`the password comes from .pgpass, ${title}`, async () => {
+      const PGPASSFILE = passwordFile(`pgpass ${title}`, text());
+      const { role } = await whoamiIn({ PGPASSFILE }, local("postgres://app@HOST/app"));
+      assert.equal(role, "app");
+    });
+  }
+
+  test("the password comes from .pgpass, with a colon and a backslash in it", async () => {
+    await createLogin("colon:user", "pass:word\\", "app");
+    const PGPASSFILE = passwordFile("pgpass escaped", "*:*:*:colon\\:user:pass\\:word\\\\\n");
+    const { role } = await whoamiIn({ PGPASSFILE }, local("postgres://colon%3Auser@HOST/app"));
+    assert.equal(role, "colon:user");
+  });
+
+  const onWindows = process.platform === "win32" && "the file is elsewhere and has no mode on Windows";
+
+  test("the password comes from .pgpass in the home folder", { skip: onWindows }, async () => {
+    passwordFile(".pgpass", "*:*:app:app:secret\n");
+    assert.equal((await whoamiIn({ HOME: home }, local("postgres://app@HOST/app"))).role, "app");
+  });
+
+  test("a .pgpass that others can read is not used", { skip: onWindows }, async () => {
+    const PGPASSFILE = passwordFile("pgpass open", "*:*:*:*:secret\n", 0o644);
+    const { error } = await whoamiIn({ PGPASSFILE }, local("postgres://app@HOST/app"));
+    assert.match(error.message, /password/);
+  });
+
+  test("the password comes from the connection string, PGPASSWORD, .pgpass, in this order", async () => {
+    const PGPASSFILE = passwordFile("pgpass last", "*:*:*:*:wrong\n");
+    const environment = { PGPASSFILE, PGPASSWORD: "secret" };
+    assert.equal((await whoamiIn(environment, local("postgres://app@HOST/app"))).role, "app");
+    environment.PGPASSWORD = "wrong";
+    assert.equal((await whoamiIn(environment, local("postgres://app:secret@HOST/app"))).role, "app");
+    assert.equal((await whoamiIn(environment, local("postgres://app@HOST/app"))).error.code, "28P01");
+  });
+});
+
+const failureOf = async (connection, options = patience) => {
+  try {
+    await whoami(connection, options);
+  } catch (error) {
+    return error;
+  }
+  throw new Error("the call did not reject");
+};
+
+describe("an error says what failed and where:", () => {
+  const failures = [
+    ["ECONNREFUSED", "postgres://app:secret@127.0.0.1:DEAD/app", "127.0.0.1", () => deadPort],
+    ["ENOTFOUND", "postgres://app:secret@nowhere.invalid/app", "nowhere.invalid", () => 5432],
+    ["28P01", "postgres://app:wrong@HOST/app", "127.0.0.1", () => server.port],
+    ["28P01", "postgres://nobody:wrong@HOST/app", "127.0.0.1", () => server.port],
+    ["3D000", "postgres://app:secret@HOST/nowhere", "127.0.0.1", () => server.port],
+  ];
+  for (const [code, url, address, port] of failures) {
+    test(`${code} for ${url}`, async () => {
+      const error = await failureOf(local(url));
+      assert.ok(error instanceof Error);
+      assert.deepEqual([error.code, error.address, error.port], [code, address, port()], inspect(error));
+      // What the server says is left as it is; what is said for it names the place.
+      if (error.name !== "PostgresError") assert.ok(error.message.includes(`${address}:${port()}`), error.message);
+    });
+  }
+
+  for (const form of ["option", "connection string", "environment"]) {
+    test(`CONNECT_TIMEOUT when nobody answers, with the time in the ${form}`, async () => {
+      const silent = createServer((socket) => socket.on("error", () => {})).listen(0, "127.0.0.1");
+      await once(silent, "listening");
+      const { port } = silent.address();
+      const url = `postgres://app:secret@127.0.0.1:${port}/app`;
+      const error = await {
+        "option": () => failureOf(url, { connect_timeout: 1 }),
+        "connection string": () => failureOf(`${url}?connect_timeout=1`, {}),
+        "environment": async () => (await whoamiIn({ PGCONNECT_TIMEOUT: "2" }, url)).error,
+      }[form]();
+      assert.deepEqual([error.code, error.address, error.port], ["CONNECT_TIMEOUT", "127.0.0.1", port]);
+      silent.close();
+    });
+  }
+
+  test("a unix socket that is not there", { skip: withoutSockets }, async () => {
+    const error = await failureOf(`postgres://app:secret@/app?host=${encodeURIComponent(home)}&port=5432`);
+    assert.deepEqual([error.code, error.address], ["ENOENT", join(home, ".s.PGSQL.5432")]);
+  });
+
+  test("each of several hosts that cannot be reached", async () => {
+    const another = await freePort();
+    const error = await failureOf(`postgres://app:secret@127.0.0.1:${deadPort},127.0.0.1:${another}/app`);
+    assert.equal(error.code, "ECONNREFUSED");
+    assert.ok(error.message.includes(`${deadPort}`) && error.message.includes(`${another}`), error.message);
+  });
+
+  test("the next call tries again", async () => {
+    const port = await freePort();
+    const { whoami: ask, end } = whoamiAdapter(`postgres://app:secret@127.0.0.1:${port}/app`, patience);
+    await assert.rejects(ask(), { code: "ECONNREFUSED" });
+    const { connect: dial } = await import("node:net");
+    const relay = createServer((client) => {
+      const upstream = dial(server.port, "127.0.0.1");
+      for (const socket of [client, upstream]) socket.on("error", () => {});
+      client.pipe(upstream).pipe(client);
+    }).listen(port, "127.0.0.1");
+    await once(relay, "listening");
+    assert.equal((await ask()).role, "app");
+    await end();
+    relay.close();
+  });
+});
+
+describe("the password appears nowhere:", () => {
+  const secret = "hunter2 top secret";
+  const encoded = encodeURIComponent(secret);
+  const shows = (value) => [
+    value.message, value.stack, `${value}`, JSON.stringify(value), inspect(value),
+    inspect(value, { depth: Infinity, showHidden: true, getters: true }),
+  ].join("\n");
+  const assertHidden = (value) => assert.doesNotMatch(shows(value), /hunter2|top(%20| )secret/);
+
+  test("the initializer and the adapter", async () => {
+    await createLogin("keeper", secret, "app");
+    const asked = [
+      [local(`postgres://keeper:${encoded}@HOST/app`)],
+      [{ host: "127.0.0.1", port: server.port, username: "keeper", database: "app", password: secret }],
+      [local("postgres://keeper@HOST/app"), { password: secret }],
+      [connect(local(`postgres://keeper:${encoded}@HOST/app`))],
+    ];
+    for (const arguments_ of asked) {
+      const { initializer, adapter, whoami: ask, end } = whoamiAdapter(...arguments_);
+      assert.equal((await ask()).role, "keeper");
+      for (const value of [initializer, adapter, ...Object.values(adapter)]) assertHidden(value);
+      await end();
+    }
+  });
+
+  test("what a rejected call says", async () => {
+    const urls = [
+      `postgres://app:${encoded}@HOST/app`,
+      `postgres://app:${encoded}@127.0.0.1:DEAD/app`,
+      `postgres://app:${encoded}@nowhere.invalid/app`,
+      "postgres://app:hun@hunter2@nowhere.invalid/app",
+      `postgres://app:${encoded}@HOST/app?sslmode=verify-full`,
+      `postgres://app:${encoded}@HOST/app?statement_timeout=wrong`,
+      `postgresql:///app?host=127.0.0.1&port=DEAD&user=app&password=${encoded}`,
+    ];
+    for (const url of urls) assertHidden(await failureOf(local(url)));
+  });
+
+  test("what a statement's error says", async () => {
+    await createLogin("keeper", secret, "app");
+    const initializer = postgres(local(`postgres://keeper:${encoded}@HOST/app`), { user: "no_such_table", key: "k", session: null });
+    const error = await initializer(LuciaError).getUser("id").catch((reason) => reason);
+    assert.equal(error.code, "42P01");
+    assertHidden(error);
+    await initializer.end();
+  });
+
+  const refused = [
+    [`postgres://app:${encoded}@127.0.0.1:port/app`],
+    [`postgres://app:${encoded}@127.0.0.1:99999/app`],
+    ["postgres://app:hunter2%zz@127.0.0.1:DEAD/app"],
+    [`mysql://app:${encoded}@127.0.0.1:DEAD/app`],
+    [`postgres//app:${encoded}@127.0.0.1:DEAD/app`],
+    [`postgres://app:${encoded}@127.0.0.1:DEAD/app?sslmode=sometimes`],
+    [`postgres://app:${encoded}@127.0.0.1:DEAD/app?target_session_attrs=sometimes`],
+    [`postgres://app:${encoded}@127.0.0.1:DEAD/app`, { max: secret }],
+    [{ host: "127.0.0.1", passwrod: secret }],
+    [{ host: "127.0.0.1", port: "port", password: secret }],
+    [{ host: "127.0.0.1", password: { secret } }],
+  ];
+  for (const [connection, options] of refused) {
+    test(`what is refused: ${inspect(connection)}${options ? `, ${inspect(options)}` : ""}`, async () => {
+      const given = typeof connection === "string" ? local(connection) : connection;
+      const settings = { connect_timeout: 1, ...options };
+      // Refused at once, or when the first call is made: either way the error keeps the secret.
+      const error = await (async () => whoami(given, settings))().catch((reason) => reason);
+      assert.ok(error instanceof Error, inspect(error));
+      assertHidden(error);
+    });
+  }
+});

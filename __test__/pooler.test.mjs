@@ -1,0 +1,200 @@
+// A real PgBouncer in transaction mode: every statement may land on another connection of the server.
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { after, before, describe, test } from "node:test";
+
+import { LuciaError } from "lucia";
+
+import { postgres } from "../index.js";
+import { within } from "./support/bounded.mjs";
+import { createTables, freshDatabase, tableNames } from "./support/database.mjs";
+import { startModule } from "./support/environment.mjs";
+import { USERS, populate, read, reads } from "./support/load.mjs";
+import { pgbouncerVersion, startPgbouncer } from "./support/pgbouncer.mjs";
+import { createWhoami, whoamiAdapter } from "./support/whoami.mjs";
+
+const version = pgbouncerVersion();
+const missing = version === undefined && "PgBouncer is not installed (Debian: apt-get install pgbouncer)";
+const old = version < 121 && `PgBouncer tracks prepared statements since 1.21; this one is ${(version / 100).toFixed(2)}`;
+
+let database;
+
+before(async () => {
+  database = await freshDatabase();
+  await createTables(database.sql);
+  await populate(database.sql);
+  await createWhoami(database.sql);
+});
+
+after(() => database?.drop());
+
+const names = Object.keys(reads);
+
+/** The life of one user, each step checked. */
+async function signUpAndOut(adapter, id) {
+  const key = { id: `key of ${id}`, user_id: id, hashed_password: `hash of ${id}` };
+  const session = { id: `session of ${id}`, user_id: id, active_expires: 1, idle_expires: 2, country: null };
+  await adapter.setUser({ id, username: "new" }, key);
+  assert.deepEqual({ ...await adapter.getKey(key.id) }, key);
+  await adapter.setSession(session);
+  await Promise.all([
+    adapter.updateUser(id, { username: `name of ${id}` }),
+    adapter.updateSession(session.id, { idle_expires: 3 }),
+    adapter.updateKey(key.id, { hashed_password: null }),
+  ]);
+  const [found, user] = await adapter.getSessionAndUser(session.id);
+  assert.equal(found.idle_expires, 3);
+  assert.deepEqual([user.id, user.username], [id, `name of ${id}`]);
+  await Promise.all([adapter.deleteSession(session.id), adapter.deleteKey(key.id)]);
+  assert.deepEqual(await adapter.getSessionAndUser(session.id), [null, null]);
+}
+
+/** Forty calls at a time, so that they meet on the pooler's few connections. */
+async function work(adapter, prefix, calls = 1200) {
+  let next = 0;
+  const one = async () => {
+    while (next < calls) {
+      const n = next;
+      next += 1;
+      if (n % 10 === 0) await signUpAndOut(adapter, `${prefix} ${n}`);
+      else await read(adapter, names[n % names.length], 1 + (n * 7) % USERS);
+    }
+  };
+  await Promise.all(Array.from({ length: 40 }, one));
+  const stored = await database.sql`SELECT id, username FROM auth_user WHERE starts_with(id, ${`${prefix} `})`;
+  assert.equal(stored.length, Math.ceil(calls / 10));
+  assert.ok(stored.every(({ id, username }) => username === `name of ${id}`));
+}
+
+async function throughAdapter(use, connection, options) {
+  const initializer = postgres(connection, tableNames, options);
+  try {
+    return await within(60, "the work is done", use(initializer(LuciaError)));
+  } finally {
+    await initializer.end({ timeout: 5 });
+  }
+}
+
+/** Statements that the pooler's connections hold, as many different connections tell. */
+async function preparedStatements(connection, options) {
+  const { whoami, end } = whoamiAdapter(connection, options);
+  const answers = await Promise.all(Array.from({ length: 100 }, whoami)).finally(end);
+  return Math.max(...answers.map(({ prepared }) => prepared));
+}
+
+/** A process that reads in an order of its own, from the given line on, and tells what went wrong. */
+const reader = `
+  import { once } from "node:events";
+  import { LuciaError } from "lucia";
+  import { postgres } from "./index.js";
+  import { USERS, read } from "./__test__/support/load.mjs";
+
+  const { url, tableNames, order } = JSON.parse(process.env.TEST_ARGUMENTS);
+  const initializer = postgres(url, tableNames);
+  const adapter = initializer(LuciaError);
+  console.log(JSON.stringify("ready"));
+  await once(process.stdin, "data");
+  process.stdin.destroy();
+  const wrong = [];
+  let next = 0;
+  const one = async () => {
+    while (next < 1000) {
+      const n = next++;
+      await read(adapter, order[n % order.length], 1 + n % USERS).catch(({ code, message }) => wrong.push({ code, message }));
+    }
+  };
+  for (const name of order) await read(adapter, name, 1).catch(({ code, message }) => wrong.push({ code, message }));
+  await Promise.all(Array.from({ length: 20 }, one));
+  await initializer.end();
+  console.log(JSON.stringify(wrong));
+`;
+
+test("pgbouncer=true and `prepare: false` leave no statement behind, pooler or not", async () => {
+  assert.equal(await preparedStatements(`${database.url}?pgbouncer=true`), 0);
+  assert.equal(await preparedStatements(database.url, { prepare: false }), 0);
+});
+
+const poolers = [
+  ["that does not know prepared statements", version < 121 ? {} : { max_prepared_statements: 0 }, missing],
+  ["that tracks prepared statements", { max_prepared_statements: 100 }, missing || old],
+  ["that tracks few prepared statements", { max_prepared_statements: 2 }, missing || old],
+];
+for (const [title, settings, skip] of poolers) {
+  describe(`a pooler ${title}`, { skip }, () => {
+    let pooler;
+    const withParameter = (parameter) => `${pooler.url}?${parameter}`;
+
+    before(async () => {
+      pooler = await startPgbouncer(database.url, settings);
+    });
+    after(() => pooler?.stop());
+
+    test("is found out when nothing is told", () => (
+      throughAdapter((adapter) => work(adapter, `${title}, untold`), pooler.url)
+    ));
+
+    test("is served with `prepare: false`", async () => {
+      await throughAdapter((adapter) => work(adapter, `${title}, prepare`), pooler.url, { prepare: false });
+    });
+
+    test("is served with pgbouncer=true", async () => {
+      await throughAdapter((adapter) => work(adapter, `${title}, pgbouncer`), withParameter("pgbouncer=true"));
+    });
+
+    test("serves several processes at once, none of which gets another's rows", async () => {
+      const orders = [names, names.toReversed?.() ?? [...names].reverse(), [...names.slice(3), ...names.slice(0, 3)]];
+      const processes = orders.map((order) => (
+        startModule(reader, { TEST_ARGUMENTS: JSON.stringify({ url: pooler.url, tableNames, order }) })
+      ));
+      await Promise.all(processes.map((each) => each.ready()));
+      for (const each of processes) each.say("go");
+      const answers = await Promise.all(processes.map((each) => each.answers()));
+      assert.deepEqual(answers, orders.map(() => ["ready", []]));
+    });
+
+    test("shows a column that was added while it was in use", () => (
+      throughAdapter(async (adapter) => {
+        const everyUser = () => Promise.all(Array.from({ length: USERS }, (_, n) => adapter.getUser(`u${n + 1}`)));
+        await everyUser();
+        await database.sql.unsafe("ALTER TABLE auth_user ADD COLUMN added TEXT DEFAULT 'later'");
+        try {
+          const found = await everyUser();
+          assert.deepEqual(found.map(({ id, added }) => [id, added]), found.map((_, n) => [`u${n + 1}`, "later"]));
+        } finally {
+          await database.sql.unsafe("ALTER TABLE auth_user DROP COLUMN added");
+        }
+        const found = await everyUser();
+        assert.ok(found.every((user, n) => user.id === `u${n + 1}` && !("added" in user)));
+      }, pooler.url)
+    ));
+  });
+}
+
+describe("a pooler", { skip: missing }, () => {
+  test("that closes every connection of the server after its use is found out", async (t) => {
+    const pooler = await startPgbouncer(database.url, { ...poolers[0][1], server_lifetime: 0 });
+    t.after(() => pooler.stop());
+    await throughAdapter((adapter) => work(adapter, "short-lived", 300), pooler.url);
+  });
+
+  test("that was told of keeps no statement for the adapter", async (t) => {
+    const pooler = await startPgbouncer(database.url, poolers[0][1]);
+    t.after(() => pooler.stop());
+    assert.equal(await preparedStatements(pooler.url, { prepare: false }), 0);
+    assert.equal(await preparedStatements(`${pooler.url}?pgbouncer=true`), 0);
+  });
+
+  test("on port 6543 needs not be told of", async (t) => {
+    const probe = createServer().listen(6543, "127.0.0.1");
+    if (!await once(probe, "listening").then(() => true, () => false)) {
+      t.skip("something else listens on port 6543 of this machine");
+      return;
+    }
+    probe.close();
+    await once(probe, "close");
+    const pooler = await startPgbouncer(database.url, { ...poolers[0][1], listen_port: 6543 });
+    t.after(() => pooler.stop());
+    assert.equal(await preparedStatements(pooler.url), 0);
+  });
+});

@@ -1,0 +1,80 @@
+// A real PgBouncer in transaction mode, in front of the server that a URL names.
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { chownSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { account, freePort } from "../../tools/server.mjs";
+
+// Debian puts it where only the administrator's PATH looks.
+const environment = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/usr/local/sbin` };
+
+/** The version as a number to compare, 1.21 as 121, or undefined where PgBouncer is not installed. */
+export function pgbouncerVersion() {
+  const { stdout, error } = spawnSync("pgbouncer", ["--version"], { env: environment, encoding: "utf8" });
+  if (error) return undefined;
+  const [, major, minor] = /PgBouncer (\d+)\.(\d+)/.exec(stdout);
+  return Number(major) * 100 + Number(minor);
+}
+
+/** Starts one on 127.0.0.1; `settings` go into the section `[pgbouncer]` of its configuration. */
+export async function startPgbouncer(databaseUrl, { listen_port: port, ...settings } = {}) {
+  if (port === undefined) return startPgbouncer(databaseUrl, { ...settings, listen_port: await freePort() });
+  const { hostname, port: serverPort, username, password } = new URL(databaseUrl);
+  const identity = account();
+  const home = mkdtempSync(join(tmpdir(), "lucia-pgbouncer-"));
+  const own = (path) => identity.uid === undefined || chownSync(path, identity.uid, identity.gid);
+  const write = (name, text) => {
+    const path = join(home, name);
+    writeFileSync(path, text, { mode: 0o600 });
+    own(path);
+    return path;
+  };
+  own(home);
+  const quote = (text) => `"${decodeURIComponent(text).replaceAll("\"", "\"\"")}"`;
+  const configuration = {
+    listen_addr: "127.0.0.1",
+    listen_port: port,
+    unix_socket_dir: "",
+    auth_type: "scram-sha-256",
+    auth_file: write("users", `${quote(username)} ${quote(password)}\n`),
+    pool_mode: "transaction",
+    default_pool_size: 4,
+    max_client_conn: 200,
+    ...settings,
+  };
+  const lines = Object.entries(configuration).map(([name, value]) => `${name} = ${value}`);
+  const file = write("pgbouncer.ini", [
+    "[databases]",
+    `* = host=${hostname} port=${serverPort || 5432}`,
+    "[pgbouncer]",
+    ...lines,
+    "",
+  ].join("\n"));
+
+  const child = spawn("pgbouncer", [file], { ...identity, cwd: home, env: environment, stdio: ["ignore", "ignore", "pipe"] });
+  const exited = once(child, "exit");
+  process.once("exit", () => child.kill("SIGKILL"));
+  let log = "";
+  await new Promise((resolve, reject) => {
+    child.stderr.setEncoding("utf8").on("data", (text) => {
+      log += text;
+      if (log.includes("process up")) resolve();
+    });
+    child.once("error", reject);
+    child.once("exit", (code) => reject(new Error(`pgbouncer exited with ${code}: ${log}`)));
+  });
+
+  const url = new URL(databaseUrl);
+  url.hostname = "127.0.0.1";
+  url.port = port;
+  return {
+    url: url.href,
+    async stop() {
+      child.kill("SIGKILL");
+      await exited;
+      rmSync(home, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,15 @@
+// A module that makes an adapter when it is evaluated, as an application's own does. Development servers evaluate it
+// again for every change, and sometimes the package with it.
+import { createRequire } from "node:module";
+
+import { LuciaError } from "lucia";
+
+import { tableNames } from "./database.mjs";
+
+const require = createRequire(import.meta.url);
+const { searchParams } = new URL(import.meta.url);
+if (searchParams.has("package")) delete require.cache[require.resolve("../../index.js")];
+const { postgres } = require("../../index.js");
+
+export const initializer = postgres(searchParams.get("database"), tableNames, { max: 3 });
+export const adapter = initializer(LuciaError);

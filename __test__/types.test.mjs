@@ -1,0 +1,213 @@
+// The declarations that TypeScript programs see, compiled strictly, with Lucia's types declared as its documentation tells.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { after, test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const compiler = join(dirname(createRequire(import.meta.url).resolve("typescript/package.json")), "bin", "tsc");
+const folders = [];
+after(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+const moduleSystems = {
+  nodenext: { module: "nodenext" },
+  node16: { module: "node16" },
+  bundler: { module: "esnext", moduleResolution: "bundler" },
+};
+
+const declarations = `
+/// <reference types="lucia" />
+declare namespace Lucia {
+  type Auth = import("./auth.js").Auth;
+  type DatabaseUserAttributes = { username: string; age: number | null };
+  type DatabaseSessionAttributes = { country: string };
+}
+`;
+
+const auth = `
+import { lucia } from "lucia";
+import { postgres } from "lucia-postgres-native";
+
+export const auth = lucia({
+  adapter: postgres("postgres://localhost/app", { user: "auth_user", key: "user_key", session: "user_session" }),
+  env: "DEV",
+  getUserAttributes: (user) => ({ username: user.username, age: user.age }),
+  getSessionAttributes: (session) => ({ country: session.country }),
+});
+export type Auth = typeof auth;
+`;
+
+const right = `
+import { LuciaError } from "lucia";
+import type { Adapter, InitializeAdapter, KeySchema, SessionSchema, UserSchema } from "lucia";
+import { __experimental_joinAdapters as joinAdapters } from "lucia/utils";
+import { lucia } from "lucia";
+import { postgres } from "lucia-postgres-native";
+import { auth } from "./auth.js";
+
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false;
+const adapterIsLucias: Same<ReturnType<ReturnType<typeof postgres>>, Adapter> = true;
+
+const names = { user: "auth_user", key: "user_key", session: "user_session" };
+const url = process.env["DATABASE_URL"] ?? "";
+const initialize: InitializeAdapter<Adapter> & { end(options?: { timeout?: number }): Promise<void> } = postgres(url, names);
+const withoutSessions = postgres(url, { ...names, session: null } as const);
+const readonlyNames: Readonly<{ user: string; key: string; session: string | null }> = names;
+const adapter = postgres(url, readonlyNames)(LuciaError);
+
+export async function signUp(username: string): Promise<string> {
+  const user = await auth.createUser({
+    key: { providerId: "username", providerUserId: username.toLowerCase(), password: "secret" },
+    attributes: { username, age: null },
+  });
+  const session = await auth.createSession({ userId: user.userId, attributes: { country: "PT" } });
+  const name: string = user.username;
+  const country: string = session.country;
+  return name + country;
+}
+
+export async function calls(): Promise<void> {
+  const user: UserSchema | null = await adapter.getUser("id");
+  const age: number | null | undefined = user?.age;
+  const key: KeySchema | null = await adapter.getKey("id");
+  const sessions: SessionSchema[] = await adapter.getSessionsByUserId("id");
+  const nothing: void = await adapter.setUser({ id: "id", username: "name", age: 5 }, key);
+  await adapter.updateUser("id", { username: "other" });
+  const expires: number | undefined = sessions[0]?.active_expires;
+  await initialize.end();
+  await initialize.end({ timeout: 5 });
+  return void [age, nothing, expires, adapterIsLucias];
+}
+
+lucia({ adapter: { user: withoutSessions, session: postgres(url, names) }, env: "PROD" });
+lucia({ adapter: joinAdapters(postgres(url, names), { getSession: async () => null }), env: "PROD" });
+`;
+
+const required = `
+import package_ = require("lucia-postgres-native");
+const { postgres } = package_;
+export const initialize = postgres("postgres://localhost/app", { user: "a", key: "b", session: null });
+export const ended: Promise<void> = initialize.end();
+`;
+
+// Every line that ends in "// wrong" must be refused, and no other.
+const wrong = `
+import { LuciaError } from "lucia";
+import { postgres } from "lucia-postgres-native";
+import { auth } from "./auth.js";
+
+const names = { user: "auth_user", key: "user_key", session: "user_session" };
+const url = "postgres://localhost/app";
+postgres(); // wrong
+postgres(url); // wrong
+postgres(5432, names); // wrong
+postgres(null, names); // wrong
+postgres(undefined, names); // wrong
+postgres(url, "auth_user"); // wrong
+postgres(url, { user: "auth_user", key: "user_key" }); // wrong
+postgres(url, { key: "user_key", session: null }); // wrong
+postgres(url, { ...names, user: null }); // wrong
+postgres(url, { ...names, key: undefined }); // wrong
+postgres(url, { ...names, session: 5 }); // wrong
+postgres(url, { ...names, sessions: "user_session" }); // wrong
+const initialize = postgres(url, names);
+initialize(); // wrong
+initialize("LuciaError"); // wrong
+initialize.user; // wrong
+initialize.end(5); // wrong
+initialize.end({ timeout: "5" }); // wrong
+initialize.getUser("id"); // wrong
+const adapter = initialize(LuciaError);
+adapter.getUser(5); // wrong
+adapter.getUser(); // wrong
+adapter.getUsers("id"); // wrong
+adapter.getUser = async () => null; // wrong
+adapter.setUser({ id: "id" }, null); // wrong
+adapter.setUser({ id: "id", username: 5, age: null }, null); // wrong
+adapter.setSession({ id: "id", user_id: "id", active_expires: "1", idle_expires: 2, country: "PT" }); // wrong
+adapter.updateUser("id", { nickname: "x" }); // wrong
+const id: string = adapter.getUser("id"); // wrong
+auth.createUser({ key: null, attributes: {} }); // wrong
+auth.createUser({ key: null, attributes: { username: 5, age: null } }); // wrong
+export const used = [id];
+`;
+
+/** Compiles the files in a folder of their own. @returns the errors but other packages', as `{ file, line, text }` */
+function compile(files, options) {
+  const folder = mkdtempSync(join(tmpdir(), "lucia-types-"));
+  folders.push(folder);
+  mkdirSync(join(folder, "node_modules", "@types"), { recursive: true });
+  const link = (name, target) => symlinkSync(target, join(folder, "node_modules", name), "junction");
+  link("lucia-postgres-native", root);
+  link("lucia", join(root, "node_modules", "lucia"));
+  link(join("@types", "node"), join(root, "node_modules", "@types", "node"));
+  writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module" }));
+  const compilerOptions = { strict: true, noEmit: true, target: "es2022", lib: ["es2023", "dom"], types: ["node"], skipLibCheck: true,
+    exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true, verbatimModuleSyntax: true, isolatedModules: true, ...options };
+  writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, files: Object.keys(files) }));
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+  const { stdout, stderr, error } = spawnSync(process.execPath, [compiler, "-p", folder, "--pretty", "false"], { encoding: "utf8" });
+  assert.equal(error, undefined);
+  assert.equal(stderr, "");
+  return [...stdout.matchAll(/^(?:(.+)\((\d+),\d+\): )?error (.*)$/gm)]
+    .filter(([, file = ""]) => !/[\\/]node_modules[\\/]/.test(file))
+    .map(([, file = "", line = "0", text]) => ({ file: file.split(/[\\/]/).pop(), line: Number(line), text }));
+}
+
+// `skipLibCheck: false` has the compiler report what is wrong in the package's own declarations too.
+for (const [name, options] of Object.entries(moduleSystems)) {
+  test(`a strict program and the declarations themselves compile with the modules of ${name}`, () => {
+    const files = { "app.d.ts": declarations, "auth.ts": auth, "right.ts": right };
+    assert.deepEqual(compile(files, { ...options, skipLibCheck: false }), []);
+  });
+}
+
+test("a CommonJS program compiles", () => {
+  const files = { "app.d.ts": declarations, "auth.ts": auth, "required.cts": required };
+  for (const name of ["nodenext", "node16"]) {
+    assert.deepEqual(compile(files, { ...moduleSystems[name], verbatimModuleSyntax: false }), [], name);
+  }
+});
+
+test("a program compiles without declaring any attributes", () => {
+  const bare = `
+    declare namespace Lucia {
+      type Auth = import("lucia").Auth;
+      type DatabaseUserAttributes = {};
+      type DatabaseSessionAttributes = {};
+    }`;
+  const program = `
+    import { lucia } from "lucia";
+    import { postgres } from "lucia-postgres-native";
+    export const auth = lucia({ adapter: postgres("postgres://h/d", { user: "u", key: "k", session: "s" }), env: "DEV" });
+    export const user: Promise<{ userId: string }> = auth.createUser({ key: null, attributes: {} });`;
+  assert.deepEqual(compile({ "app.d.ts": bare, "bare.ts": program }, moduleSystems.nodenext), []);
+});
+
+test("programs that call the package wrongly do not compile", () => {
+  const errors = compile({ "app.d.ts": declarations, "auth.ts": auth, "wrong.ts": wrong }, moduleSystems.nodenext);
+  assert.deepEqual(errors.filter(({ file }) => file !== "wrong.ts"), []);
+  const refused = new Set(errors.map(({ line }) => line));
+  for (const [index, text] of wrong.split("\n").entries()) {
+    assert.equal(refused.has(index + 1), text.endsWith("// wrong"), text);
+  }
+});
+
+test("the declarations carry the documentation", () => {
+  const text = readFileSync(join(root, "index.d.ts"), "utf8");
+  const declared = text.search(/export (declare )?(function|const) postgres\b/);
+  assert.ok(declared > 0);
+  const comment = text.slice(text.lastIndexOf("/**", declared), declared);
+  assert.match(comment, /^\/\*\*[^]{200,}\*\/\s*$/);
+  const words = ["@param connection", "@param tableNames", "AUTH_DUPLICATE_KEY_ID", "AUTH_INVALID_USER_ID"];
+  for (const word of words) assert.ok(comment.includes(word), `the comment says nothing of ${word}`);
+  const commented = String.raw`\/\*\*[^*]*(?:\*(?!\/)[^*]*)*\*\/\s*`;
+  assert.match(text, new RegExp(`${commented}end\\b`), "end() has a comment");
+  assert.match(text, new RegExp(`${commented}session\\b`), "tableNames.session has a comment");
+});
