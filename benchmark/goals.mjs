@@ -1,0 +1,70 @@
+// The goals, and where a run stands. `against` names the rivals of whom the best one counts; without it the figure
+// itself is held to the limit. Of several cells the worst counts. Ratios are taken within each round, where the
+// contenders ran one after the other, and what counts is the median of the rounds.
+import { figures, median, roundsOf } from "./figures.mjs";
+
+const self = "this-package";
+const byHand = ["javascript-postgres", "javascript-pg"];
+const everyNode = ["reference-postgres", "reference-pg", ...byHand];
+const manyInFlight = ["validate@64", "validate@256", "validate@1024"];
+
+export const goals = [
+  { cells: ["validate@256"], figure: "callsPerSecond", against: ["reference-postgres"], must: ">=", limit: 30 },
+  { cells: ["validate@256"], figure: "callsPerSecond", against: ["reference-pg"], must: ">=", limit: 20 },
+  { cells: ["validate@256"], figure: "callsPerSecond", against: ["pgbench"], must: ">=", limit: 3 },
+  { cells: ["validate@256"], figure: "callsPerSecond", against: ["bun"], must: ">=", limit: 2 },
+  { cells: ["validate@64"], figure: "callsPerSecond", against: byHand, must: ">=", limit: 3.5 },
+  { cells: ["validate@64"], figure: "callsPerSecond", against: ["bun"], must: ">=", limit: 1.5 },
+  { cells: ["validate@10"], figure: "callsPerSecond", against: byHand, must: ">=", limit: 1.5 },
+  { cells: ["validate@10"], figure: "callsPerSecond", against: ["bun"], must: ">=", limit: 1.1 },
+  { cells: ["validate@1"], figure: "p50", against: byHand, must: "<=", limit: 1 },
+  { cells: ["validate@1"], figure: "p50", against: ["bun"], must: "<=", limit: 1 },
+  { cells: manyInFlight, figure: "threadBusyTime", must: "<=", limit: 4 },
+  { cells: manyInFlight, figure: "threadBusyTime", against: ["reference-postgres"], must: "<=", limit: 1 / 50 },
+  { cells: manyInFlight, figure: "threadProcessorTime", must: "<=", limit: 4 },
+  { cells: manyInFlight, figure: "threadProcessorTime", against: ["reference-postgres"], must: "<=", limit: 1 / 50 },
+  { cells: ["validate-delayed@256"], figure: "callsPerSecond", against: ["reference-postgres"], must: ">=", limit: 70 },
+  { cells: ["validate-delayed@256"], figure: "callsPerSecond", against: ["reference-pg"], must: ">=", limit: 40 },
+  { cells: ["validate-delayed@256"], figure: "callsPerSecond", against: ["javascript-postgres"], must: ">=",
+    limit: 2.5 },
+  { cells: ["validate-delayed@256"], figure: "callsPerSecond", against: ["bun"], must: ">=", limit: 1.5 },
+  { cells: ["sign-up@64"], figure: "callsPerSecond", against: ["reference-pg"], must: ">=", limit: 3 },
+  { cells: ["validate@256"], figure: "memory", against: everyNode, must: "<", limit: 1 },
+];
+
+/** For every cell that a goal needs, the contenders that it needs there. */
+export function neededFor() {
+  const needed = new Map();
+  for (const { cells, against = [] } of goals) {
+    for (const cell of cells) needed.set(cell, new Set([...(needed.get(cell) ?? [self]), ...against]));
+  }
+  return needed;
+}
+
+const reaches = {
+  ">=": (value, limit) => value >= limit,
+  "<=": (value, limit) => value <= limit,
+  "<": (value, limit) => value < limit,
+};
+
+/** The goal's measured value, or undefined if one of those it compares was not measured. */
+function standing(goal, cell, results) {
+  const own = roundsOf(results, cell, self, goal.figure);
+  const rivals = (goal.against ?? []).map((id) => roundsOf(results, cell, id, goal.figure));
+  if (!own || rivals.includes(undefined)) return undefined;
+  const best = figures[goal.figure].better(...rivals.map(median));
+  const rival = rivals.find((rounds) => median(rounds) === best);
+  const values = own.map((value, round) => (rival ? value / rival[round] : value));
+  return { measured: median(values), lowest: Math.min(...values), highest: Math.max(...values) };
+}
+
+export function judge(results) {
+  return goals.map((goal) => {
+    const standings = goal.cells.map((cell) => standing(goal, cell, results));
+    if (standings.includes(undefined)) return goal;
+    const worst = goal.must === ">=" ? Math.min : Math.max;
+    const measured = worst(...standings.map((one) => one.measured));
+    const decisive = standings.find((one) => one.measured === measured);
+    return { ...goal, ...decisive, reached: reaches[goal.must](measured, goal.limit) };
+  });
+}
