@@ -1,13 +1,10 @@
 // The promises of the package as one program, for runtimes whose test runner is not Node's. It imports the package by
 // its name, prints a line for every promise, and ends by itself: nothing calls `process.exit`.
-//
-// With the argument `left open` it makes calls and never calls `end`; with `in a worker` it does so in a worker thread.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer } from "node:net";
 import process from "node:process";
 import { types } from "node:util";
-import { parentPort, Worker, workerData } from "node:worker_threads";
 
 import { Database, testAdapter } from "@lucia-auth/adapter-test";
 import { lucia, LuciaError } from "lucia";
@@ -20,24 +17,6 @@ import { createTables, freshDatabase, tableNames } from "./database.mjs";
 if (globalThis.crypto === undefined) await import("lucia/polyfill/node");
 
 const manyAtOnce = (adapter, count) => Promise.all(Array.from({ length: count }, () => adapter.getUser("alice")));
-
-/** Reads from the database that `DATABASE_URL` names, and leaves its connections as they are. */
-async function leaveOpen() {
-  const adapter = postgres(process.env.DATABASE_URL, tableNames)(LuciaError);
-  const users = await manyAtOnce(adapter, 100);
-  const names = users.filter((user) => user?.username === "Alice");
-  parentPort?.postMessage(names.length);
-  assert.equal(names.length, 100);
-}
-
-async function inWorker() {
-  const worker = new Worker(new URL(import.meta.url), { workerData: "left open" });
-  const failed = once(worker, "error").then(([error]) => {
-    throw error;
-  });
-  const over = Promise.all([once(worker, "message"), once(worker, "exit")]);
-  assert.deepEqual(await Promise.race([over, failed]), [[100], [0]]);
-}
 
 /** A port of 127.0.0.1 that nothing listens on. */
 async function closedPort() {
@@ -182,26 +161,21 @@ function promises({ sql, url }) {
   };
 }
 
-async function keepPromises() {
-  const database = await freshDatabase();
-  await createTables(database.sql);
-  const count = { passed: 0, failed: 0 };
-  for (const [title, keep] of Object.entries(promises(database))) {
-    try {
-      await database.sql`TRUNCATE auth_user CASCADE`;
-      await database.sql`INSERT INTO auth_user VALUES ('alice', 'Alice')`;
-      await keep();
-      count.passed += 1;
-      console.log(`ok ${title}`);
-    } catch (error) {
-      count.failed += 1;
-      console.log(`not ok ${title}\n${error?.stack ?? error}`);
-    }
+const database = await freshDatabase();
+await createTables(database.sql);
+const count = { passed: 0, failed: 0 };
+for (const [title, keep] of Object.entries(promises(database))) {
+  try {
+    await database.sql`TRUNCATE auth_user CASCADE`;
+    await database.sql`INSERT INTO auth_user VALUES ('alice', 'Alice')`;
+    await keep();
+    count.passed += 1;
+    console.log(`ok ${title}`);
+  } catch (error) {
+    count.failed += 1;
+    console.log(`not ok ${title}\n${error?.stack ?? error}`);
   }
-  await database.drop();
-  console.log(`${count.passed} passed, ${count.failed} failed`);
-  if (count.failed > 0) process.exitCode = 1;
 }
-
-const modes = { "left open": leaveOpen, "in a worker": inWorker };
-await (modes[workerData ?? process.argv[2]] ?? keepPromises)();
+await database.drop();
+console.log(`${count.passed} passed, ${count.failed} failed`);
+if (count.failed > 0) process.exitCode = 1;

@@ -19,7 +19,8 @@
   const JSON_TEXT = 1;
   const DATE = 2;
   const LOCAL_DATE = 3;
-  const NUMBER = 4;
+  const FLOAT = 4;
+  const THEN_NUMBER = 8;
 
   /** Beyond it a `Date` is invalid (ECMA-262, time values). */
   const LAST_TIME = 8.64e15;
@@ -50,8 +51,14 @@
     [JSON_TEXT]: leaves((text) => JSON.parse(text)),
     [DATE]: leaves(toDate),
     [LOCAL_DATE]: leaves(toLocalDate),
+    [FLOAT]: leaves(Number),
+  };
+
+  const conversion = (number) => {
+    const convert = conversions[number & ~THEN_NUMBER];
+    if (!(number & THEN_NUMBER)) return convert;
     // Of NULL too, as the reference has it.
-    [NUMBER]: Number,
+    return (value) => Number(convert ? convert(value) : value);
   };
 
   const define = (row, name, value) => {
@@ -155,8 +162,8 @@
     [SHAPE](values, at) {
       const [number, split, width] = values.slice(at, at + 3);
       const names = values.slice(at + 3, at + 3 + width);
-      const convert = values.slice(at + 3 + width, at + 3 + 2 * width).map((kind) => conversions[kind]);
-      const plain = convert.every((conversion) => conversion === undefined) && !names.includes("__proto__");
+      const convert = values.slice(at + 3 + width, at + 3 + 2 * width).map(conversion);
+      const plain = convert.every((each) => each === undefined) && !names.includes("__proto__");
       shapes.set(number, { names, convert, plain, split });
       return at + 3 + 2 * width;
     },
@@ -314,12 +321,21 @@
       if (id !== undefined) values.push(id);
       const key = JSON.stringify([index, columns, declared]);
       let forms = learned.get(key) ?? values.map((value, at) => firstForm(value, declared[at]));
+      let isFresh = false;
       connection.started();
       try {
         for (;;) {
-          const sent = forms;
-          const texts = values.map((value, at) =>
-            value === null || sent[at] === UNKNOWN ? null : serialize(value, sent[at]));
+          let sent = forms;
+          let texts;
+          try {
+            texts = values.map((value, at) =>
+              (value === null || sent[at] === UNKNOWN ? null : serialize(value, sent[at])));
+          } catch (error) {
+            if (isFresh) throw error;
+            // The column may be of another type by now, for which the value is a good one.
+            sent = values.map(() => UNKNOWN);
+            texts = values.map(() => null);
+          }
           forms = await new Promise((resolve) => {
             const slot = take(resolve, connection, LuciaError, gives);
             try {
@@ -334,6 +350,7 @@
           if (forms === undefined) return;
           if (learned.size >= LEARNED) learned.clear();
           learned.set(key, forms);
+          isFresh = true;
         }
       } finally {
         connection.settled();

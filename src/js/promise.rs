@@ -49,6 +49,9 @@ enum Kind {
     Notice = 8,
 }
 
+/// Added to a conversion's number: then `Number(value)`.
+const THEN_NUMBER: u32 = 8;
+
 /// A function call takes its arguments on the stack: a list is handed over before it is longer than this.
 const LIST: usize = 4096;
 
@@ -229,7 +232,7 @@ impl Landing {
         outcome: std::result::Result<Answer, Rejection>,
     ) -> Result<()> {
         match outcome {
-            Ok(Answer::Rows(rows)) if rows.columns.fields.is_empty() => {
+            Ok(Answer::Done) => {
                 list.start(Kind::Nothing)?;
                 list.number(slot)
             }
@@ -267,7 +270,7 @@ impl Landing {
                 list.string(&field.name)?;
             }
             for field in &columns.fields {
-                list.number(conversion_number(field.conversion))?;
+                list.number(conversion_number(field.conversion) | if field.is_number { THEN_NUMBER } else { 0 })?;
             }
         }
         let in_one_part = (LIST / columns.fields.len()).max(1);

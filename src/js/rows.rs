@@ -18,7 +18,7 @@ pub fn conversion_number(conversion: Conversion) -> u32 {
         Conversion::Json => 1,
         Conversion::Date => 2,
         Conversion::LocalDate => 3,
-        Conversion::Number => 4,
+        Conversion::Float => 4,
     }
 }
 
@@ -38,7 +38,7 @@ pub fn push_row(env: &Env, rows: &Rows, index: usize, list: &mut Vec<sys::napi_v
     let row = &rows.rows[index];
     for (at, field) in rows.columns.fields.iter().enumerate() {
         let value = match row::bytes(row, rows.columns.server_index(at)) {
-            None => Ok(Value::Null),
+            None => Ok(field.reading.null()),
             Some(bytes) => field.reading.read(bytes),
         };
         list.push(value_of(env, &value.unwrap_or(Value::Null))?);

@@ -4,7 +4,10 @@ use std::fmt;
 
 /// A name as SQL: `schema.table` in two parts, each in quotes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Name(String);
+pub struct Name {
+    sql: String,
+    has_parts: bool,
+}
 
 /// A part between dots is empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +17,7 @@ impl Name {
     /// Dots outside quotes part the name; a part that is already in quotes is taken as it is.
     pub fn new(text: &str) -> Result<Self, EmptyPart> {
         let mut sql = String::with_capacity(text.len() + 2);
+        let mut has_parts = false;
         let mut rest = text;
         loop {
             let (part, after) = match quoted_length(rest) {
@@ -33,11 +37,19 @@ impl Name {
             match after.strip_prefix('.') {
                 Some(next) => {
                     sql.push('.');
+                    has_parts = true;
                     rest = next;
                 }
-                None => return Ok(Self(sql)),
+                None => return Ok(Self { sql, has_parts }),
             }
         }
+    }
+}
+
+impl Name {
+    /// `schema.table`, or of a column, `column.field`.
+    pub fn has_parts(&self) -> bool {
+        self.has_parts
     }
 }
 
@@ -61,7 +73,7 @@ fn quoted_length(text: &str) -> Option<usize> {
 
 impl fmt::Display for Name {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
+        formatter.write_str(&self.sql)
     }
 }
 

@@ -34,32 +34,62 @@ fn batch(select: &str, joins: &str) -> Batch {
     }
 }
 
-pub fn insert(table: &Name, columns: &[Name]) -> String {
-    format!("INSERT INTO {table} ({}) VALUES ({})", list(columns), parameters(0, columns.len()))
+/// A statement that writes: as it is, and with a guard (see `pg::statement::Statement`).
+pub struct Guarded {
+    pub plain: String,
+    pub guarded: String,
+}
+
+pub fn insert(table: &Name, columns: &[Name]) -> Guarded {
+    let plain = format!("INSERT INTO {table} ({}) VALUES ({})", list(columns), parameters(0, columns.len()));
+    Guarded { guarded: format!("{plain} RETURNING {}", nothing_of(columns)), plain }
 }
 
 /// A user and its key: either both or none. The key's row reads from the user's insertion, so that of two violations the
 /// user's is reported, as it is when one statement follows the other. It reads a count: the user's row may be one that a
 /// trigger has put elsewhere.
-pub fn insert_user_and_key(user: &Name, user_columns: &[Name], key: &Name, key_columns: &[Name]) -> String {
-    format!(
-        "WITH u AS ({} RETURNING 1) INSERT INTO {key} ({}) SELECT {} FROM (SELECT pg_catalog.count(*) FROM u) AS u",
-        insert(user, user_columns),
-        list(key_columns),
-        parameters(user_columns.len(), key_columns.len()),
-    )
+pub fn insert_user_and_key(user: &Name, user_columns: &[Name], key: &Name, key_columns: &[Name]) -> Guarded {
+    let both = |names: &str, returned: &str| {
+        format!(
+            "WITH u({names}) AS (INSERT INTO {user} ({}) VALUES ({}) RETURNING {returned}) INSERT INTO {key} ({}) \
+             SELECT {} FROM (SELECT pg_catalog.count(*) FROM u) AS u",
+            list(user_columns),
+            parameters(0, user_columns.len()),
+            list(key_columns),
+            parameters(user_columns.len(), key_columns.len()),
+        )
+    };
+    let guards: Vec<String> = (1..=user_columns.len()).map(|index| format!("g{index}")).collect();
+    let of_user: Vec<String> = guards.iter().map(|guard| format!("(SELECT {guard} FROM u LIMIT 0)")).collect();
+    Guarded {
+        plain: both("g", "1"),
+        guarded: format!(
+            "{} RETURNING {}, {}",
+            both(&guards.join(", "), &nothing_of(user_columns)),
+            nothing_of(key_columns),
+            of_user.join(", ")
+        ),
+    }
 }
 
 /// The id is the last parameter.
-pub fn update(table: &Name, columns: &[Name]) -> String {
-    let mut sql = format!("UPDATE {table} SET ");
+pub fn update(table: &Name, columns: &[Name]) -> Guarded {
+    let mut plain = format!("UPDATE {table} SET ");
     for (index, column) in columns.iter().enumerate() {
         let separator = if index == 0 { "" } else { ", " };
         // Writing to a `String` cannot fail.
-        let _ = write!(sql, "{separator}{column} = ${}", index + 1);
+        let _ = write!(plain, "{separator}{column} = ${}", index + 1);
     }
-    let _ = write!(sql, " WHERE id = ${}", columns.len() + 1);
-    sql
+    let _ = write!(plain, " WHERE id = ${}", columns.len() + 1);
+    Guarded { guarded: format!("{plain} RETURNING {}", nothing_of(columns)), plain }
+}
+
+/// NULLs of the columns' types; of a field of a column, just NULL.
+fn nothing_of(columns: &[Name]) -> String {
+    let nothing = |column: &Name| {
+        if column.has_parts() { "NULL".to_owned() } else { format!("CASE WHEN false THEN {column} END") }
+    };
+    columns.iter().map(nothing).collect::<Vec<_>>().join(", ")
 }
 
 pub fn delete(table: &Name, column: &str) -> String {
@@ -139,11 +169,16 @@ mod tests {
     #[test]
     fn writes_number_their_parameters() {
         let columns = names(&["id", "na me"]);
-        assert_eq!(update(&columns[0], &columns), r#"UPDATE "id" SET "id" = $1, "na me" = $2 WHERE id = $3"#);
         assert_eq!(
-            insert_user_and_key(&columns[1], &columns, &columns[0], &columns[..1]),
-            "WITH u AS (INSERT INTO \"na me\" (\"id\", \"na me\") VALUES ($1, $2) RETURNING 1) \
-             INSERT INTO \"id\" (\"id\") SELECT $3 FROM (SELECT pg_catalog.count(*) FROM u) AS u"
+            update(&columns[0], &columns).guarded,
+            r#"UPDATE "id" SET "id" = $1, "na me" = $2 WHERE id = $3 "#.to_owned()
+                + r#"RETURNING CASE WHEN false THEN "id" END, CASE WHEN false THEN "na me" END"#
+        );
+        assert_eq!(
+            insert_user_and_key(&columns[1], &columns[..1], &columns[0], &columns).guarded,
+            "WITH u(g1) AS (INSERT INTO \"na me\" (\"id\") VALUES ($1) RETURNING CASE WHEN false THEN \"id\" END) \
+             INSERT INTO \"id\" (\"id\", \"na me\") SELECT $2, $3 FROM (SELECT pg_catalog.count(*) FROM u) AS u \
+             RETURNING CASE WHEN false THEN \"id\" END, CASE WHEN false THEN \"na me\" END, (SELECT g1 FROM u LIMIT 0)"
         );
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     name::Name,
-    statement::{self, Violation},
+    statement::{self, Guarded, Violation},
 };
 use crate::pg::{
     error::{Error, code, sqlstate},
@@ -199,13 +199,13 @@ impl Store {
         let Some(table) = self.table(entry.table) else {
             return settle(Err(no_such_table()));
         };
-        let sql = match (entry.takes, key) {
+        let Guarded { plain, guarded } = match (entry.takes, key) {
             (Takes::Change, _) => statement::update(table, &row.columns),
             (_, Some(key)) => statement::insert_user_and_key(table, &row.columns, &self.tables.key, &key.columns),
             _ => statement::insert(table, &row.columns),
         };
         let declared = [&row.declared[..], key.map_or(&[], |key| &key.declared)].concat();
-        let statement = self.queue.statement(Statement::write(sql, &declared));
+        let statement = self.queue.statement(Statement::write(plain, Some(guarded), &declared));
         let store = self.clone();
         let with_key = key.is_some();
         let reply = Reply::new(move |result| match result {
@@ -264,7 +264,7 @@ fn by_id(entry: &MethodEntry, tables: &Tables) -> Option<Statement> {
     let table = table_of(tables, entry.table)?;
     let (one, many) = match entry.gives {
         Gives::Nothing => {
-            return Some(Statement::write(statement::delete(table, entry.column), &[]));
+            return Some(Statement::write(statement::delete(table, entry.column), None, &[]));
         }
         Gives::Pair => statement::session_and_user(table, &tables.user),
         Gives::Row | Gives::Rows => statement::lookup(table, entry.column),

@@ -13,6 +13,8 @@ pub mod sqlstate {
     pub const INVALID_STATEMENT_NAME: &str = "26000";
     pub const SERIALIZATION_FAILURE: &str = "40001";
     pub const DEADLOCK_DETECTED: &str = "40P01";
+    pub const INSUFFICIENT_PRIVILEGE: &str = "42501";
+    pub const UNDEFINED_FUNCTION: &str = "42883";
     pub const DUPLICATE_STATEMENT: &str = "42P05";
     pub const QUERY_CANCELED: &str = "57014";
     pub const ADMIN_SHUTDOWN: &str = "57P01";

@@ -12,7 +12,7 @@ use tokio_postgres::{
 
 use super::{
     error::{Error, code, sqlstate},
-    param::{Form, Text, array_literal},
+    param::{Form, Text, UNKNOWN, array_literal},
     pool::{Connection, Opener},
     prepare::{Count, Ready, Sending, describe},
     row,
@@ -28,6 +28,8 @@ pub struct Rows {
 
 #[derive(Debug)]
 pub enum Answer {
+    /// A change was made.
+    Done,
     Rows(Rows),
     /// The parameters' texts were made for other types than the server's, which are these. Nothing was sent.
     Forms(Vec<Form>),
@@ -61,8 +63,14 @@ pub enum Request<'a> {
         forms: &'a [Form],
     },
     /// Many ids in one statement.
-    Many(&'a [&'a str]),
+    Many {
+        ids: &'a [&'a str],
+        forms: &'a [Form],
+    },
 }
+
+/// How often a statement is made ready again when the tables change.
+const ATTEMPTS: usize = 5;
 
 /// Sends `statement`, and returns the answer to each call of the request in their order.
 pub async fn execute(
@@ -71,37 +79,51 @@ pub async fn execute(
     statement: &Statement,
     request: Request<'_>,
 ) -> Result<Vec<Answer>, Fault> {
-    let is_old = connection.statements.is_ready(statement) || statement.known_shape().is_some();
-    let ready = ready(connection, opener, statement, request.count()).await;
-    let (fault, before) = match ready {
-        Ok(ready) => match send(&connection.client, statement, &ready, request).await {
-            Ok(Attempt::Answers(answers)) => return Ok(answers),
-            Ok(Attempt::Stale) => (None, Some(ready)),
-            Err(fault) => (Some(fault), Some(ready)),
-        },
-        Err(error) => (Some(Fault::from(error)), None),
-    };
-    if let Some(fault) = fault.as_ref()
-        && (!is_old || fault.may_be_done || !may_be_stale(&fault.error))
-    {
-        return Err(fault.clone());
-    }
-    connection.statements.forget(statement);
-    statement.doubt_shape();
-    let again = self::ready(connection, opener, statement, request.count()).await?;
-    if let (Some(fault), Some(before)) = (fault, before)
-        && is_about_value(&fault.error)
-        && again.takes_the_same(&before)
-    {
-        // The server's idea of the parameters has not changed: it is the value that it refuses.
-        return Err(fault);
-    }
-    match send(&connection.client, statement, &again, request).await? {
-        Attempt::Answers(answers) => Ok(answers),
-        Attempt::Stale => {
-            Err(Error::failure(code::INVALID_ANSWER, "the tables change faster than they are read").into())
+    let mut refused: Option<(Fault, Arc<Ready>)> = None;
+    for _ in 0..ATTEMPTS {
+        if request.forms().contains(&UNKNOWN) {
+            // What is ready may be so for types that have changed.
+            connection.statements.forget(statement);
+            statement.doubt_shape();
         }
+        let was_ready = connection.statements.is_ready(statement);
+        let is_guarded = statement.is_guarded();
+        let is_old = was_ready || statement.known_shape().is_some();
+        let attempt = match ready(connection, opener, statement, request.count()).await {
+            Ok(None) => Ok(Attempt::Stale),
+            Ok(Some(ready)) => {
+                if let Some((fault, before)) = refused.take()
+                    && is_about_value(&fault.error)
+                    && ready.takes_the_same(&before)
+                {
+                    // The server's idea of the parameters has not changed: it is the value that it refuses.
+                    return Err(fault);
+                }
+                send(&connection.client, statement, &ready, request).await.map_err(|fault| (fault, Some(ready)))
+            }
+            Err(error) => Err((Fault::from(error), None)),
+        };
+        match attempt {
+            Ok(Attempt::Answers(answers)) => return Ok(answers),
+            Ok(Attempt::Stale) => {}
+            Err((fault, _)) if fault.may_be_done => return Err(fault),
+            Err((fault, ready)) => {
+                let is_guard = !was_ready && is_guarded && may_be_guard(&fault.error);
+                if is_guard {
+                    statement.give_up_guard();
+                }
+                let is_worth_another = is_guard || is_stale(&fault.error) || (is_old && may_be_stale(&fault.error));
+                if !is_worth_another {
+                    return Err(fault);
+                }
+                refused = ready.map(|ready| (fault, ready));
+            }
+        }
+        connection.statements.forget(statement);
+        statement.doubt_shape();
     }
+    let too_fast = || Error::failure(code::INVALID_ANSWER, "the tables change faster than they are read").into();
+    Err(refused.map_or_else(too_fast, |(fault, _)| fault))
 }
 
 async fn ready(
@@ -109,10 +131,10 @@ async fn ready(
     opener: &Opener,
     statement: &Statement,
     count: Count,
-) -> Result<Arc<Ready>, Error> {
+) -> Result<Option<Arc<Ready>>, Error> {
     let Connection { client, statements, .. } = connection;
     if let Some(ready) = statements.get(statement, count) {
-        return Ok(ready);
+        return Ok(Some(ready));
     }
     if statements.needs_description(statement) {
         Box::pin(describe_apart(opener, statement)).await?;
@@ -127,19 +149,23 @@ async fn describe_apart(opener: &Opener, statement: &Statement) -> Result<(), Er
 
 async fn send(client: &Client, statement: &Statement, ready: &Ready, request: Request<'_>) -> Result<Attempt, Fault> {
     let columns = &ready.shape.columns;
+    if ready.forms != request.forms() {
+        let answer = |_| Answer::Forms(ready.forms.clone());
+        return Ok(Attempt::Answers((0..request.calls()).map(answer).collect()));
+    }
     match request {
-        Request::One { forms, .. } if ready.forms != forms => {
-            Ok(Attempt::Answers(vec![Answer::Forms(ready.forms.clone())]))
-        }
         Request::One { parameters, .. } => {
             let texts: Vec<Text<'_>> = parameters.iter().map(|text| Text(text.as_deref())).collect();
             let rows = query(client, ready, &texts).await?;
+            if statement.access.is_write() {
+                return Ok(Attempt::Answers(vec![Answer::Done]));
+            }
             if ready.is_stale(statement, &rows) {
                 return Ok(Attempt::Stale);
             }
             Ok(Attempt::Answers(vec![Answer::Rows(Rows { columns: columns.clone(), rows })]))
         }
-        Request::Many(ids) => {
+        Request::Many { ids, .. } => {
             let literal = array_literal(ids.iter().copied());
             let rows = query(client, ready, &[Text(Some(&literal))]).await?;
             if ready.is_stale(statement, &rows) {
@@ -165,14 +191,22 @@ fn position(row: &Row, column: usize) -> Option<usize> {
     usize::try_from(i64::from_be_bytes(bytes)).ok()
 }
 
-/// The errors that a statement prepared for other tables, or on another server behind a pooler, can run into.
+/// The errors of a statement that was prepared for other tables, or on another server behind a pooler.
+fn is_stale(error: &Error) -> bool {
+    error.is_database() && [sqlstate::FEATURE_NOT_SUPPORTED, sqlstate::INVALID_STATEMENT_NAME].contains(&error.code())
+}
+
+/// What such a statement can run into as well.
 fn may_be_stale(error: &Error) -> bool {
     let code = error.code();
     error.is_database()
-        && (code == sqlstate::FEATURE_NOT_SUPPORTED
-            || code == sqlstate::INVALID_STATEMENT_NAME
-            || code.starts_with(sqlstate::SYNTAX_OR_ACCESS_CLASS)
-            || code.starts_with(sqlstate::DATA_EXCEPTION_CLASS))
+        && (code.starts_with(sqlstate::SYNTAX_OR_ACCESS_CLASS) || code.starts_with(sqlstate::DATA_EXCEPTION_CLASS))
+}
+
+/// The relation returns nothing, the role may not read it, or a type has no binary form.
+fn may_be_guard(error: &Error) -> bool {
+    [sqlstate::FEATURE_NOT_SUPPORTED, sqlstate::INSUFFICIENT_PRIVILEGE, sqlstate::UNDEFINED_FUNCTION]
+        .contains(&error.code())
 }
 
 fn is_about_value(error: &Error) -> bool {
@@ -215,7 +249,21 @@ impl Request<'_> {
     fn count(&self) -> Count {
         match self {
             Self::One { .. } => Count::One,
-            Self::Many(_) => Count::Many,
+            Self::Many { .. } => Count::Many,
+        }
+    }
+
+    /// What the parameters' texts were made for.
+    fn forms(&self) -> &[Form] {
+        match self {
+            Self::One { forms, .. } | Self::Many { forms, .. } => forms,
+        }
+    }
+
+    fn calls(&self) -> usize {
+        match self {
+            Self::One { .. } => 1,
+            Self::Many { ids, .. } => ids.len(),
         }
     }
 }

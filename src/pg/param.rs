@@ -33,8 +33,13 @@ impl ToSql for Text<'_> {
 /// every type whose text is simply the value's own, which is what a text is made for until the server's type is known.
 pub type Form = i64;
 
+/// The form of a text that is yet to be made: the server has to tell what it is to be.
+pub const UNKNOWN: Form = -1;
+
 pub fn form(server: &Type) -> Form {
     match server.kind() {
+        // Arrays to the catalog only.
+        _ if [Type::INT2_VECTOR, Type::OID_VECTOR].contains(server) => 0,
         Kind::Array(element) => -i64::from(element.oid()),
         _ if is_plain(server) => 0,
         _ => i64::from(server.oid()),

@@ -87,7 +87,13 @@ impl ReadyStatements {
         !self.may_prepare && statement.known_shape().is_none()
     }
 
-    pub async fn prepare(&mut self, client: &Client, statement: &Statement, count: Count) -> Result<Arc<Ready>, Error> {
+    /// Makes the statement ready; `None` when what is ready for one call is of other tables than what would be for many.
+    pub async fn prepare(
+        &mut self,
+        client: &Client,
+        statement: &Statement,
+        count: Count,
+    ) -> Result<Option<Arc<Ready>>, Error> {
         let one = if let Some(ready) = self.get(statement, Count::One) {
             ready
         } else {
@@ -95,15 +101,21 @@ impl ReadyStatements {
             self.keep(statement, Count::One, ready)
         };
         let (Count::Many, Some(batch)) = (count, &statement.batch) else {
-            return Ok(one);
+            return Ok(Some(one));
         };
         let [id] = &one.shape.parameters[..] else {
             return Err(Error::failure(code::INVALID_ANSWER, "a lookup takes one parameter"));
         };
         let sql = format!("{}{}.{}[]{}", batch.before, quote(id.schema()), quote(id.name()), batch.after);
         let sending = self.sending(client, one.shape.dress(sql), Vec::new()).await?;
-        let ready = Ready { sending, shape: one.shape.clone(), forms: Vec::new() };
-        Ok(self.keep(statement, Count::Many, ready))
+        if let (Sending::Prepared(many), None) = (&sending, &one.shape.server_text) {
+            let Columns { fields: expected, position, .. } = &*one.shape.columns;
+            if fields(statement, many.columns(), *position) != *expected {
+                return Ok(None);
+            }
+        }
+        let ready = Ready { sending, shape: one.shape.clone(), forms: one.forms.clone() };
+        Ok(Some(self.keep(statement, Count::Many, ready)))
     }
 
     async fn sending(&self, client: &Client, sql: String, declared: Vec<Type>) -> Result<Sending, Error> {
@@ -127,7 +139,7 @@ impl ReadyStatements {
                 (shape, None) => shape,
             },
         };
-        let sql = shape.dress(statement.sql.clone());
+        let sql = shape.dress(statement.text().to_owned());
         let sending = self.sending(client, sql, statement.declared.clone()).await?;
         let forms = shape.parameters.iter().map(form).collect();
         Ok(Ready { sending, shape, forms })
@@ -141,21 +153,23 @@ async fn discover(
     knows_types: bool,
 ) -> Result<(Arc<Shape>, Option<ServerStatement>), Error> {
     // The driver looks types up that it does not know, under names of its own: only where something may be prepared.
-    let needs_text =
-        |column: &Column, field: &Field| field.reading.needs_server() || !(knows_types || is_built_in(column.type_()));
+    let needs_text = |column: &Column, field: &Field| {
+        // Of a write only the types are of interest.
+        !statement.access.is_write() && (field.reading.needs_server() || !(knows_types || is_built_in(column.type_())))
+    };
     let needs_any_text =
         |plain: &ServerStatement| plain.columns().iter().any(|column| needs_text(column, &Field::new(column, &[])));
-    let plain = client.prepare_typed(&statement.sql, &statement.declared).await?;
+    let plain = client.prepare_typed(statement.text(), &statement.declared).await?;
     if !needs_any_text(&plain) {
         let shape =
             Shape { columns: columns(statement, &plain), parameters: plain.params().to_vec(), server_text: None };
         return Ok((statement.agree(shape), Some(plain)));
     }
-    let tables = server_text::tables(&plain);
+    let tables = server_text::tables(client, &plain).await?;
     let fingerprint = server_text::fingerprint(client, &tables).await?;
     // Once more, now that the fingerprint is known: it must not be newer than the columns.
     drop(plain);
-    let plain = client.prepare_typed(&statement.sql, &statement.declared).await?;
+    let plain = client.prepare_typed(statement.text(), &statement.declared).await?;
     let texts: Vec<bool> = plain.columns().iter().map(|column| needs_text(column, &Field::new(column, &[]))).collect();
     let shape = Shape {
         columns: columns(statement, &plain),

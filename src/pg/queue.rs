@@ -280,9 +280,11 @@ impl State {
             Some(Front::Lookup(lane)) => {
                 let lane = &mut self.lookups[lane];
                 let most = if lane.statement.can_batch() { BATCH } else { 1 };
-                // One of them may be what ends connections: it must not take others along again.
-                let alone = lane.calls.iter().take(most).position(|waiting| waiting.was_lost);
-                let count = alone.map_or(most, |at| at.max(1)).min(lane.calls.len());
+                let forms = lane.calls.front().map(|first| first.call.forms.clone());
+                // One that was lost may be what ends connections: it must not take others along again.
+                let travels = |waiting: &Waiting| !waiting.was_lost && Some(&waiting.call.forms) == forms.as_ref();
+                let count = lane.calls.iter().take(most).position(|waiting| !travels(waiting)).unwrap_or(most);
+                let count = count.max(1).min(lane.calls.len());
                 lane.calls.drain(..count).collect()
             }
             None => Vec::new(),
@@ -466,7 +468,8 @@ impl<'a> Runner<'a> {
     async fn carry_out(&mut self, lease: &mut Lease, statement: &Statement, calls: Vec<Waiting>) -> bool {
         if calls.len() > 1 {
             let ids: Vec<&str> = calls.iter().map(Waiting::id).collect();
-            match self.in_time(lease, statement, Request::Many(&ids)).await {
+            let forms = &calls[0].call.forms;
+            match self.in_time(lease, statement, Request::Many { ids: &ids, forms }).await {
                 Ok(answers) => {
                     self.come_back();
                     for (waiting, answer) in calls.into_iter().zip(answers) {

@@ -23,8 +23,8 @@ pub enum Conversion {
     Date,
     /// The same, for a time without a zone: the number counts as if the process's own zone were UTC.
     LocalDate,
-    /// `Number(value)`.
-    Number,
+    /// The number that a text reads as.
+    Float,
 }
 
 /// How a column is read: its elements' decoder, and what surrounds it.
@@ -39,13 +39,12 @@ pub enum Reading {
     ServerArray(u8),
 }
 
-const BUILT_IN: [(Type, Decoder, Conversion); 17] = [
+const BUILT_IN: [(Type, Decoder, Conversion); 16] = [
     (Type::BOOL, Decoder::Boolean, Conversion::None),
     (Type::INT2, Decoder::Int2, Conversion::None),
     (Type::INT4, Decoder::Int4, Conversion::None),
     (Type::INT8, Decoder::Int8, Conversion::None),
     (Type::OID, Decoder::Oid, Conversion::None),
-    (Type::FLOAT4, Decoder::Float4, Conversion::None),
     (Type::FLOAT8, Decoder::Float8, Conversion::None),
     (Type::TEXT, Decoder::Text, Conversion::None),
     (Type::VARCHAR, Decoder::Text, Conversion::None),
@@ -71,13 +70,20 @@ pub fn reading(kind: &Type) -> (Reading, Conversion) {
     if let Some((decoder, conversion)) = built_in(kind) {
         return (Reading::Scalar(decoder), conversion);
     }
+    // A `float4` has the digits that the server finds shortest: its rule differs from Rust's in the last one.
+    let server_conversion = |kind: &Type| if *kind == Type::FLOAT4 { Conversion::Float } else { Conversion::None };
     match kind.kind() {
+        // Arrays to the catalog, text to everyone else.
+        _ if [Type::INT2_VECTOR, Type::OID_VECTOR].contains(kind) => (Reading::ServerText, Conversion::None),
         Kind::Enum(_) => (Reading::Scalar(Decoder::Text), Conversion::None),
-        Kind::Array(element) => match built_in(element) {
-            Some((decoder, conversion)) => (Reading::Array(decoder), conversion),
-            None => (Reading::ServerArray(if *element == Type::BOX { b';' } else { b',' }), Conversion::None),
-        },
-        _ => (Reading::ServerText, Conversion::None),
+        Kind::Array(element) => {
+            if let Some((decoder, conversion)) = built_in(element) {
+                return (Reading::Array(decoder), conversion);
+            }
+            let delimiter = if *element == Type::BOX { b';' } else { b',' };
+            (Reading::ServerArray(delimiter), server_conversion(element))
+        }
+        _ => (Reading::ServerText, server_conversion(kind)),
     }
 }
 
@@ -85,6 +91,14 @@ impl Reading {
     /// The column must be asked for as text.
     pub fn needs_server(self) -> bool {
         matches!(self, Self::ServerText | Self::ServerArray(_))
+    }
+
+    pub fn null(self) -> Value<'static> {
+        match self {
+            // `Number(null)`
+            Self::Scalar(Decoder::Int8Number) => Value::Number(0.0),
+            _ => Value::Null,
+        }
     }
 
     pub fn read(self, bytes: &[u8]) -> Result<Value<'_>, Malformed> {
@@ -121,20 +135,20 @@ pub struct Field {
     pub name: String,
     pub reading: Reading,
     pub conversion: Conversion,
+    /// After that, `Number(value)`, of NULL too.
+    pub is_number: bool,
 }
 
 impl Field {
     /// `numbers` are the columns that Lucia wants as numbers, whatever their type.
     pub fn new(column: &Column, numbers: &[&str]) -> Self {
-        let (mut reading, mut conversion) = reading(column.type_());
-        if numbers.contains(&column.name()) {
-            if reading == Reading::Scalar(Decoder::Int8) {
-                reading = Reading::Scalar(Decoder::Int8Number);
-            } else {
-                conversion = Conversion::Number;
-            }
+        let (mut reading, conversion) = reading(column.type_());
+        let mut is_number = numbers.contains(&column.name());
+        if is_number && reading == Reading::Scalar(Decoder::Int8) {
+            reading = Reading::Scalar(Decoder::Int8Number);
+            is_number = false;
         }
-        Self { name: column.name().to_owned(), reading, conversion }
+        Self { name: column.name().to_owned(), reading, conversion, is_number }
     }
 }
 
@@ -144,14 +158,13 @@ mod tests {
     use proptest::prelude::*;
     use tokio_postgres::types::Type;
 
-    const ALL: [Decoder; 14] = [
+    const ALL: [Decoder; 13] = [
         Decoder::Boolean,
         Decoder::Int2,
         Decoder::Int4,
         Decoder::Int8,
         Decoder::Int8Number,
         Decoder::Oid,
-        Decoder::Float4,
         Decoder::Float8,
         Decoder::Text,
         Decoder::Jsonb,

@@ -3,7 +3,7 @@
 //! `SELECT *` tells by itself when the table has changed (`0A000`); a list of columns does not, so it carries a fingerprint
 //! of the tables' columns, to be compared with the one that it was made for.
 
-use tokio_postgres::{Client, Row, Statement as ServerStatement, types::Type};
+use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement as ServerStatement};
 
 use super::{error::Error, row};
 
@@ -58,13 +58,18 @@ impl ServerText {
     }
 }
 
-/// The tables whose columns an answer has, as a list for `IN`.
-pub fn tables(statement: &ServerStatement) -> String {
+/// The tables whose columns an answer has, by the names that they are known by now, as a list of SQL: another table may
+/// take a name over.
+pub async fn tables(client: &Client, statement: &ServerStatement) -> Result<String, Error> {
     let mut oids: Vec<u32> = statement.columns().iter().filter_map(tokio_postgres::Column::table_oid).collect();
     oids.sort_unstable();
     oids.dedup();
-    let oids: Vec<String> = oids.iter().map(u32::to_string).collect();
-    oids.join(",")
+    let mut names = Vec::with_capacity(oids.len());
+    for oid in oids {
+        let name = one_text(client, &format!("SELECT {oid}::pg_catalog.regclass::pg_catalog.text")).await?;
+        names.push(format!("pg_catalog.to_regclass('{}')", name.replace('\'', "''")));
+    }
+    Ok(names.join(", "))
 }
 
 fn fingerprint_sql(tables: &str) -> String {
@@ -76,10 +81,14 @@ fn fingerprint_sql(tables: &str) -> String {
 
 /// The fingerprint of the tables as they are now.
 pub async fn fingerprint(client: &Client, tables: &str) -> Result<String, Error> {
-    let no_parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 0] = [];
-    let rows = client.query_typed(&format!("SELECT {}", fingerprint_sql(tables)), &no_parameters).await?;
-    match rows.first() {
-        Some(row) => Ok(row.try_get::<_, Option<String>>(0)?.unwrap_or_default()),
-        None => Ok(String::new()),
-    }
+    one_text(client, &format!("SELECT {}", fingerprint_sql(tables))).await
+}
+
+async fn one_text(client: &Client, sql: &str) -> Result<String, Error> {
+    let messages = client.simple_query(sql).await?;
+    let text = messages.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0),
+        _ => None,
+    });
+    Ok(text.unwrap_or_default().to_owned())
 }

@@ -4,7 +4,7 @@ use std::{
     fmt::Write,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -34,10 +34,15 @@ pub struct Batch {
 pub struct Statement {
     pub number: u64,
     pub access: Access,
-    pub sql: String,
+    sql: String,
     /// The types that parameters are declared with; the server infers the rest.
     pub declared: Vec<Type>,
     pub batch: Option<Batch>,
+    /// The same with a `RETURNING` clause that gives away no data, but whose types are those of the columns that are
+    /// written: when one changes, the server refuses what is prepared (`0A000`) instead of casting a parameter of the old
+    /// type.
+    guarded: Option<String>,
+    is_unguarded: AtomicBool,
     /// Columns that are to be numbers, whatever their type.
     pub numbers: &'static [&'static str],
     known: Mutex<Known>,
@@ -50,9 +55,9 @@ struct Known {
 }
 
 impl Statement {
-    pub fn write(sql: String, declared: &[u32]) -> Self {
+    pub fn write(sql: String, guarded: Option<String>, declared: &[u32]) -> Self {
         let declared = declared.iter().map(|&oid| Type::from_oid(oid).unwrap_or(Type::UNKNOWN)).collect();
-        Self::new(Access::Write, sql, declared, None, &[])
+        Self { guarded, ..Self::new(Access::Write, sql, declared, None, &[]) }
     }
 
     pub fn read(sql: String, batch: Option<Batch>, numbers: &'static [&'static str]) -> Self {
@@ -67,7 +72,32 @@ impl Statement {
         numbers: &'static [&'static str],
     ) -> Self {
         let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
-        Self { number, access, sql, declared, batch, numbers, known: Mutex::default() }
+        Self {
+            number,
+            access,
+            sql,
+            declared,
+            batch,
+            guarded: None,
+            is_unguarded: AtomicBool::new(false),
+            numbers,
+            known: Mutex::default(),
+        }
+    }
+
+    /// The text for one call.
+    pub fn text(&self) -> &str {
+        self.guarded.as_deref().filter(|_| self.is_guarded()).unwrap_or(&self.sql)
+    }
+
+    pub fn is_guarded(&self) -> bool {
+        self.guarded.is_some() && !self.is_unguarded.load(Ordering::Relaxed)
+    }
+
+    /// Does without the guard from now on. Some relations return nothing (views with rules), some roles may not read, and
+    /// some types cannot be sent.
+    pub fn give_up_guard(&self) {
+        self.is_unguarded.store(true, Ordering::Relaxed);
     }
 
     /// What tells it from every other statement.

@@ -1,0 +1,203 @@
+// Every code block of the README and of docs/ does what it says, and what the documents name is there.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { dirname, join, relative, resolve, sep } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+import { createTables, freshDatabase } from "./support/database.mjs";
+import { missingFiles, readDocument, titlesOf } from "./support/documents.mjs";
+import { differences } from "./support/types.mjs";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const read = (path) => readFileSync(join(root, path), "utf8");
+const manifest = JSON.parse(read("package.json"));
+const compiler = join(dirname(createRequire(import.meta.url).resolve("typescript/package.json")), "bin", "tsc");
+
+/** Its recipes are programs of their own, which a test of their own builds. */
+const testedElsewhere = { "docs/bundlers.md": "bundlers" };
+
+const documents = ["README.md", ...readdirSync(join(root, "docs")).filter((name) => name.endsWith(".md")).map((name) => `docs/${name}`)]
+  .map((path) => readDocument(path, read(path)));
+const document = (path) => documents.find((each) => each.path === path);
+
+/** A folder in which programs find the packages of this repository, and the repository itself under its name. */
+const folder = mkdtempSync(join(tmpdir(), "lucia-docs-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+mkdirSync(join(folder, "node_modules"));
+for (const name of readdirSync(join(root, "node_modules")).filter((each) => !each.startsWith("."))) {
+  symlinkSync(join(root, "node_modules", name), join(folder, "node_modules", name), "junction");
+}
+symlinkSync(root, join(folder, "node_modules", manifest.name), "junction");
+writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module" }));
+
+/** The environment of a reader who has set DATABASE_URL and nothing else that PostgreSQL's programs know. */
+function environmentFor(url) {
+  const given = Object.entries(process.env).filter(([name]) => !name.startsWith("PG") && name !== "NODE_TEST_CONTEXT");
+  return { ...Object.fromEntries(given), DATABASE_URL: url };
+}
+
+function runNode(args, url) {
+  const options = { cwd: folder, encoding: "utf8", env: environmentFor(url), timeout: 60_000 };
+  const { status, signal, stdout, stderr } = spawnSync(process.execPath, args, options);
+  assert.equal(status, 0, `${signal ?? ""}${stdout}${stderr}`);
+  assert.equal(stderr, "");
+  return stdout;
+}
+
+/** What a line prints stands behind it: `console.log(...); // that`. */
+function runProgram(name, text, url) {
+  writeFileSync(join(folder, name), text);
+  const printed = runNode([name], url);
+  const expected = [...text.matchAll(/console\.log\(.*\); \/\/ (.*)$/gm)].map(([, comment]) => comment);
+  assert.deepEqual(printed.split("\n").filter(Boolean), expected);
+}
+
+function compileAndRun(name, text, declarations, url) {
+  for (const [index, declaration] of declarations.entries()) writeFileSync(join(folder, `declared${index}.d.ts`), declaration);
+  writeFileSync(join(folder, `${name}.ts`), text);
+  const compilerOptions = {
+    strict: true, target: "es2022", module: "nodenext", lib: ["es2023", "dom"], types: ["node"], skipLibCheck: true,
+    exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true, preserveSymlinks: true,
+  };
+  const files = [`${name}.ts`, ...declarations.keys().map?.((index) => `declared${index}.d.ts`) ?? []];
+  writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, files }));
+  const { status, stdout } = spawnSync(process.execPath, [compiler, "-p", folder], { encoding: "utf8", cwd: folder });
+  assert.equal(status, 0, stdout);
+  if (!text.startsWith("// app.d.ts")) runProgram(`${name}.js`, readFileSync(join(folder, `${name}.js`), "utf8"), url);
+}
+
+/** A command that a reader is told to type: what it names exists. */
+function checkCommand(line) {
+  const words = line.replace(/\s+#.*$/, "").split(/\s+/).filter((word) => !/^[A-Z_]+=/.test(word));
+  const [command, first, ...rest] = words;
+  const known = [manifest.name, ...Object.keys(manifest.devDependencies)];
+  if (command === "npm" && first === "run") assert.ok(manifest.scripts[rest[0]], `package.json has no script ${rest[0]}`);
+  else if (command === "npm" && first === "test") assert.ok(manifest.scripts.test);
+  else if (command === "npm" && (first === "i" || first === "uninstall")) {
+    for (const name of rest) assert.ok(known.includes(name.replace(/(.)@[^/]*$/, "$1")), `${name} is no package of this repository`);
+  } else if (command === "npx") assert.ok(manifest.bin?.[first], `package.json has no program ${first}`);
+  else if (command === "node") {
+    assert.ok(existsSync(join(root, first)), `there is no file ${first}`);
+    if (first === "tools/test.mjs") for (const name of rest) assert.ok(existsSync(join(root, "__test__", `${name}.test.mjs`)), name);
+  } else assert.ok(command === "cargo" && ["test", "fmt", "clippy"].includes(first) || command === ".ci/run", `an unknown command: ${line}`);
+}
+
+function missingPackage(text) {
+  const names = [...text.matchAll(/from "(@[^/"]+\/[^/"]+|[^."][^/"]*)/g)].map(([, name]) => name);
+  return names.find((name) => !name.startsWith("node:") && !existsSync(join(folder, "node_modules", name)));
+}
+
+for (const { path, blocks } of documents) {
+  if (testedElsewhere[path]) {
+    test(`${path} has a test of its own`, () => {
+      assert.ok(existsSync(join(root, "__test__", `${testedElsewhere[path]}.test.mjs`)));
+    });
+    continue;
+  }
+  if (blocks.length === 0) continue;
+  describe(path, { timeout: 300_000 }, () => {
+    let database;
+    before(async () => {
+      database = await freshDatabase();
+      const makesTables = blocks.some(({ language, text }) => language === "sql" && text.includes("CREATE TABLE auth_user"));
+      if (!makesTables) await createTables(database.sql);
+    });
+    after(() => database?.drop());
+
+    const declarations = blocks.filter(({ text }) => text.startsWith("// app.d.ts")).map(({ text }) => text);
+    const name = (line) => `${path.replaceAll(/\W/g, "_")}_${line}`;
+    const verbs = {
+      js: ["runs", (text, line) => runProgram(`${name(line)}.js`, text, database.url)],
+      ts: ["compiles and runs", (text, line) => compileAndRun(name(line), text, declarations, database.url)],
+      sql: ["runs", (text) => database.sql.unsafe(text)],
+      sh: ["names what exists", (text) => text.trim().split("\n").forEach(checkCommand)],
+      json: ["is JSON", (text) => JSON.parse(text)],
+      text: ["names files that exist", (text) => assert.deepEqual(missingFiles(root, text), [])],
+      diff: ["runs before and after", (text, line) => {
+        const side = (sign) => text.split("\n").filter((each) => !each.startsWith(sign)).map((each) => each.slice(1)).join("\n");
+        runProgram(`${name(line)}_before.js`, side("+"), database.url);
+        runProgram(`${name(line)}_after.js`, side("-"), database.url);
+      }],
+    };
+    for (const { language, line, text } of blocks) {
+      const [verb, execute] = verbs[language] ?? [];
+      const missing = ["js", "ts"].includes(language) && missingPackage(text);
+      const skip = missing ? `the package ${missing} is not installed` : false;
+      test(`${path}:${line} (${language}) ${verb}`, { skip }, () => {
+        assert.ok(execute, `no test knows what to do with a block of "${language}"`);
+        return execute(text, line);
+      });
+    }
+  });
+}
+
+test("every link within the repository leads to a file, and to a heading that it has", () => {
+  const broken = [];
+  for (const { path, links } of documents) {
+    for (const { target, line } of links) {
+      if (/^[a-z]+:/.test(target)) continue;
+      const [file, anchor] = target.split("#");
+      const to = file === "" ? path : relative(root, resolve(root, dirname(path), file)).split(sep).join("/");
+      const isThere = existsSync(join(root, to)) && (anchor === undefined || document(to)?.anchors.has(anchor));
+      if (!isThere) broken.push(`${path}:${line}: ${target}`);
+    }
+  }
+  assert.deepEqual(broken, []);
+});
+
+test("every test that a document cites exists under that title", () => {
+  let cited = 0;
+  const absent = [];
+  for (const { path, citations } of documents) {
+    for (const { file, title, line } of citations) {
+      cited += 1;
+      const known = titlesOf(file, read(file));
+      if (!known.some((pattern) => pattern.test(title))) absent.push(`${path}:${line}: ${file} has no test "${title}"`);
+    }
+  }
+  assert.deepEqual(absent, []);
+  assert.ok(cited > 50, `${cited} citations`);
+});
+
+test("docs/architecture.md names every source file and no other", () => {
+  const sources = readdirSync(join(root, "src"), { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+    .map((entry) => relative(join(root, "src"), join(entry.parentPath ?? entry.path, entry.name)).split(sep).join("/"));
+  const named = [...read("docs/architecture.md").matchAll(/^\| `([^`]+\.(?:rs|js|d\.ts))` \|/gm)].map(([, file]) => file);
+  assert.deepEqual(named.sort(), sources.sort());
+});
+
+test("docs/types.md lists every difference that the tests know, and no other", () => {
+  const listed = [...read("docs/types.md").matchAll(/^\| `(\w+)` \| (?:reading|writing) \|/gm)].map(([, name]) => name);
+  assert.deepEqual(listed.sort(), Object.keys(differences).sort());
+});
+
+test("docs/connections.md names every option that the declarations name", () => {
+  const [, body] = /interface PostgresOptions \{([^]*?)\n\}/.exec(read("index.d.ts"));
+  const options = [...body.matchAll(/^ {2}(\w+)\?:/gm)].map(([, name]) => name);
+  const text = read("docs/connections.md");
+  assert.ok(options.length > 15);
+  assert.deepEqual(options.filter((name) => !text.includes(`\`${name}\``)), []);
+});
+
+test("docs/errors.md names every code that the source does", () => {
+  const text = read("docs/errors.md");
+  const codes = [...read("src/pg/error.rs").matchAll(/pub const \w+: &str = "(\w{5,})";/g)].map(([, code]) => code)
+    .concat([...read("src/pg/open.rs").matchAll(/=> "(E[A-Z]+)"/g)].map(([, code]) => code))
+    .concat([...read("src/pg/tls.rs").matchAll(/^\s+\(?"([A-Z_]{10,})"/gm)].map(([, code]) => code));
+  assert.ok(codes.length > 25);
+  assert.deepEqual(codes.filter((code) => !text.includes(code)), []);
+});
+
+test("the README says why each dependency is there, and names no other", () => {
+  const [, section] = /\n\[dependencies\]\n([^]*?)\n\n/.exec(read("Cargo.toml"));
+  const [, builds] = /\n\[build-dependencies\]\n([^]*?)\n\n/.exec(read("Cargo.toml"));
+  const [, tests] = /\n\[dev-dependencies\]\n([^]*?)\n\n/.exec(read("Cargo.toml"));
+  const used = [...`${section}\n${builds}\n${tests}`.matchAll(/^([\w-]+) =/gm)].map(([, name]) => name);
+  const [, told] = /\n## Dependencies\n([^]*?)\n## /.exec(read("README.md"));
+  const named = [...told.matchAll(/^\| `([\w-]+)` \|/gm)].map(([, name]) => name);
+  assert.deepEqual(named.sort(), used.sort());
+});
