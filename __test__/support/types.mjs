@@ -257,7 +257,10 @@ const dateKinds = ["date", "timestamp", "timestamptz"];
 const stamp =
   /^(\d+)-(\d\d)-(\d\d)(?: (\d\d):(\d\d):(\d\d)(?:\.(\d+))?)?(?:([+-])(\d\d)(?::(\d\d)(?::(\d\d))?)?)?( BC)?$/;
 
-/** The instant that the server's ISO text of a date names, in whole milliseconds; the text where no Date reaches. */
+/** Beyond the range of Date, in years that repeat its calendar. */
+const ERA = { years: 400_000, milliseconds: 1000 * 146_097 * 86_400_000 };
+
+/** The instant that the server's ISO text of a date names; its milliseconds since 1970 where no Date reaches. */
 function trueDate(text, kind) {
   const [, years, month, day, hour = 0, minute = 0, second = 0, fraction = "", sign, ...rest] = stamp.exec(text);
   const [offsetHours = 0, offsetMinutes = 0, offsetSeconds = 0, before] = rest;
@@ -274,7 +277,10 @@ function trueDate(text, kind) {
     const offset = ((Number(offsetHours) * 60 + Number(offsetMinutes)) * 60 + Number(offsetSeconds)) * 1000;
     if (sign) date.setTime(date.getTime() + (sign === "-" ? offset : -offset));
   }
-  return Number.isNaN(date.getTime()) ? text : date;
+  if (!Number.isNaN(date.getTime())) return date;
+  const eras = Math.ceil((year - 270_000) / ERA.years);
+  const within = Date.UTC(year - eras * ERA.years, month - 1, day, ...clock);
+  return within + eras * ERA.milliseconds;
 }
 
 /**
@@ -310,9 +316,9 @@ export const differences = {
   },
   beyondDate: {
     of: "reading",
-    reason: "Invalid Date in the reference past the range of Date; ours is the server's text.",
+    reason: "Invalid Date in the reference past the range of Date; ours is the number of milliseconds since 1970.",
     applies: (text, kind) =>
-      dateKinds.includes(kind) && /^\d{6}/.test(text) && typeof trueDate(text, kind) === "string",
+      dateKinds.includes(kind) && /^\d{6}/.test(text) && typeof trueDate(text, kind) === "number",
     ours: trueDate,
   },
   secondsOfOffset: {
@@ -356,11 +362,6 @@ export const differences = {
     of: "writing",
     since: 17,
     reason: "Both refuse an array of arrays beside values or of unequal lengths, each for what it meets first.",
-  },
-  refusedFirst: {
-    of: "writing",
-    reason:
-      "Both refuse. Ours refuses an invalid Date, or what else JavaScript cannot write, before the server sees the type.",
   },
 };
 

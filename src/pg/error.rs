@@ -13,6 +13,7 @@ pub mod sqlstate {
     pub const INVALID_STATEMENT_NAME: &str = "26000";
     pub const SERIALIZATION_FAILURE: &str = "40001";
     pub const DEADLOCK_DETECTED: &str = "40P01";
+    pub const INVALID_COLUMN_REFERENCE: &str = "42P10";
     pub const INSUFFICIENT_PRIVILEGE: &str = "42501";
     pub const UNDEFINED_FUNCTION: &str = "42883";
     pub const DUPLICATE_STATEMENT: &str = "42P05";

@@ -191,9 +191,12 @@ fn position(row: &Row, column: usize) -> Option<usize> {
     usize::try_from(i64::from_be_bytes(bytes)).ok()
 }
 
-/// The errors of a statement that was prepared for other tables, or on another server behind a pooler.
+/// The errors of a statement that was prepared for other tables, or on another server behind a pooler; the last is that
+/// of a list of columns which is longer than the table is by now.
 fn is_stale(error: &Error) -> bool {
-    error.is_database() && [sqlstate::FEATURE_NOT_SUPPORTED, sqlstate::INVALID_STATEMENT_NAME].contains(&error.code())
+    const CODES: [&str; 3] =
+        [sqlstate::FEATURE_NOT_SUPPORTED, sqlstate::INVALID_STATEMENT_NAME, sqlstate::INVALID_COLUMN_REFERENCE];
+    error.is_database() && CODES.contains(&error.code())
 }
 
 /// What such a statement can run into as well.
