@@ -47,17 +47,21 @@ export function readDocument(path, text) {
 
 const escape = (text) => text.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
 
-/** Patterns of the titles of a file's tests and suites; what a program puts into a title may be anything. */
-export function titlesOf(file, source) {
-  if (file.endsWith(".rs")) return [...source.matchAll(/fn (\w+)\(/g)].map(([, name]) => new RegExp(`^${name}$`));
-  const called = [...source.matchAll(/\b(?:test|describe)\(\s*(?:"([^"]*)"|`((?:[^`\\]|\\.)*)`)/g)]
-    .map(([, plain, template]) => plain ?? template);
-  // Titles that stand in a table of cases: `["a title", ...]` or `"a title": ...`.
-  const tabled = [...source.matchAll(/[[\s]"([^"]{4,})"[,:]/g)].map(([, title]) => title);
-  return [...called.map((title) => title.replaceAll(/\\`/g, "`")), ...tabled].map((title) => {
-    const parts = title.split(/\$\{(?:[^{}`]|`[^`]*`|\{[^{}]*\})*\}/).map(escape);
-    return new RegExp(`^${parts.join(".+")}$`);
-  }).filter((pattern) => pattern.source !== "^.+$");
+/**
+ * Whether a file has a test or a suite of that title. Where the file's program puts something into a title, each word of
+ * it must stand somewhere in the file.
+ */
+export function hasTitle(file, source, title) {
+  if (file.endsWith(".rs")) return new RegExp(`\\bfn ${escape(title)}\\(`).test(source);
+  const called = source.matchAll(/\b(?:test|describe)\(\s*(?:"([^"]*)"|`((?:[^`\\]|\\.)*)`)/g);
+  // Titles also stand in tables of cases: `["a title", ...]` or `"a title": ...`.
+  const tabled = source.matchAll(/[[\s](?:"([^"]{2,})"|`((?:[^`\\]|\\.)+)`)[,:]/g);
+  return [...called, ...tabled].some(([, plain, template]) => {
+    const parts = (plain ?? template.replaceAll(/\\`/g, "`")).split(/\$\{(?:[^{}`]|`[^`]*`|\{[^{}]*\})*\}/).map(escape);
+    if (parts.every((part) => part === "")) return false;
+    const [whole, ...filled] = new RegExp(`^${parts.join("(.+)")}$`).exec(title) ?? [];
+    return whole !== undefined && filled.every((text) => text.split(/\s+/).every((word) => source.includes(word)));
+  });
 }
 
 /** The names of source files in a drawing that no file of the repository has. */

@@ -226,6 +226,11 @@
   /** What an adapter's calls have in common: the native functions, and how many calls are under way. */
   const createConnection = (native, PostgresError) => {
     let underway = 0;
+    let isStarting = false;
+    const start = () => {
+      isStarting = false;
+      native.start();
+    };
     let isEnding = false;
     let drained;
     let ending;
@@ -234,6 +239,10 @@
       PostgresError,
       started() {
         underway += 1;
+        if (isStarting) return;
+        isStarting = true;
+        // The answers that came together are followed by calls that can travel together: one wake-up for all of them.
+        queueMicrotask(start);
       },
       settled() {
         underway -= 1;

@@ -129,7 +129,7 @@ fn environment_variables(env: &Env) -> Result<Object<'_>> {
     process.get_named_property("env")
 }
 
-/// `{ hasSessions, byId, write, password, end }`, which hold on to the connections for as long as JavaScript holds on to them.
+/// `{ hasSessions, byId, write, start, password, end }`, which hold on to the connections for as long as JavaScript holds on to them.
 fn native_functions<'env>(
     env: &'env Env,
     landing: &Arc<Landing>,
@@ -148,6 +148,15 @@ fn native_functions<'env>(
             // From here on nothing may fail: the call is counted as under way.
             let settle = from.settle(call.env, slot);
             to.by_id(method, id, form, settle);
+            Ok(())
+        })?,
+    )?;
+
+    let started = store.clone();
+    native.set(
+        "start",
+        env.create_function_from_closure::<(), (), _>("start", move |_: FunctionCallContext<'_>| {
+            started.start();
             Ok(())
         })?,
     )?;

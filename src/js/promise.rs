@@ -11,7 +11,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use napi::{Env, Result, bindgen_prelude::check_status, sys};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::{
     errors,
@@ -23,6 +23,7 @@ use crate::{
         error::{Error, code},
         execute::{Answer, Rows},
         open::Program,
+        runtime,
     },
 };
 
@@ -49,6 +50,9 @@ enum Kind {
     Notice = 8,
 }
 
+/// With so much in the list the JavaScript thread starts at once, while the runtime thread goes on.
+const AT_ONCE: usize = 16;
+
 /// Added to a conversion's number: then `Number(value)`.
 const THEN_NUMBER: u32 = 8;
 
@@ -66,6 +70,8 @@ pub struct Crossing {
     list: Mutex<Vec<Message>>,
     /// Gone when the environment is.
     wake: Mutex<Option<Wake>>,
+    /// Something is in the list.
+    filled: Notify,
 }
 
 struct Wake(sys::napi_threadsafe_function);
@@ -86,21 +92,38 @@ impl Crossing {
     fn send(&self, message: Message) {
         let mut list = self.list();
         list.push(message);
-        // Whoever finds the list empty wakes the other thread; what comes until it looks travels with it.
-        let is_first = list.len() == 1;
+        let length = list.len();
         drop(list);
-        if !is_first {
-            return;
+        if length == 1 {
+            self.filled.notify_one();
+        } else if length == AT_ONCE {
+            self.wake_up();
         }
-        if let Some(Wake(function)) = &*self.wake() {
-            // SAFETY: the function lives as long as it stands in `wake`, whose lock is held. A closing one says no, and
-            // there is nobody left to tell.
-            unsafe {
-                sys::napi_call_threadsafe_function(
-                    *function,
-                    ptr::null_mut(),
-                    sys::ThreadsafeFunctionCallMode::nonblocking,
-                );
+    }
+
+    /// Wakes the JavaScript thread; false when it is gone.
+    fn wake_up(&self) -> bool {
+        let wake = self.wake();
+        let Some(Wake(function)) = &*wake else { return false };
+        // SAFETY: the function lives as long as it stands in `wake`, whose lock is held. A closing one says no, and there
+        // is nobody left to tell.
+        unsafe {
+            sys::napi_call_threadsafe_function(
+                *function,
+                ptr::null_mut(),
+                sys::ThreadsafeFunctionCallMode::nonblocking,
+            );
+        }
+        true
+    }
+
+    /// Wakes the JavaScript thread when there is something for it. This takes its turn after whoever sent that, so that
+    /// the answers to one statement are handed over together.
+    async fn wake_when_filled(self: Arc<Self>) {
+        loop {
+            self.filled.notified().await;
+            if !self.wake_up() {
+                return;
             }
         }
     }
@@ -109,6 +132,7 @@ impl Crossing {
     pub fn close(&self) {
         *self.wake() = None;
         self.list().clear();
+        self.filled.notify_one();
     }
 }
 
@@ -140,7 +164,7 @@ impl Landing {
     pub fn new(env: &Env, settle: sys::napi_value) -> Result<Arc<Self>> {
         #[expect(clippy::arc_with_non_send_sync, reason = "Node holds one count as a pointer, on this same thread")]
         let landing = Arc::new(Self {
-            crossing: Arc::new(Crossing { list: Mutex::default(), wake: Mutex::new(None) }),
+            crossing: Arc::new(Crossing { list: Mutex::default(), wake: Mutex::new(None), filled: Notify::new() }),
             function: Cell::new(ptr::null_mut()),
             underway: Cell::new(0),
             introduced: RefCell::default(),
@@ -171,6 +195,8 @@ impl Landing {
         check_status!(unsafe { sys::napi_unref_threadsafe_function(env.raw(), function) })?;
         landing.function.set(function);
         *landing.crossing.wake() = Some(Wake(function));
+        let runtime = runtime::handle().map_err(|error| napi::Error::from_reason(error.to_string()))?;
+        runtime.spawn(landing.crossing.clone().wake_when_filled());
         Ok(landing)
     }
 

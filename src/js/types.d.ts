@@ -44,7 +44,7 @@ export interface PostgresOptions {
   connect_timeout?: number | null;
   /** How old a connection becomes. Default: 30 to 60 minutes, each another. */
   max_lifetime?: number | null;
-  /** Accepted; how many statements share a connection is found out here. */
+  /** Accepted, and of no effect: what waits for a connection travels together instead. */
   max_pipeline?: number;
   /** TCP keep-alive after this many seconds without traffic; 0 turns it off. Default 60. */
   keep_alive?: number | null;
@@ -58,6 +58,11 @@ export interface PostgresOptions {
   target_session_attrs?: "any" | "read-write" | "read-only" | "primary" | "standby" | "prefer-standby" | null;
   /** Settings of the session, sent when it starts. */
   connection?: Record<string, string | number | boolean>;
+  /**
+   * Adapters of one process that are made with the same settings share their connections, so that a development server
+   * which evaluates a module again opens no more. `false` gives this one its own. Default `true`.
+   */
+  share?: boolean;
   /** Called with every notice of the server. Default: notices are dropped. */
   onnotice?: (notice: Record<string, string>) => void;
 }

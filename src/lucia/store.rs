@@ -176,6 +176,11 @@ impl Store {
         Self { tables, queue, by_id, unique_id, foreign_user_id }
     }
 
+    /// Sends the calls that have been made.
+    pub fn start(&self) {
+        self.queue.start();
+    }
+
     /// A method that takes an id.
     pub fn by_id(&self, method: Method, id: String, form: Form, settle: Settle) {
         let Some(statement) = self.by_id.get(method as usize).cloned().flatten() else {
@@ -246,6 +251,7 @@ impl Store {
             })
         };
         self.queue.join(Call { statement: statement.clone(), parameters, forms: vec![0; 4], reply });
+        self.queue.start();
     }
 }
 

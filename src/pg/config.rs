@@ -1,7 +1,12 @@
 //! The settings of a connection, merged from what was given: options over the connection string over a service
 //! file over the environment over the defaults.
 
-use std::{ops::Range, path::PathBuf, time::Duration};
+use std::{
+    ops::Range,
+    path::PathBuf,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use tokio_postgres::{Config, config};
 
@@ -54,10 +59,13 @@ pub struct Settings {
     pub query_timeout: Option<Duration>,
     /// The handle of a JavaScript function.
     pub onnotice: Option<u32>,
+    /// Tells settings that are not to be shared from all others.
+    pub own: Option<u64>,
 }
 
 /// The port of Supabase's transaction pooler, and by custom of others.
 const POOLER_PORT: u16 = 6543;
+static NEXT_OWN: AtomicU64 = AtomicU64::new(0);
 const APPLICATION_NAME: &str = "lucia-postgres-native";
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -134,6 +142,7 @@ impl Settings {
             },
             query_timeout: limit(stated.query_timeout, None),
             onnotice: stated.onnotice,
+            own: (stated.shares == Some(false)).then(|| NEXT_OWN.fetch_add(1, Ordering::Relaxed)),
         })
     }
 

@@ -56,6 +56,6 @@ mod host;
 
 pub mod option_value;
 
-mod runtime;
+pub mod runtime;
 
 pub mod error;

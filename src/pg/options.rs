@@ -96,6 +96,7 @@ const SETTINGS: &[Setting] = &[
         Ok(())
     }),
     text("prepared_statements", |stated, value| set(&mut stated.prepares, value.boolean())),
+    option("share", |stated, value| set(&mut stated.shares, value.boolean())),
     both("prepare", |stated, value| set(&mut stated.prepares, value.boolean())),
     option("no_prepare", |stated, value| {
         if value.boolean()? {

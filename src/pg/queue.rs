@@ -38,6 +38,9 @@ const FRESH: Duration = Duration::from_millis(50);
 /// How long a server that was told to cancel a statement has to say how it ended.
 const CANCEL_GRACE: Duration = Duration::from_secs(2);
 
+/// Lookups that travel together are parted when their statement takes longer than this: a lock, a function or a crash
+/// that one of them meets is not to be the others' lot.
+const SLOW: Duration = Duration::from_secs(1);
 /// Statements known at a time. Writes vary with the columns that they name.
 const STATEMENTS: usize = 1000;
 
@@ -85,6 +88,8 @@ struct Waiting {
     deadline: Option<Instant>,
     /// Its connection was lost: the deadline counts from the first time.
     was_lost: bool,
+    /// It, or one that it travelled with, has ended a connection or held it up: it must not take others along again.
+    goes_alone: bool,
     contentions: u32,
 }
 
@@ -93,6 +98,7 @@ impl Waiting {
     fn may_wait_again(&mut self, deadline: Option<Instant>) -> bool {
         if !self.was_lost {
             self.was_lost = true;
+            self.goes_alone = true;
             self.deadline = deadline;
         }
         self.deadline.is_none_or(|deadline| Instant::now() < deadline)
@@ -170,8 +176,9 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the call in. It is settled whatever happens.
-    pub fn join(self: &Arc<Self>, call: Call) {
+    /// Takes the call in: it is settled whatever happens. It waits until `start` says that those that come together are
+    /// all there.
+    pub fn join(&self, call: Call) {
         let deadline = self.deadline();
         let mut state = self.state();
         if state.is_ended {
@@ -181,8 +188,12 @@ impl Queue {
         }
         state.next_number += 1;
         let number = state.next_number;
-        state.put(Waiting { call, number, deadline, was_lost: false, contentions: 0 }, false);
-        self.start_runner(state);
+        state.put(Waiting { call, number, deadline, was_lost: false, goes_alone: false, contentions: 0 }, false);
+    }
+
+    /// Sees to it that what waits is on its way, or will be when a connection is free.
+    pub fn start(self: &Arc<Self>) {
+        self.start_runner(self.state());
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -281,8 +292,7 @@ impl State {
                 let lane = &mut self.lookups[lane];
                 let most = if lane.statement.can_batch() { BATCH } else { 1 };
                 let forms = lane.calls.front().map(|first| first.call.forms.clone());
-                // One that was lost may be what ends connections: it must not take others along again.
-                let travels = |waiting: &Waiting| !waiting.was_lost && Some(&waiting.call.forms) == forms.as_ref();
+                let travels = |waiting: &Waiting| !waiting.goes_alone && Some(&waiting.call.forms) == forms.as_ref();
                 let count = lane.calls.iter().take(most).position(|waiting| !travels(waiting)).unwrap_or(most);
                 let count = count.max(1).min(lane.calls.len());
                 lane.calls.drain(..count).collect()
@@ -469,8 +479,10 @@ impl<'a> Runner<'a> {
         if calls.len() > 1 {
             let ids: Vec<&str> = calls.iter().map(Waiting::id).collect();
             let forms = &calls[0].call.forms;
-            match self.in_time(lease, statement, Request::Many { ids: &ids, forms }).await {
-                Ok(answers) => {
+            let together = self.in_time(lease, statement, Request::Many { ids: &ids, forms });
+            match time::timeout(SLOW, together).await {
+                Err(_) => return self.part(lease, calls),
+                Ok(Ok(answers)) => {
                     self.come_back();
                     for (waiting, answer) in calls.into_iter().zip(answers) {
                         waiting.call.reply.settle(Ok(answer));
@@ -478,8 +490,8 @@ impl<'a> Runner<'a> {
                     return true;
                 }
                 // An id among them that the server cannot read: each gets an answer of its own.
-                Err(fault) if is_about_one(&fault.error) => {}
-                Err(fault) => return self.after(lease, calls, fault),
+                Ok(Err(fault)) if is_about_one(&fault.error) => {}
+                Ok(Err(fault)) => return self.after(lease, calls, fault),
             }
         }
         let mut calls = VecDeque::from(calls);
@@ -503,6 +515,18 @@ impl<'a> Runner<'a> {
             }
         }
         true
+    }
+
+    /// One of the lookups holds up those that it travels with: each is done again alone, on other connections.
+    fn part(&self, lease: &Lease, mut calls: Vec<Waiting>) -> bool {
+        self.queue.runtime.spawn(lease.cancel());
+        let deadline = self.queue.deadline();
+        for waiting in &mut calls {
+            waiting.goes_alone = true;
+            waiting.deadline = deadline;
+        }
+        self.put_back(calls);
+        false
     }
 
     /// Settles the calls of a statement that got no answer, or puts them back to be done again.

@@ -1,5 +1,5 @@
 //! `(type, bytes)` -> a borrowed value. The server sends binary; a type that is not in the table below is asked for as
-//! text, the server's own (`pool.rs` writes the select list), since that is what `postgres` returns for it.
+//! text, the server's own (`server_text.rs` writes the select list), since that is what `postgres` returns for it.
 
 use std::error::Error;
 

@@ -67,6 +67,7 @@ pub struct Stated {
     /// A pooler stands before the server, as the connection string says.
     pub has_pooler: Option<bool>,
     pub onnotice: Option<u32>,
+    pub shares: Option<bool>,
 }
 
 impl Stated {
@@ -121,6 +122,7 @@ impl Stated {
             prepares: self.prepares.or(lower.prepares),
             has_pooler: self.has_pooler.or(lower.has_pooler),
             onnotice: self.onnotice.or(lower.onnotice),
+            shares: self.shares.or(lower.shares),
         }
     }
 }
