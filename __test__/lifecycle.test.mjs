@@ -354,6 +354,15 @@ describe("nothing is left behind", () => {
     });
   }
 
+  test("unless `share` is false: then each adapter has connections of its own", limit, async (t) => {
+    const { url, name, adapter } = openAdapter(t, database.url, { max: 1, share: false });
+    const initializer = postgres(url, tableNames, { max: 1, share: false });
+    t.after(() => initializer.end());
+    await read(adapter, "getUser", 1);
+    await read(initializer(LuciaError), "getUser", 1);
+    assert.equal(await connectionsOf(sql, name), 2);
+  });
+
   test("by adapters for different databases, options or users: they share nothing", limit, async (t) => {
     const other = await freshDatabase();
     t.after(() => other.drop());

@@ -421,6 +421,7 @@ impl<'a> Runner<'a> {
                 self.queue.state().starting -= 1;
                 self.is_starting = false;
             }
+            let since = self.queue.state().next_number;
             let error = match self.queue.pool.get().await {
                 Ok(lease) => {
                     if Object::metrics(&lease).last_used() > FRESH {
@@ -444,14 +445,14 @@ impl<'a> Runner<'a> {
                 Err(PoolError::Backend(error)) => error,
                 Err(_) => return None,
             };
-            self.refuse(&error)?;
+            self.refuse(&error, since)?;
             time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_millis(500));
         }
     }
 
     /// What follows from a connection that could not be opened: `Some` when it is to be tried again.
-    fn refuse(&mut self, error: &Error) -> Option<()> {
+    fn refuse(&mut self, error: &Error, since: u64) -> Option<()> {
         let mut state = self.queue.state();
         if state.is_ended {
             return None;
@@ -463,8 +464,11 @@ impl<'a> Runner<'a> {
         }
         let is_outage = state.was_connected && error.is_passing();
         let now = Instant::now();
-        let late = state.drain(|waiting| !is_outage || waiting.deadline.is_some_and(|deadline| deadline <= now));
-        let goes_on = is_outage && state.has_calls();
+        // Who has come since this attempt began is owed another one.
+        let late = state.drain(|waiting| {
+            (!is_outage && waiting.number <= since) || waiting.deadline.is_some_and(|deadline| deadline <= now)
+        });
+        let goes_on = state.has_calls();
         if goes_on {
             state.probing = true;
             self.is_probing = true;
