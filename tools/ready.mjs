@@ -23,7 +23,8 @@ function run(command, ...args) {
 }
 
 if (newest("node_modules/.package-lock.json") < newest("package-lock.json")) {
-  run("npm", "ci", "--no-audit", "--no-fund");
+  // Not `npm ci`: that refuses a lock file which lacks the packages of a platform that a registry does not have.
+  run("npm", "install", "--no-audit", "--no-fund");
 }
 
 const sources = ["src", "Cargo.toml", "Cargo.lock", "build.rs", "package.json"];
