@@ -49,7 +49,7 @@ const table = `
     )
   )`;
 
-/** One row with the column `facts`; its parameters are three quoted names and three last parts of names, or null. */
+/** One row with the column `facts`. The parameter is JSON: for each table its quoted name, and the last part without quotes. */
 export const factsSql = `
   SELECT json_build_object(
     'version', current_setting('server_version'),
@@ -59,15 +59,14 @@ export const factsSql = `
     'searchPath', current_setting('search_path'),
     'isReadOnly', pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on',
     'isStandby', pg_is_in_recovery(),
-    'tls', (SELECT CASE WHEN ssl THEN version END FROM pg_stat_ssl WHERE pid = pg_backend_pid()),
     'tables', (
       SELECT json_agg(json_build_object(
-        'found', (SELECT ${table} FROM (SELECT to_regclass(given)::oid AS oid) t
+        'found', (SELECT ${table} FROM (SELECT to_regclass(pair ->> 0)::oid AS oid) t
           JOIN pg_class ON pg_class.oid = t.oid JOIN pg_namespace ON pg_namespace.oid = relnamespace),
         'elsewhere', (SELECT coalesce(json_agg(format('%I.%I', nspname, relname) ORDER BY nspname), '[]')
           FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-          WHERE relname = last AND relkind IN ('r', 'p', 'v', 'f', 'm') AND nspname !~ '^pg_')
+          WHERE relname = pair ->> 1 AND relkind IN ('r', 'p', 'v', 'f', 'm') AND nspname !~ '^pg_')
       ) ORDER BY position)
-      FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS names (given, last, position)
+      FROM json_array_elements($1::text::json) WITH ORDINALITY AS names (pair, position)
     )
   )::text AS facts`;

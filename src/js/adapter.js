@@ -6,7 +6,7 @@
 "use strict";
 
 ({ methods, serialize, inferType, undefinedValue, createError, postgresError }) => {
-  const NOTHING = 0;
+  const DONE = 0;
   const ROWS = 1;
   const PART = 2;
   const FORMS = 3;
@@ -81,6 +81,7 @@
 
   const give = {
     Nothing: () => undefined,
+    Count: (count) => count,
     Row: (shape, count, values, at) => (count === 0 ? null : assemble(shape, values, at, 0, shape.names.length)),
     Rows(shape, count, values, at) {
       const rows = [];
@@ -118,9 +119,10 @@
   const join = ({ gives, part }, more) => (gives === give.Rows ? part.concat(more) : part);
 
   const answer = {
-    [NOTHING](values, at) {
-      release(values[at]).resolve();
-      return at + 1;
+    [DONE](values, at) {
+      const call = release(values[at]);
+      call.resolve(call.gives === give.Count ? values[at + 1] : undefined);
+      return at + 2;
     },
     [ROWS](values, at) {
       const shape = shapes.get(values[at + 1]);
@@ -420,6 +422,14 @@
         throw new TypeError("the initializer must be called with the class LuciaError, as `lucia({ adapter })` does");
       };
       initialize.end = connection.end;
+      initialize.stats = () => native.load();
+      initialize.deleteExpiredSessions = async () => {
+        connection.checkOpen();
+        if (!native.hasSessions) throw new Error("Session table not defined");
+        return await new Promise((resolve) => {
+          native.deleteExpired(take(resolve, connection, undefined, give.Count), String(Date.now()));
+        });
+      };
       return initialize;
     },
   };

@@ -129,7 +129,7 @@ fn environment_variables(env: &Env) -> Result<Object<'_>> {
     process.get_named_property("env")
 }
 
-/// `{ hasSessions, byId, write, start, password, end }`, which hold on to the connections for as long as JavaScript holds on to them.
+/// `{ hasSessions, byId, deleteExpired, load, write, start, password, end }`, which hold on to the connections for as long as JavaScript holds on to them.
 fn native_functions<'env>(
     env: &'env Env,
     landing: &Arc<Landing>,
@@ -149,6 +149,32 @@ fn native_functions<'env>(
             let settle = from.settle(call.env, slot);
             to.by_id(method, id, form, settle);
             Ok(())
+        })?,
+    )?;
+
+    let (to, from) = (store.clone(), landing.clone());
+    native.set(
+        "deleteExpired",
+        env.create_function_from_closure::<(), (), _>("deleteExpired", move |call: FunctionCallContext<'_>| {
+            let (slot, time) = (call.get(0)?, call.get(1)?);
+            let settle = from.settle(call.env, slot);
+            to.delete_expired(time, settle);
+            Ok(())
+        })?,
+    )?;
+
+    let to = store.clone();
+    native.set(
+        "load",
+        env.create_function_from_closure::<(), Object<'_>, _>("load", move |call: FunctionCallContext<'_>| {
+            let load = to.load();
+            let mut object = Object::new(call.env)?;
+            for (name, count) in
+                [("max", load.max), ("connections", load.connections), ("idle", load.idle), ("waiting", load.waiting)]
+            {
+                object.set(name, u32::try_from(count).unwrap_or(u32::MAX))?;
+            }
+            Ok(object)
         })?,
     )?;
 

@@ -30,8 +30,8 @@ use crate::{
 /// What `adapter.js` is told, by the numbers that it knows.
 #[derive(Clone, Copy)]
 enum Kind {
-    /// slot
-    Nothing = 0,
+    /// slot, rows that were changed
+    Done = 0,
     /// slot, shape, rows, the values of each
     Rows = 1,
     /// as `Rows`, with more to follow
@@ -258,9 +258,10 @@ impl Landing {
         outcome: std::result::Result<Answer, Rejection>,
     ) -> Result<()> {
         match outcome {
-            Ok(Answer::Done) => {
-                list.start(Kind::Nothing)?;
-                list.number(slot)
+            Ok(Answer::Done(changed)) => {
+                list.start(Kind::Done)?;
+                list.number(slot)?;
+                list.count_u64(changed)
             }
             Ok(Answer::Rows(rows)) => match rows::find_malformed(&rows) {
                 None => self.push_rows(list, slot, &rows),

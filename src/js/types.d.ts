@@ -18,7 +18,27 @@ export type PostgresInitializer = InitializeAdapter<Adapter> & {
    *   there is no limit.
    */
   end(options?: { timeout?: number }): Promise<void>;
+  /**
+   * Deletes the sessions that Lucia takes for dead, those whose `idle_expires` has passed, in one statement.
+   *
+   * @returns how many there were
+   */
+  deleteExpiredSessions(): Promise<number>;
+  /** What the connections are doing, all adapters together that share them. */
+  stats(): PoolStats;
 };
+
+/** Figures of one moment. */
+export interface PoolStats {
+  /** Connections at most. */
+  max: number;
+  /** Connections that are open or being opened. */
+  connections: number;
+  /** Connections that nobody uses. */
+  idle: number;
+  /** Calls that no connection has taken yet. */
+  waiting: number;
+}
 
 /** How to reach the server. Names, units and defaults are those of the `postgres` package; times are in seconds. */
 export interface PostgresOptions {

@@ -96,6 +96,12 @@ pub fn delete(table: &Name, column: &str) -> String {
     format!("DELETE FROM {table} WHERE {column} = $1")
 }
 
+/// Sessions that Lucia takes for dead: those whose idle period ended before the time that is the parameter, in
+/// milliseconds since 1970.
+pub fn delete_expired(session: &Name) -> String {
+    format!("DELETE FROM {session} WHERE idle_expires < $1")
+}
+
 /// Whether the violated constraint (schema, table and name, as the server reports them) is a unique one on just the
 /// column `id`, or a foreign key on just `user_id`, of the given table: of itself, of a partition of it, or of what it
 /// is a view on. A row means yes.

@@ -10,7 +10,7 @@ use crate::pg::{
     error::{Error, code, sqlstate},
     execute::Answer,
     param::Form,
-    queue::{Call, Queue, Reply},
+    queue::{Call, Load, Queue, Reply},
     statement::Statement,
 };
 
@@ -218,6 +218,18 @@ impl Store {
             Err(error) => store.translate(method, with_key, error, settle),
         });
         self.queue.join(Call { statement, parameters, forms, reply });
+    }
+
+    /// Deletes the sessions that expired before `time`, and gives their number.
+    pub fn delete_expired(&self, time: String, settle: Settle) {
+        let Some(table) = self.table(Table::Session) else { return settle(Err(no_such_table())) };
+        let statement = self.queue.statement(Statement::write(statement::delete_expired(table), None, &[]));
+        let reply = Reply::new(move |result| settle(result.map_err(Rejection::Database)));
+        self.queue.join(Call { statement, parameters: vec![Some(time)], forms: vec![0], reply });
+    }
+
+    pub fn load(&self) -> Load {
+        self.queue.load()
     }
 
     fn table(&self, table: Table) -> Option<&Name> {

@@ -28,8 +28,8 @@ pub struct Rows {
 
 #[derive(Debug)]
 pub enum Answer {
-    /// A change was made.
-    Done,
+    /// A change was made, to so many rows.
+    Done(u64),
     Rows(Rows),
     /// The parameters' texts were made for other types than the server's, which are these. Nothing was sent.
     Forms(Vec<Form>),
@@ -156,9 +156,9 @@ async fn send(client: &Client, statement: &Statement, ready: &Ready, request: Re
     match request {
         Request::One { parameters, .. } => {
             let texts: Vec<Text<'_>> = parameters.iter().map(|text| Text(text.as_deref())).collect();
-            let rows = query(client, ready, &texts).await?;
+            let (rows, changed) = query(client, ready, &texts).await?;
             if statement.access.is_write() {
-                return Ok(Attempt::Answers(vec![Answer::Done]));
+                return Ok(Attempt::Answers(vec![Answer::Done(changed)]));
             }
             if ready.is_stale(statement, &rows) {
                 return Ok(Attempt::Stale);
@@ -167,7 +167,7 @@ async fn send(client: &Client, statement: &Statement, ready: &Ready, request: Re
         }
         Request::Many { ids, .. } => {
             let literal = array_literal(ids.iter().copied());
-            let rows = query(client, ready, &[Text(Some(&literal))]).await?;
+            let (rows, _) = query(client, ready, &[Text(Some(&literal))]).await?;
             if ready.is_stale(statement, &rows) {
                 return Ok(Attempt::Stale);
             }
@@ -216,7 +216,8 @@ fn is_about_value(error: &Error) -> bool {
     error.code().starts_with(sqlstate::DATA_EXCEPTION_CLASS)
 }
 
-async fn query(client: &Client, ready: &Ready, parameters: &[Text<'_>]) -> Result<Vec<Row>, Fault> {
+/// The rows, and how many were read or changed.
+async fn query(client: &Client, ready: &Ready, parameters: &[Text<'_>]) -> Result<(Vec<Row>, u64), Fault> {
     if client.is_closed() {
         return Err(Error::failure(code::CONNECTION_CLOSED, "the connection was lost").into());
     }
@@ -233,7 +234,7 @@ async fn query(client: &Client, ready: &Ready, parameters: &[Text<'_>]) -> Resul
     loop {
         match stream.try_next().await {
             Ok(Some(row)) => rows.push(row),
-            Ok(None) => return Ok(rows),
+            Ok(None) => return Ok((rows, stream.rows_affected().unwrap_or_default())),
             Err(error) => return Err(fault(error, stream.rows_affected().is_some())),
         }
     }

@@ -115,6 +115,17 @@ struct Lane {
     calls: VecDeque<Waiting>,
 }
 
+/// How much there is to do, and who does it.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    pub max: usize,
+    /// Open, or being opened.
+    pub connections: usize,
+    pub idle: usize,
+    /// Calls that no connection has taken yet.
+    pub waiting: usize,
+}
+
 #[derive(Default)]
 struct State {
     lookups: Vec<Lane>,
@@ -189,6 +200,18 @@ impl Queue {
         state.next_number += 1;
         let number = state.next_number;
         state.put(Waiting { call, number, deadline, was_lost: false, goes_alone: false, contentions: 0 }, false);
+    }
+
+    pub fn load(&self) -> Load {
+        let status = self.pool.status();
+        let state = self.state();
+        let lookups: usize = state.lookups.iter().map(|lane| lane.calls.len()).sum();
+        Load {
+            max: self.settings.max,
+            connections: status.size,
+            idle: status.available,
+            waiting: lookups + state.writes.len(),
+        }
     }
 
     /// Sees to it that what waits is on its way, or will be when a connection is free.
