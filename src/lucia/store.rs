@@ -10,8 +10,9 @@ use crate::pg::{
     error::{Error, code, sqlstate},
     execute::Answer,
     param::Form,
-    queue::{Call, Load, Queue, Reply},
+    queue::Queue,
     statement::Statement,
+    waiting::{Call, Load, Reply},
 };
 
 /// A method of the adapter. The table of all, in the order of their declaration, is `METHODS`.

@@ -4,6 +4,8 @@ pub mod shared;
 
 pub mod queue;
 
+pub mod waiting;
+
 pub mod execute;
 
 pub mod pool;

@@ -1,8 +1,8 @@
 //! Where calls wait, and the runners that take them. A runner leases one connection, takes what waits (one write, or
 //! several lookups of one kind), sends it, settles it, and goes home when nothing waits.
 //!
-//! A call that joins while a connection is free goes out at once. What waits meanwhile travels together: a server
-//! answers sixteen lookups in one statement for little more than the price of one.
+//! Calls that come together travel together, and so does what waits until a connection is free: a server answers sixteen
+//! lookups in one statement for little more than the price of one.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -20,13 +20,11 @@ use super::{
     error::{Error, code},
     execute::{Answer, Fault, Request, execute},
     open::Program,
-    param::Form,
     pool::{self, Lease, Pool},
     statement::Statement,
+    waiting::{Call, Load, State, Waiting, settle_all},
 };
 
-/// Lookups in one statement. Of 8, 16, 32 and 64, 16 gave the most answers a second.
-const BATCH: usize = 16;
 /// How often the queue looks for calls that have waited too long and connections that are too old.
 const ROUND: Duration = Duration::from_millis(500);
 /// After a connection could not be opened while others work, how long until the next is tried.
@@ -43,107 +41,6 @@ const CANCEL_GRACE: Duration = Duration::from_secs(2);
 const SLOW: Duration = Duration::from_secs(1);
 /// Statements known at a time. Writes vary with the columns that they name.
 const STATEMENTS: usize = 1000;
-
-/// Settles a call, once; when it is dropped unsettled, as destroyed.
-pub struct Reply(Option<Settle>);
-
-type Settle = Box<dyn FnOnce(Result<Answer, Error>) + Send + Sync>;
-
-impl Reply {
-    pub fn new(settle: impl FnOnce(Result<Answer, Error>) + Send + Sync + 'static) -> Self {
-        Self(Some(Box::new(settle)))
-    }
-
-    pub fn settle(mut self, result: Result<Answer, Error>) {
-        if let Some(settle) = self.0.take() {
-            settle(result);
-        }
-    }
-}
-
-impl Drop for Reply {
-    fn drop(&mut self) {
-        if let Some(settle) = self.0.take() {
-            settle(Err(Error::failure(
-                code::CONNECTION_DESTROYED,
-                "the connection was destroyed before the answer came",
-            )));
-        }
-    }
-}
-
-pub struct Call {
-    pub statement: Arc<Statement>,
-    pub parameters: Vec<Option<String>>,
-    /// What the parameters' texts were made for.
-    pub forms: Vec<Form>,
-    pub reply: Reply,
-}
-
-/// A call in the queue.
-struct Waiting {
-    call: Call,
-    /// Older calls have lower numbers.
-    number: u64,
-    deadline: Option<Instant>,
-    /// Its connection was lost: the deadline counts from the first time.
-    was_lost: bool,
-    /// It, or one that it travelled with, has ended a connection or held it up: it must not take others along again.
-    goes_alone: bool,
-    contentions: u32,
-}
-
-impl Waiting {
-    /// The wait for another connection begins when one is lost, however long the call had waited for that.
-    fn may_wait_again(&mut self, deadline: Option<Instant>) -> bool {
-        if !self.was_lost {
-            self.was_lost = true;
-            self.goes_alone = true;
-            self.deadline = deadline;
-        }
-        self.deadline.is_none_or(|deadline| Instant::now() < deadline)
-    }
-
-    fn id(&self) -> &str {
-        self.call.parameters.first().and_then(Option::as_deref).unwrap_or_default()
-    }
-}
-
-/// The lookups of one statement.
-struct Lane {
-    statement: Arc<Statement>,
-    calls: VecDeque<Waiting>,
-}
-
-/// How much there is to do, and who does it.
-#[derive(Clone, Copy, Debug)]
-pub struct Load {
-    pub max: usize,
-    /// Open, or being opened.
-    pub connections: usize,
-    pub idle: usize,
-    /// Calls that no connection has taken yet.
-    pub waiting: usize,
-}
-
-#[derive(Default)]
-struct State {
-    lookups: Vec<Lane>,
-    writes: VecDeque<Waiting>,
-    next_number: u64,
-    runners: usize,
-    /// Runners that have been started for calls which wait, and have not yet taken any.
-    starting: usize,
-    /// Runners that have a connection.
-    leased: usize,
-    /// Runners that carry out a write.
-    writing: usize,
-    /// A runner tries again and again to reach a server that was there before.
-    probing: bool,
-    was_connected: bool,
-    refused_until: Option<Instant>,
-    is_ended: bool,
-}
 
 pub struct Queue {
     settings: Settings,
@@ -261,91 +158,6 @@ impl Queue {
         self.end();
         self.destroyed.notify_waiters();
     }
-}
-
-fn settle_all(calls: Vec<Waiting>, error: &Error) {
-    for waiting in calls {
-        waiting.call.reply.settle(Err(error.clone()));
-    }
-}
-
-impl State {
-    fn put(&mut self, waiting: Waiting, first: bool) {
-        let statement = &waiting.call.statement;
-        let lane = if statement.access.is_write() {
-            &mut self.writes
-        } else {
-            let at = self.lookups.iter().position(|lane| Arc::ptr_eq(&lane.statement, statement));
-            let at = at.unwrap_or_else(|| {
-                self.lookups.retain(|lane| !lane.calls.is_empty());
-                self.lookups.push(Lane { statement: statement.clone(), calls: VecDeque::new() });
-                self.lookups.len() - 1
-            });
-            &mut self.lookups[at].calls
-        };
-        if first {
-            lane.push_front(waiting);
-        } else {
-            lane.push_back(waiting);
-        }
-    }
-
-    /// Writes may wait for each other in the server. One connection is left to lookups, so that these go on.
-    fn may_write(&self, max: usize) -> bool {
-        max == 1 || self.writing < max - 1
-    }
-
-    /// The lane whose first call is the oldest: a lookup's, or the writes'.
-    fn front(&self, max: usize) -> Option<Front> {
-        let lookup =
-            self.lookups.iter().enumerate().filter_map(|(index, lane)| Some((lane.calls.front()?.number, index))).min();
-        let write = self.writes.front().filter(|_| self.may_write(max)).map(|waiting| waiting.number);
-        match (lookup, write) {
-            (Some((number, _)), Some(write)) if write < number => Some(Front::Write),
-            (Some((_, lane)), _) => Some(Front::Lookup(lane)),
-            (None, Some(_)) => Some(Front::Write),
-            (None, None) => None,
-        }
-    }
-
-    fn take(&mut self, max: usize) -> Vec<Waiting> {
-        match self.front(max) {
-            Some(Front::Write) => self.writes.pop_front().into_iter().collect(),
-            Some(Front::Lookup(lane)) => {
-                let lane = &mut self.lookups[lane];
-                let most = if lane.statement.can_batch() { BATCH } else { 1 };
-                let forms = lane.calls.front().map(|first| first.call.forms.clone());
-                let travels = |waiting: &Waiting| !waiting.goes_alone && Some(&waiting.call.forms) == forms.as_ref();
-                let count = lane.calls.iter().take(most).position(|waiting| !travels(waiting)).unwrap_or(most);
-                let count = count.max(1).min(lane.calls.len());
-                lane.calls.drain(..count).collect()
-            }
-            None => Vec::new(),
-        }
-    }
-
-    /// Removes the waiting calls that `which` names.
-    fn drain(&mut self, which: impl Fn(&Waiting) -> bool) -> Vec<Waiting> {
-        let mut drained = Vec::new();
-        for calls in self.lookups.iter_mut().map(|lane| &mut lane.calls).chain([&mut self.writes]) {
-            if !calls.iter().any(&which) {
-                continue;
-            }
-            let (gone, kept) = std::mem::take(calls).into_iter().partition::<VecDeque<_>, _>(&which);
-            *calls = kept;
-            drained.extend(gone);
-        }
-        drained
-    }
-
-    fn has_calls(&self) -> bool {
-        !self.writes.is_empty() || self.lookups.iter().any(|lane| !lane.calls.is_empty())
-    }
-}
-
-enum Front {
-    Lookup(usize),
-    Write,
 }
 
 /// One runner's part of the counts in `State`, given back when it goes home, however it does.

@@ -1,0 +1,200 @@
+//! The calls that wait, in lanes, and the counts of those who work on them. No more than data: what is done with them is
+//! `queue.rs`.
+
+use std::{collections::VecDeque, mem, sync::Arc, time::Instant};
+
+use super::{
+    error::{Error, code},
+    execute::Answer,
+    param::Form,
+    statement::Statement,
+};
+
+/// Lookups in one statement. Of 8, 16, 32 and 64, 16 gave the most answers a second.
+const BATCH: usize = 16;
+
+/// Settles a call, once; when it is dropped unsettled, as destroyed.
+pub struct Reply(Option<Settle>);
+
+type Settle = Box<dyn FnOnce(Result<Answer, Error>) + Send + Sync>;
+
+impl Reply {
+    pub fn new(settle: impl FnOnce(Result<Answer, Error>) + Send + Sync + 'static) -> Self {
+        Self(Some(Box::new(settle)))
+    }
+
+    pub fn settle(mut self, result: Result<Answer, Error>) {
+        if let Some(settle) = self.0.take() {
+            settle(result);
+        }
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        if let Some(settle) = self.0.take() {
+            settle(Err(Error::failure(
+                code::CONNECTION_DESTROYED,
+                "the connection was destroyed before the answer came",
+            )));
+        }
+    }
+}
+
+pub struct Call {
+    pub statement: Arc<Statement>,
+    pub parameters: Vec<Option<String>>,
+    /// What the parameters' texts were made for.
+    pub forms: Vec<Form>,
+    pub reply: Reply,
+}
+
+/// A call in the queue.
+pub struct Waiting {
+    pub call: Call,
+    /// Older calls have lower numbers.
+    pub number: u64,
+    pub deadline: Option<Instant>,
+    /// Its connection was lost: the deadline counts from the first time.
+    pub was_lost: bool,
+    /// It, or one that it travelled with, has ended a connection or held it up: it must not take others along again.
+    pub goes_alone: bool,
+    pub contentions: u32,
+}
+
+impl Waiting {
+    /// The wait for another connection begins when one is lost, however long the call had waited for that.
+    pub fn may_wait_again(&mut self, deadline: Option<Instant>) -> bool {
+        if !self.was_lost {
+            self.was_lost = true;
+            self.goes_alone = true;
+            self.deadline = deadline;
+        }
+        self.deadline.is_none_or(|deadline| Instant::now() < deadline)
+    }
+
+    pub fn id(&self) -> &str {
+        self.call.parameters.first().and_then(Option::as_deref).unwrap_or_default()
+    }
+}
+
+/// The lookups of one statement.
+pub struct Lane {
+    pub statement: Arc<Statement>,
+    pub calls: VecDeque<Waiting>,
+}
+
+/// How much there is to do, and who does it.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    pub max: usize,
+    /// Open, or being opened.
+    pub connections: usize,
+    pub idle: usize,
+    /// Calls that no connection has taken yet.
+    pub waiting: usize,
+}
+
+#[derive(Default)]
+pub struct State {
+    pub lookups: Vec<Lane>,
+    pub writes: VecDeque<Waiting>,
+    pub next_number: u64,
+    pub runners: usize,
+    /// Runners that have been started for calls which wait, and have not yet taken any.
+    pub starting: usize,
+    /// Runners that have a connection.
+    pub leased: usize,
+    /// Runners that carry out a write.
+    pub writing: usize,
+    /// A runner tries again and again to reach a server that was there before.
+    pub probing: bool,
+    pub was_connected: bool,
+    pub refused_until: Option<Instant>,
+    pub is_ended: bool,
+}
+
+impl State {
+    pub fn put(&mut self, waiting: Waiting, first: bool) {
+        let statement = &waiting.call.statement;
+        let lane = if statement.access.is_write() {
+            &mut self.writes
+        } else {
+            let at = self.lookups.iter().position(|lane| Arc::ptr_eq(&lane.statement, statement));
+            let at = at.unwrap_or_else(|| {
+                self.lookups.retain(|lane| !lane.calls.is_empty());
+                self.lookups.push(Lane { statement: statement.clone(), calls: VecDeque::new() });
+                self.lookups.len() - 1
+            });
+            &mut self.lookups[at].calls
+        };
+        if first {
+            lane.push_front(waiting);
+        } else {
+            lane.push_back(waiting);
+        }
+    }
+
+    /// Writes may wait for each other in the server. One connection is left to lookups, so that these go on.
+    pub fn may_write(&self, max: usize) -> bool {
+        max == 1 || self.writing < max - 1
+    }
+
+    /// The lane whose first call is the oldest: a lookup's, or the writes'.
+    pub fn front(&self, max: usize) -> Option<Front> {
+        let lookup =
+            self.lookups.iter().enumerate().filter_map(|(index, lane)| Some((lane.calls.front()?.number, index))).min();
+        let write = self.writes.front().filter(|_| self.may_write(max)).map(|waiting| waiting.number);
+        match (lookup, write) {
+            (Some((number, _)), Some(write)) if write < number => Some(Front::Write),
+            (Some((_, lane)), _) => Some(Front::Lookup(lane)),
+            (None, Some(_)) => Some(Front::Write),
+            (None, None) => None,
+        }
+    }
+
+    pub fn take(&mut self, max: usize) -> Vec<Waiting> {
+        match self.front(max) {
+            Some(Front::Write) => self.writes.pop_front().into_iter().collect(),
+            Some(Front::Lookup(lane)) => {
+                let lane = &mut self.lookups[lane];
+                let most = if lane.statement.can_batch() { BATCH } else { 1 };
+                let forms = lane.calls.front().map(|first| first.call.forms.clone());
+                let travels = |waiting: &Waiting| !waiting.goes_alone && Some(&waiting.call.forms) == forms.as_ref();
+                let count = lane.calls.iter().take(most).position(|waiting| !travels(waiting)).unwrap_or(most);
+                let count = count.max(1).min(lane.calls.len());
+                lane.calls.drain(..count).collect()
+            }
+            None => Vec::new(),
+        }
+    }
+
+    /// Removes the waiting calls that `which` names.
+    pub fn drain(&mut self, which: impl Fn(&Waiting) -> bool) -> Vec<Waiting> {
+        let mut drained = Vec::new();
+        for calls in self.lookups.iter_mut().map(|lane| &mut lane.calls).chain([&mut self.writes]) {
+            if !calls.iter().any(&which) {
+                continue;
+            }
+            let (gone, kept) = mem::take(calls).into_iter().partition::<VecDeque<_>, _>(&which);
+            *calls = kept;
+            drained.extend(gone);
+        }
+        drained
+    }
+
+    pub fn has_calls(&self) -> bool {
+        !self.writes.is_empty() || self.lookups.iter().any(|lane| !lane.calls.is_empty())
+    }
+}
+
+pub enum Front {
+    Lookup(usize),
+    Write,
+}
+
+pub fn settle_all(calls: Vec<Waiting>, error: &Error) {
+    for waiting in calls {
+        waiting.call.reply.settle(Err(error.clone()));
+    }
+}
