@@ -37,7 +37,7 @@ export function reasonsNotToRelease({ manifest, tag, loader, crate, changelog })
   const { version, repository } = manifest;
   return [
     tag !== `v${version}` && `the tag is ${tag}, package.json says ${version}`,
-    !loader.includes(`expected ${version} but`) && `index.js was not built for ${version}`,
+    !loader.includes(`expected ${version} but`) && `binding.js was not built for ${version}`,
     !crate.includes(`\nversion = "${version}"\n`) && `Cargo.toml does not say ${version}`,
     !changelog.includes(`\n## [${version}]`) && `CHANGELOG.md has no section [${version}]`,
     !repository && "package.json has no `repository`, which provenance compares with the workflow's",
@@ -48,7 +48,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const root = fileURLToPath(new URL("..", import.meta.url));
   const read = (name) => readFileSync(join(root, name), "utf8");
   const tag = process.env.GITHUB_REF_NAME ?? execFileSync("git", ["describe", "--tags", "--exact-match"], { cwd: root, encoding: "utf8" }).trim();
-  const reasons = reasonsNotToRelease({ manifest: readManifest(root), tag, loader: read("index.js"), crate: read("Cargo.toml"),
+  const reasons = reasonsNotToRelease({ manifest: readManifest(root), tag, loader: read("binding.js"), crate: read("Cargo.toml"),
     changelog: read("CHANGELOG.md") });
   for (const reason of reasons) console.error(reason);
   if (reasons.length > 0) process.exit(1);
