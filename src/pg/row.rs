@@ -1,7 +1,7 @@
 //! `(type, bytes)` -> a borrowed value. The server sends binary; a type that is not in the table below is asked for as
 //! text, the server's own (`server_text.rs` writes the select list), since that is what `postgres` returns for it.
 
-use std::error::Error;
+use std::{borrow::Cow, error::Error};
 
 use tokio_postgres::{
     Column, Row,
@@ -10,7 +10,7 @@ use tokio_postgres::{
 
 use super::{
     array,
-    value::{Decoder, Malformed, Value, text},
+    value::{Decoder, Malformed, Value},
 };
 
 /// What JavaScript has still to do with a value, or with each leaf of an array.
@@ -106,7 +106,10 @@ impl Reading {
             Self::Scalar(decoder) => decoder.read(bytes),
             Self::Array(decoder) => array::read_binary(bytes, decoder),
             Self::ServerText => Decoder::Text.read(bytes),
-            Self::ServerArray(delimiter) => array::read_text(text(bytes)?, delimiter),
+            Self::ServerArray(delimiter) => match String::from_utf8_lossy(bytes) {
+                Cow::Borrowed(text) => array::read_text(text, delimiter),
+                Cow::Owned(text) => array::read_text(&text, delimiter).map(Value::into_made),
+            },
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The binary forms of single values: bytes -> what JavaScript is to have.
 
-use std::{borrow::Cow, str};
+use std::borrow::Cow;
 
 /// One column's value, as close to the wire as JavaScript allows.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +13,20 @@ pub enum Value<'a> {
     Made(String),
     Bytes(&'a [u8]),
     Array(Vec<Value<'a>>),
+}
+
+impl Value<'_> {
+    /// The same value, of text that is made rather than borrowed; bytes are no part of a text.
+    pub fn into_made(self) -> Value<'static> {
+        match self {
+            Self::Null | Self::Bytes(_) => Value::Null,
+            Self::Boolean(boolean) => Value::Boolean(boolean),
+            Self::Number(number) => Value::Number(number),
+            Self::Text(text) => Value::Made(text.to_owned()),
+            Self::Made(text) => Value::Made(text),
+            Self::Array(values) => Value::Array(values.into_iter().map(Value::into_made).collect()),
+        }
+    }
 }
 
 /// How the bytes of one type are read.
@@ -85,10 +99,6 @@ fn readable(bytes: &[u8]) -> Value<'_> {
         Cow::Borrowed(text) => Value::Text(text),
         Cow::Owned(text) => Value::Made(text),
     }
-}
-
-pub fn text(bytes: &[u8]) -> Result<&str, Malformed> {
-    str::from_utf8(bytes).map_err(|_| Malformed)
 }
 
 /// As `Number(text)` rounds.
