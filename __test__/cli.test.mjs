@@ -83,6 +83,22 @@ describe("schema", () => {
   });
 });
 
+describe("docs/command-line.md", () => {
+  const text = readFileSync(new URL("../docs/command-line.md", import.meta.url), "utf8");
+  const block = (language) => text.match(new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\`$`, "m"))[1];
+
+  test("shows what the command that it names prints", async () => {
+    const [, ...words] = block("sh").trim().match(/^npx lucia-postgres-native |"[^"]*"|\S+/g);
+    const { stdout } = await run(words.map((word) => word.replace(/^"(.*)"$/, "$1")));
+    assert.equal(stdout, block("sql"));
+  });
+
+  test("tells every exit code with its meaning", () => {
+    const told = [...text.matchAll(/^\| (\d) \| (.*) \|$/gm)].map(([, number, meaning]) => [Number(number), meaning]);
+    assert.deepEqual(told, Object.values(exitCodes));
+  });
+});
+
 describe("arguments that cannot be used are explained, with exit code 2", () => {
   for (const [title, arguments_, message, environment] of [
     ["no command", [], /a command is needed/],

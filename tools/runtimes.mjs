@@ -15,7 +15,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const program = (path) => (process.platform === "win32" ? `${path}.exe` : path);
 
 /** The test files that say what the adapter is to JavaScript, rather than to the server. */
-const contract = ["contract", "arguments", "names", "errors", "existing", "flow", "lifecycle", "workers"];
+const contract = ["contract", "arguments", "names", "errors", "existing", "lifecycle", "workers"];
 
 /** How a program that never calls `end` may be over, and with which code. */
 const endings = { "with idle connections": 0, "with calls under way": 7, "in a worker": 0, "with terminated workers": 0 };
@@ -107,10 +107,13 @@ async function examine(name, { command, environment, isNode }, { modules, projec
 
   let tests = "-";
   if (isNode) {
-    const { code, output } = await run([...executable, "tools/test.mjs", ...contract], { ...options, cwd: root });
-    tests = closingLine(output)?.[0] ?? "none";
-    if (code !== 0) failures.push(`the test files:\n${output}`);
-    for (const [line] of output.matchAll(/^skipped: .*$/gm)) console.log(`${name} ${line}`);
+    const files = contract.map((file) => join("__test__", `${file}.test.mjs`));
+    const runner = ["--test", "--test-concurrency=1", "--test-reporter=tap"];
+    const { code, output } = await run([...executable, ...runner, ...files], { ...options, cwd: root });
+    const count = (outcome) => Number(output.match(new RegExp(`^# ${outcome} (\\d+)$`, "m"))?.[1] ?? 0);
+    tests = `${count("pass")} passed, ${count("fail") + count("cancelled")} failed`;
+    if (code !== 0 || count("pass") === 0) failures.push(`the test files:\n${output}`);
+    for (const [, title, reason] of output.matchAll(/^ *ok \d+ - (.*) # SKIP (.*)$/gm)) console.log(`${name} skipped: ${title}: ${reason}`);
   }
   const total = Number(passed) + Number(failed);
   return { version, promises: `${passed} of ${total}`, endings: `${ended} of ${Object.keys(endings).length}`, tests, failures };
