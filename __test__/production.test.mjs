@@ -48,3 +48,21 @@ test("stats tells the connections and the calls that wait", async (t) => {
   assert.ok(connections >= 1 && connections <= 2);
   assert.equal(waiting, 0);
 });
+
+test("the server plans a lookup once on each connection, for however few calls it is sent", async (t) => {
+  let plans = 0;
+  const initializer = postgres(database.url, tableNames, {
+    max: 1,
+    connection: { log_planner_stats: "on", client_min_messages: "log" },
+    onnotice: ({ message }) => (plans += message === "PLANNER STATISTICS"),
+  });
+  t.after(() => initializer.end());
+  const { getSessionAndUser } = initializer(LuciaError);
+  const lookUp = (count) => Promise.all(Array.from({ length: count }, (_, n) => getSessionAndUser(`session ${n}`)));
+  await lookUp(1);
+  await lookUp(2);
+  const before = plans;
+  assert.ok(before > 0, "the server tells when it plans");
+  for (let count = 1; count < 30; count += 1) await lookUp(count);
+  assert.equal(plans, before);
+});

@@ -74,7 +74,7 @@ const ATTEMPTS: usize = 5;
 
 /// Sends `statement`, and returns the answer to each call of the request in their order.
 pub async fn execute(
-    connection: &mut Connection,
+    connection: &Connection,
     opener: &Opener,
     statement: &Statement,
     request: Request<'_>,
@@ -127,7 +127,7 @@ pub async fn execute(
 }
 
 async fn ready(
-    connection: &mut Connection,
+    connection: &Connection,
     opener: &Opener,
     statement: &Statement,
     count: Count,

@@ -4,6 +4,8 @@ pub mod shared;
 
 pub mod queue;
 
+mod round_trip;
+
 pub mod waiting;
 
 pub mod execute;

@@ -98,19 +98,22 @@ async fn open_one(
         .map_err(|invalid| Error::failure(code::INVALID_OPTIONS, invalid.message))?;
     let (client, task) = connect(settings, program, host, &mut config, &tls).await?;
 
-    let asks = target != Target::Any || settings.prepare == Prepare::Detect;
+    let asks = target != Target::Any || settings.prepare != Prepare::Never;
     let state = if asks { ask(&client).await? } else { State::default() };
     if !state.is_wanted(target) {
         let text = format!("is not a server that target_session_attrs asks for ({target})");
         return Err(failure(host, code::TARGET_NOT_FOUND, &text));
     }
+    let is_direct =
+        state.process_id.is_some() && pooler::told_process_id(&client.cancel_token()).await == state.process_id;
     let may_prepare = match settings.prepare {
         Prepare::Always => true,
         Prepare::Never => false,
-        Prepare::Detect => {
-            state.process_id.is_some() && pooler::told_process_id(&client.cancel_token()).await == state.process_id
-        }
+        Prepare::Detect => is_direct,
     };
+    if may_prepare && is_direct && state.may_plan_anew {
+        client.batch_execute(PLAN_ONCE).await?;
+    }
     Ok(Opened { client, task, host: host.clone(), tls, may_prepare })
 }
 
@@ -155,10 +158,18 @@ struct State {
     process_id: Option<i32>,
     is_in_recovery: bool,
     is_read_only: bool,
+    /// The server may plan a prepared statement anew each time.
+    may_plan_anew: bool,
 }
 
+/// The server plans a prepared statement anew each time if that looks cheaper than a plan for any parameters. Of a
+/// statement for two to nine ids it always does, as it expects ten of an array that it does not know: planning then takes
+/// longer than all the rest. None of our statements has a better plan for one id than for another.
+const PLAN_ONCE: &str = "SET plan_cache_mode = force_generic_plan";
+
 const STATE: &str = "SELECT pg_catalog.pg_backend_pid(), pg_catalog.pg_is_in_recovery(), \
-                     pg_catalog.current_setting('transaction_read_only')";
+                     pg_catalog.current_setting('transaction_read_only'), \
+                     pg_catalog.current_setting('plan_cache_mode', true)";
 
 async fn ask(client: &Client) -> Result<State, Error> {
     let messages = client.simple_query(STATE).await?;
@@ -170,6 +181,7 @@ async fn ask(client: &Client) -> Result<State, Error> {
         process_id: row.get(0).and_then(|id| id.parse().ok()),
         is_in_recovery: row.get(1) == Some("t"),
         is_read_only: row.get(2) == Some("on"),
+        may_plan_anew: row.get(3) == Some("auto"),
     }))
 }
 

@@ -3,7 +3,7 @@
 //! Behind a pooler nothing is prepared under a name: the next transaction may run on another server process. There a
 //! statement is sent with its text each time, and the server describes it once, on a connection that is opened for that.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_postgres::{Client, Column, Row, Statement as ServerStatement, types::Type};
 
@@ -51,35 +51,41 @@ pub enum Count {
 #[derive(Debug)]
 pub struct ReadyStatements {
     may_prepare: bool,
-    kept: Vec<(u64, Count, Arc<Ready>)>,
+    kept: Mutex<Vec<(u64, Count, Arc<Ready>)>>,
 }
 
 impl ReadyStatements {
     pub fn new(may_prepare: bool) -> Self {
-        Self { may_prepare, kept: Vec::new() }
+        Self { may_prepare, kept: Mutex::default() }
     }
 
-    pub fn get(&mut self, statement: &Statement, count: Count) -> Option<Arc<Ready>> {
-        let at = self.kept.iter().position(|(number, kept, _)| *number == statement.number && *kept == count)?;
-        self.kept[..=at].rotate_right(1);
-        Some(self.kept[0].2.clone())
+    fn kept(&self) -> MutexGuard<'_, Vec<(u64, Count, Arc<Ready>)>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn get(&self, statement: &Statement, count: Count) -> Option<Arc<Ready>> {
+        let mut kept = self.kept();
+        let at = kept.iter().position(|(number, for_count, _)| *number == statement.number && *for_count == count)?;
+        kept[..=at].rotate_right(1);
+        Some(kept[0].2.clone())
     }
 
     pub fn is_ready(&self, statement: &Statement) -> bool {
-        self.kept.iter().any(|(number, ..)| *number == statement.number)
+        self.kept().iter().any(|(number, ..)| *number == statement.number)
     }
 
     /// Dropping the ones beyond the bound closes them on the server.
-    fn keep(&mut self, statement: &Statement, count: Count, ready: Ready) -> Arc<Ready> {
+    fn keep(&self, statement: &Statement, count: Count, ready: Ready) -> Arc<Ready> {
         let ready = Arc::new(ready);
-        self.kept.truncate(KEPT_PER_CONNECTION - 1);
-        self.kept.insert(0, (statement.number, count, ready.clone()));
+        let mut kept = self.kept();
+        kept.truncate(KEPT_PER_CONNECTION - 1);
+        kept.insert(0, (statement.number, count, ready.clone()));
         ready
     }
 
     /// The server knows it no more, or knows it for tables that have changed.
-    pub fn forget(&mut self, statement: &Statement) {
-        self.kept.retain(|(number, ..)| *number != statement.number);
+    pub fn forget(&self, statement: &Statement) {
+        self.kept().retain(|(number, ..)| *number != statement.number);
     }
 
     /// The statement has to be described on another connection first.
@@ -89,7 +95,7 @@ impl ReadyStatements {
 
     /// Makes the statement ready; `None` when what is ready for one call is of other tables than what would be for many.
     pub async fn prepare(
-        &mut self,
+        &self,
         client: &Client,
         statement: &Statement,
         count: Count,

@@ -5,40 +5,38 @@
 //! lookups in one statement for little more than the price of one.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
 use deadpool::managed::{Object, PoolError};
-use futures_util::future::{Either, select};
+use futures_util::{
+    StreamExt,
+    future::{Either, select},
+    stream::FuturesUnordered,
+};
 use tokio::{runtime::Handle, sync::Notify, task, time};
 
 use super::{
     config::Settings,
     error::{Error, code},
-    execute::{Answer, Fault, Request, execute},
     open::Program,
     pool::{self, Lease, Pool},
+    round_trip::carry_out,
     statement::Statement,
-    waiting::{Call, Load, State, Waiting, settle_all},
+    waiting::{BATCH, Call, Load, State, Waiting, settle_all},
 };
 
 /// How often the queue looks for calls that have waited too long and connections that are too old.
 const ROUND: Duration = Duration::from_millis(500);
 /// After a connection could not be opened while others work, how long until the next is tried.
 const REFUSAL: Duration = Duration::from_millis(250);
-/// How often a statement is done again that the server rolled back for another one's sake.
-const CONTENTION_ATTEMPTS: u32 = 20;
 /// A connection that was idle for longer than this may have died without anyone having looked.
 const FRESH: Duration = Duration::from_millis(50);
-/// How long a server that was told to cancel a statement has to say how it ended.
-const CANCEL_GRACE: Duration = Duration::from_secs(2);
-
-/// Lookups that travel together are parted when their statement takes longer than this: a lock, a function or a crash
-/// that one of them meets is not to be the others' lot.
-const SLOW: Duration = Duration::from_secs(1);
+/// Statements that a connection has under way at a time. A third gave nothing.
+const UNDERWAY: usize = 2;
 /// Statements known at a time. Writes vary with the columns that they name.
 const STATEMENTS: usize = 1000;
 
@@ -85,8 +83,8 @@ impl Queue {
     }
 
     /// Takes the call in: it is settled whatever happens. It waits until `start` says that those that come together are
-    /// all there.
-    pub fn join(&self, call: Call) {
+    /// all there, or as many have come as travel together.
+    pub fn join(self: &Arc<Self>, call: Call) {
         let deadline = self.deadline();
         let mut state = self.state();
         if state.is_ended {
@@ -96,7 +94,10 @@ impl Queue {
         }
         state.next_number += 1;
         let number = state.next_number;
-        state.put(Waiting { call, number, deadline, was_lost: false, goes_alone: false, contentions: 0 }, false);
+        let waiting = Waiting { call, number, deadline, was_lost: false, goes_alone: false, contentions: 0 };
+        if state.put(waiting, false).is_multiple_of(BATCH) {
+            self.start_runner(state);
+        }
     }
 
     pub fn load(&self) -> Load {
@@ -193,17 +194,45 @@ impl<'a> Runner<'a> {
     }
 
     async fn run(mut self) {
-        while let Some(mut lease) = self.lease().await {
-            loop {
-                let calls = self.take();
-                let Some(first) = calls.first() else { return };
-                let statement = first.call.statement.clone();
-                let is_open = self.carry_out(&mut lease, &statement, calls).await;
-                if !is_open {
-                    self.give_up(lease);
+        while let Some(lease) = self.lease().await {
+            if self.serve(&lease).await {
+                return;
+            }
+            self.give_up(lease);
+        }
+    }
+
+    /// Carries out what waits until nothing does; false when the connection is of no more use.
+    async fn serve(&mut self, lease: &Lease) -> bool {
+        let queue = self.queue;
+        let mut underway = FuturesUnordered::new();
+        let mut is_open = true;
+        let mut may_be_followed = false;
+        loop {
+            while is_open && underway.len() < UNDERWAY {
+                let calls = if underway.is_empty() {
+                    self.take()
+                } else if may_be_followed {
+                    self.take_more()
+                } else {
+                    Vec::new()
+                };
+                if calls.is_empty() {
                     break;
                 }
+                // What goes alone may be slow, and a write may wait for another.
+                may_be_followed = calls.len() > 1;
+                underway.push(carry_out(lease, queue.pool.manager(), &queue.settings, calls));
             }
+            let Some(outcome) = underway.next().await else { return is_open };
+            if !outcome.answered.is_empty() {
+                self.come_back();
+            }
+            for (reply, answer) in outcome.answered {
+                reply.settle(Ok(answer));
+            }
+            self.put_back(outcome.again);
+            is_open &= outcome.is_open;
         }
     }
 
@@ -231,6 +260,18 @@ impl<'a> Runner<'a> {
             self.has_lease = false;
         }
         calls
+    }
+
+    /// While a statement is under way the next can be on its way, so that the server need not wait for it: when as many
+    /// lookups wait as travel together, and there is nobody else to take them.
+    fn take_more(&mut self) -> Vec<Waiting> {
+        let max = self.queue.settings.max;
+        let mut state = self.queue.state();
+        if self.is_starting {
+            state.starting -= 1;
+            self.is_starting = false;
+        }
+        if state.runners < max { Vec::new() } else { state.take_batch(max) }
     }
 
     /// Says that it is about to take more: who is answered now, and calls again at once, need not start another runner.
@@ -313,87 +354,6 @@ impl<'a> Runner<'a> {
         goes_on.then_some(())
     }
 
-    /// Sends the calls and settles them, or puts them back. False when the connection is of no more use.
-    async fn carry_out(&mut self, lease: &mut Lease, statement: &Statement, calls: Vec<Waiting>) -> bool {
-        if calls.len() > 1 {
-            let ids: Vec<&str> = calls.iter().map(Waiting::id).collect();
-            let forms = &calls[0].call.forms;
-            let together = self.in_time(lease, statement, Request::Many { ids: &ids, forms });
-            match time::timeout(SLOW, together).await {
-                Err(_) => return self.part(lease, calls),
-                Ok(Ok(answers)) => {
-                    self.come_back();
-                    for (waiting, answer) in calls.into_iter().zip(answers) {
-                        waiting.call.reply.settle(Ok(answer));
-                    }
-                    return true;
-                }
-                // An id among them that the server cannot read: each gets an answer of its own.
-                Ok(Err(fault)) if is_about_one(&fault.error) => {}
-                Ok(Err(fault)) => return self.after(lease, calls, fault),
-            }
-        }
-        let mut calls = VecDeque::from(calls);
-        while let Some(waiting) = calls.pop_front() {
-            let Call { parameters, forms, .. } = &waiting.call;
-            match self.in_time(lease, statement, Request::One { parameters, forms }).await {
-                Ok(mut answers) => {
-                    self.come_back();
-                    match answers.pop() {
-                        Some(answer) => waiting.call.reply.settle(Ok(answer)),
-                        None => drop(waiting),
-                    }
-                }
-                Err(fault) => {
-                    if !self.after(lease, vec![waiting], fault) {
-                        // The rest was not sent.
-                        self.put_back(calls.into());
-                        return false;
-                    }
-                }
-            }
-        }
-        true
-    }
-
-    /// One of the lookups holds up those that it travels with: each is done again alone, on other connections.
-    fn part(&self, lease: &Lease, mut calls: Vec<Waiting>) -> bool {
-        self.queue.runtime.spawn(lease.cancel());
-        let deadline = self.queue.deadline();
-        for waiting in &mut calls {
-            waiting.goes_alone = true;
-            waiting.deadline = deadline;
-        }
-        self.put_back(calls);
-        false
-    }
-
-    /// Settles the calls of a statement that got no answer, or puts them back to be done again.
-    fn after(&self, lease: &Lease, calls: Vec<Waiting>, fault: Fault) -> bool {
-        let Fault { error, may_be_done } = fault;
-        let error = lease.locate(error);
-        let is_open = !error.is_loss() && error.code() != code::QUERY_TIMEOUT && !lease.client.is_closed();
-        let deadline = self.queue.deadline();
-        let mut again = Vec::new();
-        for mut waiting in calls {
-            let is_write = waiting.call.statement.access.is_write();
-            if error.is_loss() && !(is_write && may_be_done) && waiting.may_wait_again(deadline) {
-                again.push(waiting);
-            } else if error.is_contention() && waiting.contentions < CONTENTION_ATTEMPTS {
-                waiting.contentions += 1;
-                again.push(waiting);
-            } else if is_write && may_be_done {
-                let message =
-                    "the connection was lost before the server's answer came: the change may have been made or not";
-                waiting.call.reply.settle(Err(Error::caused_by(code::OUTCOME_UNKNOWN, message, error.clone())));
-            } else {
-                waiting.call.reply.settle(Err(error.clone()));
-            }
-        }
-        self.put_back(again);
-        is_open
-    }
-
     fn put_back(&self, calls: Vec<Waiting>) {
         let mut ended = Vec::new();
         let mut state = self.queue.state();
@@ -407,45 +367,6 @@ impl<'a> Runner<'a> {
         drop(state);
         settle_all(ended, &Error::failure(code::CONNECTION_ENDED, "the adapter has ended"));
     }
-
-    /// `query_timeout` bounds it; a statement that takes longer is cancelled on the server.
-    async fn in_time(
-        &self,
-        lease: &mut Lease,
-        statement: &Statement,
-        request: Request<'_>,
-    ) -> Result<Vec<Answer>, Fault> {
-        let opener = self.queue.pool.manager();
-        let Some(limit) = self.queue.settings.query_timeout else {
-            return execute(lease, opener, statement, request).await;
-        };
-        let cancel = lease.cancel();
-        let mut answer = pin!(execute(lease, opener, statement, request));
-        if let Ok(result) = time::timeout(limit, answer.as_mut()).await {
-            return result;
-        }
-        let message = format!("the server did not answer within query_timeout ({} s)", limit.as_secs_f64());
-        let ending = async {
-            cancel.await;
-            answer.await
-        };
-        match time::timeout(CANCEL_GRACE, ending).await {
-            Ok(Err(fault)) if is_canceled(&fault.error) => {
-                Err(Error::caused_by(code::QUERY_TIMEOUT, message, fault.error).into())
-            }
-            Ok(result) => result,
-            Err(_) => Err(Fault { error: Error::failure(code::QUERY_TIMEOUT, message), may_be_done: true }),
-        }
-    }
-}
-
-/// Of many calls that share an error, it may be one call's alone.
-fn is_about_one(error: &Error) -> bool {
-    error.is_database() && !error.is_loss() && !is_canceled(error)
-}
-
-fn is_canceled(error: &Error) -> bool {
-    error.code() == super::error::sqlstate::QUERY_CANCELED
 }
 
 /// Settles calls that have waited for a connection for too long, and retires idle connections.

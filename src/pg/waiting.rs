@@ -11,7 +11,7 @@ use super::{
 };
 
 /// Lookups in one statement. Of 8, 16, 32 and 64, 16 gave the most answers a second.
-const BATCH: usize = 16;
+pub const BATCH: usize = 16;
 
 /// Settles a call, once; when it is dropped unsettled, as destroyed.
 pub struct Reply(Option<Settle>);
@@ -84,6 +84,15 @@ pub struct Lane {
     pub calls: VecDeque<Waiting>,
 }
 
+impl Lane {
+    /// How many of the first calls may be sent in one statement.
+    fn travel_together(&self) -> usize {
+        let Some(first) = self.calls.front().filter(|_| self.statement.can_batch()) else { return 0 };
+        let travels = |waiting: &&Waiting| !waiting.goes_alone && waiting.call.forms == first.call.forms;
+        self.calls.iter().take(BATCH).take_while(travels).count()
+    }
+}
+
 /// How much there is to do, and who does it.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
@@ -115,7 +124,8 @@ pub struct State {
 }
 
 impl State {
-    pub fn put(&mut self, waiting: Waiting, first: bool) {
+    /// Returns how many calls now wait in its lane.
+    pub fn put(&mut self, waiting: Waiting, first: bool) -> usize {
         let statement = &waiting.call.statement;
         let lane = if statement.access.is_write() {
             &mut self.writes
@@ -133,6 +143,7 @@ impl State {
         } else {
             lane.push_back(waiting);
         }
+        lane.len()
     }
 
     /// Writes may wait for each other in the server. One connection is left to lookups, so that these go on.
@@ -158,14 +169,20 @@ impl State {
             Some(Front::Write) => self.writes.pop_front().into_iter().collect(),
             Some(Front::Lookup(lane)) => {
                 let lane = &mut self.lookups[lane];
-                let most = if lane.statement.can_batch() { BATCH } else { 1 };
-                let forms = lane.calls.front().map(|first| first.call.forms.clone());
-                let travels = |waiting: &Waiting| !waiting.goes_alone && Some(&waiting.call.forms) == forms.as_ref();
-                let count = lane.calls.iter().take(most).position(|waiting| !travels(waiting)).unwrap_or(most);
-                let count = count.max(1).min(lane.calls.len());
+                let count = lane.travel_together().max(1).min(lane.calls.len());
                 lane.calls.drain(..count).collect()
             }
             None => Vec::new(),
+        }
+    }
+
+    /// As many lookups as travel together at most, or none.
+    pub fn take_batch(&mut self, max: usize) -> Vec<Waiting> {
+        match self.front(max) {
+            Some(Front::Lookup(lane)) if self.lookups[lane].travel_together() == BATCH => {
+                self.lookups[lane].calls.drain(..BATCH).collect()
+            }
+            _ => Vec::new(),
         }
     }
 
