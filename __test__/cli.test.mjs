@@ -110,6 +110,7 @@ describe("arguments that cannot be used are explained, with exit code 2", () => 
     ["a column that is Lucia's", ["schema", "--session-column", "User_Id text"], /Lucia's own/],
     ["session columns without a session table", ["schema", "--no-session", "--session-column", "a text"], /needs a session table/],
     ["check without a URL", ["check"], /DATABASE_URL/, { DATABASE_URL: undefined }],
+    ["a URL of another kind", ["check", "https://localhost/app"], /postgres:\/\//],
     ["two URLs", ["check", "postgres://a", "postgres://b"], /one URL/],
   ]) {
     test(title, async () => {
@@ -234,6 +235,14 @@ describe("check", () => {
     assert.deepEqual(kinds({ tls: "verified" }), ["ok"]);
     assert.deepEqual(kinds({ tls: "none", isLocal: true }), ["ok"]);
     assert.deepEqual(kinds({ tls: "none", isPooled: true }), ["note", "unsafe"]);
+  });
+
+  test("of TLS that the server may refuse, it says whether there is any; of that before a pooler, nothing good", () => {
+    const said = (isEncrypted, isPooled) =>
+      serverFindings({ number: 180000, isEncrypted }, { isPooled, isLocal: false, tls: "optional" }).at(-1).text;
+    assert.match(said(true, false), /is encrypted, but another server could answer/);
+    assert.match(said(false, false), /is not encrypted/);
+    assert.match(said(true, true), /is not encrypted/);
   });
 
   test("says of a standby that it takes no changes, and of an old server that it is not tested", () => {

@@ -180,7 +180,7 @@ test("docs/types.md lists every difference that the tests know, and no other", (
 });
 
 test("docs/connections.md names every option that the declarations name", () => {
-  const [, body] = /interface PostgresOptions \{([^]*?)\n\}/.exec(read("index.d.ts"));
+  const [, body] = /interface PostgresOptions \{([^]*?)\n\}/.exec(read("binding.d.ts"));
   const options = [...body.matchAll(/^ {2}(\w+)\?:/gm)].map(([, name]) => name);
   const text = read("docs/connections.md");
   assert.ok(options.length > 15);

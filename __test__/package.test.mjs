@@ -56,7 +56,9 @@ test("the package holds what a user needs and nothing else", () => {
   const files = packed.files.map(({ path }) => path);
   const binaries = files.filter((path) => path.endsWith(".node"));
   const others = files.filter((path) => !binaries.includes(path));
-  assert.deepEqual(others.sort(), ["LICENSE", "README.md", "index.d.ts", "index.js", "package.json"]);
+  const commands = readdirSync(join(root, "bin")).map((name) => `bin/${name}`);
+  const entries = ["binding.d.ts", "binding.js", "index.d.ts", "index.js"];
+  assert.deepEqual(others.sort(), ["LICENSE", "README.md", "package.json", ...commands, ...entries].sort());
   assert.equal(binaries.length, 1, "one binary");
   assert.match(binaries[0], new RegExp(`^lucia-postgres-native\\.${process.platform}-${process.arch}[a-z-]*\\.node$`));
 });
@@ -121,10 +123,16 @@ for (const [file, text] of Object.entries(programs)) {
   });
 }
 
+test("npx finds the command, which needs nothing but the package", () => {
+  const npx = (...words) => run(project, "npm", ["exec", "--offline", "--", "lucia-postgres-native", ...words]);
+  assert.match(npx("schema"), /^CREATE TABLE "auth_user" \($/m);
+  assert.match(npx("check"), /^users: public\.auth_user$/m);
+});
+
 test("what the program loads is the installed package's own", () => {
   const loaded = `require("lucia-postgres-native");
     console.log(JSON.stringify(Object.keys(require.cache).concat(process.report.getReport().sharedObjects)))`;
-  const ours = /lucia-postgres-native[^/\\]*(\.node|[/\\]index\.js)$/;
+  const ours = /lucia-postgres-native[^/\\]*(\.node|[/\\](index|binding)\.js)$/;
   const paths = JSON.parse(run(project, process.execPath, ["-e", loaded])).filter((path) => ours.test(path));
   assert.ok(paths.some((path) => path.endsWith(".node")));
   for (const path of paths) assert.ok(path.startsWith(installed), path);

@@ -104,6 +104,8 @@ import { auth } from "./auth.js";
 
 const names = { user: "auth_user", key: "user_key", session: "user_session" };
 const url = "postgres://localhost/app";
+import { __napiBindingTarget } from "lucia-postgres-native"; // wrong
+import { inspect } from "lucia-postgres-native"; // wrong
 postgres(); // wrong
 postgres(url); // wrong
 postgres(5432, names); // wrong
@@ -200,7 +202,7 @@ test("programs that call the package wrongly do not compile", () => {
 });
 
 test("the declarations carry the documentation", () => {
-  const text = readFileSync(join(root, "index.d.ts"), "utf8");
+  const text = readFileSync(join(root, "binding.d.ts"), "utf8");
   const declared = text.search(/export (declare )?(function|const) postgres\b/);
   assert.ok(declared > 0);
   const comment = text.slice(text.lastIndexOf("/**", declared), declared);

@@ -3,6 +3,7 @@ import { exitCodes } from "./exit-codes.mjs";
 import { factsSql } from "./facts.mjs";
 import { serverFindings, tableFindings } from "./findings.mjs";
 import { query } from "./query.mjs";
+import { UsageError } from "./tables.mjs";
 
 /** What the reason that the server gives means. */
 const reasons = {
@@ -40,17 +41,18 @@ function print(title, findings) {
 export async function check(url, tables) {
   const place = placeOf(url);
   const entries = Object.entries(tables).filter(([, table]) => table !== null);
-  let answer;
+  let inspection;
   try {
-    answer = await query(url, factsSql, [JSON.stringify(entries.map(([, { sql, last }]) => [sql, last]))]);
+    inspection = await query(url, factsSql, JSON.stringify(entries.map(([, { sql, last }]) => [sql, last])));
   } catch (error) {
+    if (error instanceof UsageError) throw error;
     const reason = reasons[error.code];
     console.log(`${place} cannot be asked: ${reason ?? error.message}`);
     if (reason) console.log(`  ${error.message}`);
     return exitCodes.unreachable[0];
   }
-  const facts = JSON.parse(answer.row.facts);
-  const all = serverFindings(facts, answer);
+  const { answer: facts, ...connection } = inspection;
+  const all = serverFindings(facts, connection);
   print(`PostgreSQL ${facts.version}, database ${facts.database}, user ${facts.user}, at ${place}`, all);
   const userTable = facts.tables[0].found;
   for (const [index, [role, table]] of entries.entries()) {

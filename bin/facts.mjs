@@ -49,7 +49,7 @@ const table = `
     )
   )`;
 
-/** One row with the column `facts`. The parameter is JSON: for each table its quoted name, and the last part without quotes. */
+/** Gives JSON. The parameter is JSON: for each table its quoted name, and the last part without quotes. */
 export const factsSql = `
   SELECT json_build_object(
     'version', current_setting('server_version'),
@@ -59,6 +59,7 @@ export const factsSql = `
     'searchPath', current_setting('search_path'),
     'isReadOnly', pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on',
     'isStandby', pg_is_in_recovery(),
+    'isEncrypted', (SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()),
     'tables', (
       SELECT json_agg(json_build_object(
         'found', (SELECT ${table} FROM (SELECT to_regclass(pair ->> 0)::oid AS oid) t

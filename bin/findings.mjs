@@ -145,12 +145,14 @@ const encryption = {
 };
 
 /** @returns {Finding[]} */
-export function serverFindings({ number, isReadOnly, isStandby }, { isPooled, isLocal, tls }) {
+export function serverFindings({ number, isReadOnly, isStandby, isEncrypted }, { isPooled, isLocal, tls }) {
   const findings = [];
+  // Of the connection to a pooler the server knows nothing.
+  const chosen = isEncrypted && !isPooled ? "encrypted" : "none";
   if (isReadOnly) findings.push(wrong(isStandby ? "this is a standby, which takes no changes" : "transactions are read-only here"));
   if (number < 130000) findings.push(note("this version is older than those that are tested, 13 and later"));
   if (isPooled) findings.push(note("there is a pooler before the server: nothing is prepared under a name (docs/poolers.md)"));
   if (isLocal && tls !== "verified") findings.push(ok("the connection does not leave this machine"));
-  else findings.push(encryption[tls]);
+  else findings.push(encryption[tls === "optional" ? chosen : tls]);
   return findings;
 }

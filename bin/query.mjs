@@ -1,39 +1,21 @@
-// One statement on a connection of its own.
-import connect from "postgres";
+// Asks a database through the addon itself, whose entry explains why there is none.
+import "../index.js";
+import binding from "../binding.js";
 
-const localHosts = ["", "localhost", "127.0.0.1", "::1", "[::1]"];
-
-/** What `ssl` means, and what the server says where the mode leaves it open. */
-async function readTls(client) {
-  const { ssl } = client.options;
-  if (!ssl) return "none";
-  if (ssl === true || ssl === "verify-full" || typeof ssl === "object") return "verified";
-  if (ssl === "require") return "encrypted";
-  const [row] = await client.unsafe("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()");
-  return row?.ssl ? "encrypted" : "none";
-}
+import { UsageError } from "./tables.mjs";
 
 /**
  * @param {string} url
- * @param {string} sql
- * @param {string[]} parameters
- * @returns {Promise<Answer>} where a pooler stands before the server, `tls` is that of the connection to the pooler
- * @typedef {{ row: Record<string, unknown>, isPooled: boolean, isLocal: boolean, tls: "none" | "encrypted" | "verified" }} Answer
- *   `row`: the first
+ * @param {string} sql takes one text, and gives one that is JSON
+ * @param {string} parameter
+ * @returns {Promise<{ answer: unknown, isPooled: boolean, isLocal: boolean, tls: "none" | "optional" | "encrypted" | "verified" }>}
  */
-export async function query(url, sql, parameters) {
-  const client = connect(url, { max: 1, prepare: false, connect_timeout: 10, onnotice() {} });
+export async function query(url, sql, parameter) {
+  let inspection;
   try {
-    const result = await client.unsafe(sql, parameters);
-    const [{ pid }] = await client.unsafe("SELECT pg_backend_pid() AS pid");
-    const { host, path } = client.options;
-    return {
-      row: result[0],
-      isPooled: result.state.pid !== pid,
-      isLocal: Boolean(path) || host.every((name) => localHosts.includes(name) || name.startsWith("/")),
-      tls: await readTls(client),
-    };
-  } finally {
-    await client.end({ timeout: 5 });
+    inspection = binding.inspect(url, sql, parameter);
+  } catch (error) {
+    throw new UsageError(error.message);
   }
+  return JSON.parse(await inspection);
 }

@@ -28,8 +28,8 @@ if (newest("node_modules/.package-lock.json") < newest("package-lock.json")) {
 }
 
 const sources = ["src", "Cargo.toml", "Cargo.lock", "build.rs", "package.json"];
-const built = readdirSync(root).filter((name) => name.endsWith(".node"));
-if (built.length === 0 || Math.min(...built.map(newest)) < Math.max(...sources.map(newest))) {
+const built = readdirSync(root).filter((name) => name.endsWith(".node") || name.startsWith("binding."));
+if (built.length < 3 || Math.min(...built.map(newest)) < Math.max(...sources.map(newest))) {
   for (const name of built) rmSync(join(root, name));
   run("npm", "run", "build");
 }

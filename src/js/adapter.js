@@ -15,6 +15,7 @@
   const SHAPE = 6;
   const PASSWORD = 7;
   const NOTICE = 8;
+  const TEXT = 9;
 
   const JSON_TEXT = 1;
   const DATE = 2;
@@ -188,6 +189,10 @@
       const { call } = functions.get(values[at]) ?? {};
       const { message, fields } = values[at + 1];
       if (call) queueMicrotask(() => call({ message, ...fields }));
+      return at + 2;
+    },
+    [TEXT](values, at) {
+      release(values[at]).resolve(values[at + 1]);
       return at + 2;
     },
   };
@@ -412,8 +417,12 @@
     return declared || UNKNOWN;
   };
 
+  /** Of calls that are no adapter's. */
+  const alone = { PostgresError: postgresError, started() {}, settled() {} };
+
   return {
     settle,
+    text: (start) => new Promise((resolve) => start(take(resolve, alone))),
     initializer({ native, handles, PostgresError }) {
       for (const [handle, call] of handles) functions.set(handle, { call, password: native.password });
       const connection = createConnection(native, PostgresError ?? postgresError);

@@ -104,7 +104,7 @@ fn create<'env>(
     let mut merged = known;
     merged.retain(|(name, _)| !given.iter().any(|(other, _)| other == name));
     merged.extend(given);
-    let variables = environment_variables(env)?;
+    let variables = args::environment_variables(env)?;
     let lookup = |name: &str| variables.get::<String>(name).ok().flatten();
     let settings = Settings::read(url.as_deref(), &merged, &lookup).map_err(|invalid| bad(invalid.message))?;
     let shared = shared::share(settings, environment.landing.crossing.clone())
@@ -122,11 +122,6 @@ fn create<'env>(
     parts.set("handles", handles)?;
     parts.set("PostgresError", error_class)?;
     environment.initializer.borrow_back(env)?.call(parts.to_unknown())
-}
-
-fn environment_variables(env: &Env) -> Result<Object<'_>> {
-    let process: Object<'_> = env.get_global()?.get_named_property("process")?;
-    process.get_named_property("env")
 }
 
 /// `{ hasSessions, byId, deleteExpired, load, write, start, password, end }`, which hold on to the connections for as long as JavaScript holds on to them.

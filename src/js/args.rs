@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use napi::{
-    Error, Result, Status, ValueType,
+    Env, Error, Result, Status, ValueType,
     bindgen_prelude::{Array, Buffer, FromNapiValue, JsObjectValue, JsValue, Object, Uint8Array, Unknown},
 };
 
@@ -15,6 +15,12 @@ use crate::{
 /// A bad argument: becomes a `TypeError`.
 pub fn bad(message: impl Into<String>) -> Error {
     Error::new(Status::InvalidArg, message.into())
+}
+
+/// `process.env`, of which each worker may have its own.
+pub fn environment_variables(env: &Env) -> Result<Object<'_>> {
+    let process: Object<'_> = env.get_global()?.get_named_property("process")?;
+    process.get_named_property("env")
 }
 
 /// A function among the options, and the handle by which the settings know it.

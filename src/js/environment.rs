@@ -19,6 +19,8 @@ pub struct Environment {
     pub landing: Arc<Landing>,
     /// `({ native, handles, PostgresError? }) => initializer`
     pub initializer: FunctionRef<Unknown<'static>, Unknown<'static>>,
+    /// `(start) => Promise<string>`; `start` is called with the slot
+    pub text: FunctionRef<Unknown<'static>, Unknown<'static>>,
     /// `(connection) => { options, PostgresError? } | undefined`
     pub existing: FunctionRef<Unknown<'static>, Unknown<'static>>,
 }
@@ -51,6 +53,7 @@ impl Environment {
         Ok(Self {
             landing,
             initializer: adapter.get_named_property::<Function<'_, _, _>>("initializer")?.create_ref()?,
+            text: adapter.get_named_property::<Function<'_, _, _>>("text")?.create_ref()?,
             existing: env.run_script::<_, Function<'_, _, _>>(EXISTING)?.create_ref()?,
         })
     }

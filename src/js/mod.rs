@@ -2,6 +2,8 @@
 
 mod adapter;
 
+mod inspect;
+
 mod environment;
 
 mod args;

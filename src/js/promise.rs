@@ -48,6 +48,8 @@ enum Kind {
     Password = 7,
     /// function, description
     Notice = 8,
+    /// slot, text
+    Text = 9,
 }
 
 /// With so much in the list the JavaScript thread starts at once, while the runtime thread goes on.
@@ -270,6 +272,11 @@ impl Landing {
                     list.reject(slot, &Error::failure(code::INVALID_ANSWER, message))
                 }
             },
+            Ok(Answer::Text(text)) => {
+                list.start(Kind::Text)?;
+                list.number(slot)?;
+                list.string(&text)
+            }
             Ok(Answer::Forms(forms)) => {
                 list.start(Kind::Forms)?;
                 list.number(slot)?;

@@ -31,6 +31,7 @@ pub enum Answer {
     /// A change was made, to so many rows.
     Done(u64),
     Rows(Rows),
+    Text(String),
     /// The parameters' texts were made for other types than the server's, which are these. Nothing was sent.
     Forms(Vec<Form>),
 }

@@ -12,6 +12,8 @@ pub mod execute;
 
 pub mod pool;
 
+pub mod inspect;
+
 pub mod open;
 
 mod pooler;

@@ -1,0 +1,60 @@
+//! `inspect`: what the command line asks of a database. Users of the package do not see it.
+
+use std::cell::Cell;
+
+use napi::{
+    Env, Result, Status,
+    bindgen_prelude::{FunctionCallContext, JsValue, Unknown},
+};
+use napi_derive::napi;
+
+use super::{
+    args::{self, bad},
+    environment::Environment,
+};
+use crate::{
+    lucia::store::Rejection,
+    pg::{
+        config::Settings,
+        execute::Answer,
+        inspect::{self, Inspection, Protection},
+        runtime,
+    },
+};
+
+/// Asks the statement `sql`, which takes one text and gives one that is JSON. Resolves to JSON,
+/// `{ answer, isPooled, isLocal, tls }`.
+#[napi(skip_typescript)]
+pub fn inspect(env: &Env, url: String, sql: String, parameter: String) -> Result<Unknown<'_>> {
+    let environment = Environment::of(env)?;
+    let variables = args::environment_variables(env)?;
+    let lookup = |name: &str| variables.get::<String>(name).ok().flatten();
+    let url = Some(url);
+    let settings = Settings::read(url.as_deref(), &Vec::new(), &lookup).map_err(|invalid| bad(invalid.message))?;
+    let runtime = runtime::handle().map_err(|error| napi::Error::from_reason(error.to_string()))?;
+    let landing = environment.landing.clone();
+    let given = Cell::new(Some((settings, sql, parameter)));
+    let start = env.create_function_from_closure::<(), (), _>("start", move |call: FunctionCallContext<'_>| {
+        let slot = call.get(0)?;
+        let Some((settings, sql, parameter)) = given.take() else {
+            return Err(napi::Error::new(Status::GenericFailure, "it has been started"));
+        };
+        let (settle, program) = (landing.settle(call.env, slot), landing.crossing.clone());
+        runtime.spawn(async move {
+            let inspection = Box::pin(inspect::inspect(settings, program, &sql, &parameter)).await;
+            settle(inspection.map(|inspection| Answer::Text(json(&inspection))).map_err(Rejection::Database));
+        });
+        Ok(())
+    })?;
+    environment.text.borrow_back(env)?.call(start.to_unknown())
+}
+
+fn json(Inspection { text, is_pooled, is_local, protection }: &Inspection) -> String {
+    let tls = match protection {
+        Protection::Plain => "none",
+        Protection::Optional => "optional",
+        Protection::Encrypted => "encrypted",
+        Protection::Verified => "verified",
+    };
+    format!(r#"{{"answer":{text},"isPooled":{is_pooled},"isLocal":{is_local},"tls":"{tls}"}}"#)
+}

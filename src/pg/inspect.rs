@@ -1,0 +1,107 @@
+//! One statement on a connection of its own, and what kind of connection that is.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use tokio::time;
+use tokio_postgres::types::Type;
+
+use super::{
+    config::{Host, Prepare, Settings},
+    error::{Error, code},
+    open::{self, Opened, Program},
+    tls_settings::Mode,
+};
+
+/// How long the statement may take.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// How far the connection is protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protection {
+    Plain,
+    /// With TLS if the server has it.
+    Optional,
+    /// With TLS, whoever answers.
+    Encrypted,
+    /// And the server has proved who it is.
+    Verified,
+}
+
+pub struct Inspection {
+    /// The first column of the first row.
+    pub text: String,
+    pub is_pooled: bool,
+    /// The connection does not leave the machine.
+    pub is_local: bool,
+    pub protection: Protection,
+}
+
+/// `sql` has one parameter, a text, and gives a text. Nothing is prepared under a name, so that it passes every pooler.
+pub async fn inspect(
+    mut settings: Settings,
+    program: Arc<dyn Program>,
+    sql: &str,
+    parameter: &str,
+) -> Result<Inspection, Error> {
+    settings.prepare = Prepare::Detect;
+    let Opened { client, host, may_prepare, task, .. } = Box::pin(open::open(&settings, &program)).await?;
+    let answer = time::timeout(LIMIT, client.query_typed(sql, &[(&parameter, Type::TEXT)])).await;
+    task.abort();
+    let rows = answer.map_err(|_| {
+        Error::failure(code::QUERY_TIMEOUT, format!("the server has not answered within {} s", LIMIT.as_secs()))
+    })??;
+    let text = rows.first().and_then(|row| row.try_get(0).ok());
+    Ok(Inspection {
+        text: text.ok_or_else(|| Error::failure(code::INVALID_ANSWER, "the answer is not a text"))?,
+        is_pooled: !may_prepare,
+        is_local: is_local(&host),
+        protection: protection(&host, settings.tls.mode),
+    })
+}
+
+fn is_local(host: &Host) -> bool {
+    let is_loopback = |address: IpAddr| address.to_canonical().is_loopback();
+    match host {
+        Host::Unix { .. } => true,
+        Host::Tcp { address: Some(address), .. } => is_loopback(*address),
+        Host::Tcp { name, .. } => name == "localhost" || name.parse().is_ok_and(is_loopback),
+    }
+}
+
+fn protection(host: &Host, mode: Mode) -> Protection {
+    match (host, mode) {
+        (Host::Unix { .. }, _) | (_, Mode::Disable) => Protection::Plain,
+        (_, Mode::Allow | Mode::Prefer) => Protection::Optional,
+        (_, Mode::Require) => Protection::Encrypted,
+        (_, Mode::VerifyCa | Mode::VerifyFull) => Protection::Verified,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tcp(name: &str, address: Option<&str>) -> Host {
+        let address = address.map(|text| text.parse().unwrap());
+        Host::Tcp { name: name.into(), port: 5432, address }
+    }
+
+    #[test]
+    fn a_connection_is_local_when_it_leads_to_a_socket_or_to_the_loopback_interface() {
+        let socket = Host::Unix { directory: "/tmp".into(), port: 5432 };
+        for host in [socket, tcp("localhost", None), tcp("127.0.0.2", None), tcp("::1", None), tcp("db", Some("::1"))] {
+            assert!(is_local(&host), "{host:?}");
+        }
+        for host in [tcp("db", None), tcp("10.0.0.1", None), tcp("localhost", Some("10.0.0.1"))] {
+            assert!(!is_local(&host), "{host:?}");
+        }
+    }
+
+    #[test]
+    fn a_socket_is_plain_in_every_mode() {
+        let socket = Host::Unix { directory: "/tmp".into(), port: 5432 };
+        assert_eq!(protection(&socket, Mode::VerifyFull), Protection::Plain);
+        assert_eq!(protection(&tcp("db", None), Mode::VerifyFull), Protection::Verified);
+        assert_eq!(protection(&tcp("db", None), Mode::Prefer), Protection::Optional);
+    }
+}
