@@ -11,12 +11,14 @@ import { parseTriple } from "@napi-rs/cli";
 
 import { npm } from "../tools/installed.mjs";
 import { assembleHere, packedFiles } from "../tools/published.mjs";
-import { reasonsNotToRelease } from "../tools/release.mjs";
+import { reasonsNotToRelease, repositoryOf } from "../tools/release.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const readManifest = (folder) => JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
 const { name, version, engines, license, napi } = readManifest(root);
 const targets = napi.targets.map(parseTriple);
+
+const repository = { type: "git", url: "git+https://github.com/someone/something.git" };
 
 let home;
 let release;
@@ -24,7 +26,7 @@ let release;
 before(async () => {
   home = realpathSync(mkdtempSync(join(tmpdir(), "lucia-release-")));
   mkdirSync(join(home, "release"));
-  release = await assembleHere(join(home, "release"));
+  release = await assembleHere(join(home, "release"), repository);
 });
 after(() => rmSync(home, { recursive: true, force: true }));
 
@@ -84,6 +86,14 @@ test("npm installs both packages, and the program loads the platform's binary", 
   assert.equal(existsSync(join(project, "node_modules", name, basename(binaries[0]))), false);
 });
 
+test("every package names the repository of the workflow, which its provenance tells too", () => {
+  const running = { GITHUB_SERVER_URL: "https://github.com", GITHUB_REPOSITORY: "someone/something" };
+  assert.deepEqual(repositoryOf({}, running), repository);
+  assert.equal(repositoryOf({ repository: "mine" }, running), "mine");
+  assert.equal(repositoryOf({}, {}), undefined);
+  for (const folder of release.folders) assert.deepEqual(readManifest(folder).repository, repository, folder);
+});
+
 describe("a release is refused", () => {
   const good = {
     manifest: { version: "1.2.3", repository: "x/y" },
@@ -100,7 +110,7 @@ describe("a release is refused", () => {
     ["when the binding was built for another version", { loader: "expected 1.2.2 but got" }, /was not built for 1\.2\.3/],
     ["when the crate has another version", { crate: '\nversion = "1.2.2"\n' }, /Cargo\.toml/],
     ["when the changelog does not know the version", { changelog: "\n## [Unreleased]\n" }, /no section \[1\.2\.3\]/],
-    ["when the repository is not named", { manifest: { version: "1.2.3" } }, /no `repository`/],
+    ["when the repository is not named", { manifest: { version: "1.2.3" } }, /repository is not known/],
   ]) {
     test(title, () => {
       const reasons = reasonsNotToRelease({ ...good, ...change });

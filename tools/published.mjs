@@ -18,11 +18,11 @@ export function packedFiles(folder) {
 }
 
 /**
- * Assembles a release in an empty folder. The binaries of the other platforms are empty files.
+ * Assembles a release in an empty folder, of a repository. The binaries of the other platforms are empty files.
  *
  * @returns {Promise<{ main: string, platform: string, folders: string[] }>} `platform`: the folder of this one's package
  */
-export async function assembleHere(folder) {
+export async function assembleHere(folder, repository) {
   const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   for (const path of packedFiles(root)) {
     if (!path.endsWith(".node")) cpSync(join(root, path), join(folder, path));
@@ -36,7 +36,7 @@ export async function assembleHere(folder) {
     if (name === built) copyFileSync(join(root, built), join(artifacts, platformArchABI, name));
     else writeFileSync(join(artifacts, platformArchABI, name), "");
   }
-  const folders = await assembleRelease(folder, artifacts);
+  const folders = await assembleRelease(folder, artifacts, repository);
   const platform = folders.find((path) => built.includes(`.${basename(path)}.`));
   return { main: folder, platform, folders };
 }
