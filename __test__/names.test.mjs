@@ -294,7 +294,7 @@ test("attribute names that try to become SQL name a column that does not exist",
 const alphabet = fc.oneof(fc.constantFrom('"', '""', ".", " ", "'", "\\", "$1", "--", "/*", ";", "A", "a", "é"),
   fc.string({ unit: "grapheme", minLength: 1, maxLength: 4 }));
 const name = fc.array(alphabet, { minLength: 1, maxLength: 8 }).map((parts) => parts.join("").replaceAll("\u0000", ""))
-  .filter((text) => text.length > 0 && text.isWellFormed() && Buffer.byteLength(text) <= 60);
+  .filter((text) => text.length > 0 && !/\p{Surrogate}/u.test(text) && Buffer.byteLength(text) <= 60);
 
 test("random names in quotes reach exactly their tables", async () => {
   await fc.assert(fc.asyncProperty(name, name, async (first, second) => {

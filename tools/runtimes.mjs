@@ -10,12 +10,16 @@ import { fileURLToPath } from "node:url";
 import { createTables, freshDatabase } from "../__test__/support/database.mjs";
 import { installed, npm, packed } from "./installed.mjs";
 import { startServer } from "./server.mjs";
+import { table } from "./table.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const program = (path) => (process.platform === "win32" ? `${path}.exe` : path);
 
 /** The test files that say what the adapter is to JavaScript, rather than to the server. */
 const contract = ["contract", "arguments", "names", "errors", "existing", "lifecycle", "workers"];
+
+/** The installed package's own. */
+const commandLine = "node_modules/lucia-postgres-native/bin/lucia-postgres-native.mjs";
 
 /** How a program that never calls `end` may be over, and with which code. */
 const endings = { "with idle connections": 0, "with calls under way": 7, "in a worker": 0, "with terminated workers": 0 };
@@ -25,6 +29,7 @@ function node(version) {
   const platform = process.platform === "win32" ? "win" : process.platform;
   const prefix = platform === "darwin" && process.arch === "arm64" ? "node-bin" : "node";
   return {
+    title: "Node",
     package: `npm:${prefix}-${platform}-${process.arch}@${version}`,
     command: (modules, name) => [join(modules, name, program("bin/node"))],
     isNode: true,
@@ -36,12 +41,12 @@ function node(version) {
 function bun() {
   const platform = process.platform === "win32" ? "windows" : process.platform;
   const arch = process.arch === "arm64" ? "aarch64" : process.arch;
-  return { package: "latest", command: (modules) => [join(modules, `@oven/bun-${platform}-${arch}`, program("bin/bun"))] };
+  return { title: "Bun", package: "latest", command: (modules) => [join(modules, `@oven/bun-${platform}-${arch}`, program("bin/bun"))] };
 }
 
 function deno() {
   const platform = `${process.platform}-${process.arch}${process.platform === "linux" ? "-glibc" : ""}`;
-  return { package: "latest", command: (modules) => [join(modules, "@deno", platform, program("deno")), "run", "-A"] };
+  return { title: "Deno", package: "latest", command: (modules) => [join(modules, "@deno", platform, program("deno")), "run", "-A"] };
 }
 
 const runtimes = {
@@ -85,8 +90,8 @@ function makeProject() {
 
 const closingLine = (output) => output.match(/^(\d+) passed, (\d+) failed$/m);
 
-/** @returns {Promise<{ version: string, promises: string, endings: string, tests: string, failures: string[] }>} */
-async function examine(name, { command, environment, isNode }, { modules, project, url }) {
+/** @returns {Promise<{ failures: string[] }>} and what the table says of the runtime */
+async function examine(name, { title, command, environment, isNode }, { modules, project, url }) {
   const executable = command(modules, name);
   const options = { cwd: project, environment: { ...environment, DATABASE_URL: url } };
   const failures = [];
@@ -105,7 +110,10 @@ async function examine(name, { command, environment, isNode }, { modules, projec
     else failures.push(`${ending}: exit code ${code}, not ${expected}\n${output}`);
   }
 
-  let tests = "-";
+  const { code: checked, output: report } = await run([...executable, commandLine, "check"], options);
+  if (checked !== 0) failures.push(`lucia-postgres-native check: exit code ${checked}\n${report}`);
+
+  let tests = "";
   if (isNode) {
     const files = contract.map((file) => join("__test__", `${file}.test.mjs`));
     const runner = ["--test", "--test-concurrency=1", "--test-reporter=tap"];
@@ -116,7 +124,14 @@ async function examine(name, { command, environment, isNode }, { modules, projec
     for (const [, title, reason] of output.matchAll(/^ *ok \d+ - (.*) # SKIP (.*)$/gm)) console.log(`${name} skipped: ${title}: ${reason}`);
   }
   const total = Number(passed) + Number(failed);
-  return { version, promises: `${passed} of ${total}`, endings: `${ended} of ${Object.keys(endings).length}`, tests, failures };
+  return {
+    failures,
+    runtime: `${title} ${version}`,
+    contract: `${passed} of ${total}`,
+    "end of the process": `${ended} of ${Object.keys(endings).length}`,
+    "`check`": checked === 0 ? "works" : "fails",
+    "test files": tests,
+  };
 }
 
 const wanted = process.argv.slice(2);
@@ -130,17 +145,17 @@ const database = await freshDatabase();
 await createTables(database.sql);
 await database.sql`INSERT INTO auth_user VALUES ('alice', 'Alice')`;
 
-const table = [];
+const rows = [];
 let failed = 0;
 for (const name of names) {
   const place = { modules: join(folder, "node_modules"), project, url: database.url };
   const { failures, ...row } = await examine(name, runtimes[name], place);
   for (const failure of failures) console.error(`${name}: ${failure}\n`);
   failed += failures.length > 0 ? 1 : 0;
-  table.push({ runtime: name, ...row });
-  console.log(`${failures.length === 0 ? "ok" : "not ok"} ${name} ${row.version}`);
+  rows.push(row);
+  console.log(`${failures.length === 0 ? "ok" : "not ok"} ${row.runtime}`);
 }
-console.table(table);
+console.log(`\n${table(rows)}\n`);
 await database.drop();
 await server?.stop();
 rmSync(project, { recursive: true, force: true });

