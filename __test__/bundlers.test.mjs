@@ -13,6 +13,7 @@ const read = (...path) => readFileSync(join(...path), "utf8");
 const sections = read(root, "docs", "bundlers.md").split(/^## /m).slice(1).map((text) => ({
   title: text.slice(0, text.indexOf("\n")),
   files: [...text.matchAll(/^`([^`\n]+)`:\n\n```\w+\n([^]*?)^```$/gm)].map(([, path, content]) => ({ path, content })),
+  versions: [...text.matchAll(/`([@\w/-]+)` (\d+\.\d+\.\d+)/g)].map(([, name, version]) => [name, version]),
   commands: [...text.matchAll(/^```sh\n([^]*?)\n```$/gm)].map(([, command]) => command),
   blocks: [...text.matchAll(/^```\w+$/gm)].length,
 }));
@@ -24,15 +25,20 @@ test("every recipe has a fixture, and every fixture a recipe", () => {
   assert.deepEqual(folders.map(({ name }) => name).sort(), Object.values(fixtureOf).sort());
 });
 
-for (const { title, files, commands, blocks } of sections) {
+for (const { title, files, versions, commands, blocks } of sections) {
   const folder = join(fixtures, fixtureOf[title] ?? title);
-  const { scripts, dependencies } = JSON.parse(read(folder, "package.json"));
+  const { scripts, dependencies, devDependencies } = JSON.parse(read(folder, "package.json"));
 
   test(`${title}: every block is a file or a command of the fixture`, () => {
     assert.ok(blocks > 0);
     assert.equal(files.length + commands.length, blocks);
     for (const { path, content } of files) assert.equal(content, read(folder, path), path);
     for (const command of commands) assert.ok(Object.values(scripts).includes(command), command);
+  });
+
+  test(`${title}: the versions are those of the fixture`, () => {
+    assert.ok(versions.length > 0);
+    for (const [name, version] of versions) assert.equal({ ...dependencies, ...devDependencies }[name], version, name);
   });
 
   test(`${title}: the fixture has the package among its dependencies and answers with the account page`, () => {

@@ -1,7 +1,7 @@
 // What a program is told when the binary of its platform is not there, or is there and cannot be loaded.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -18,7 +18,7 @@ const folder = mkdtempSync(join(tmpdir(), "lucia-loader-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 const installed = join(folder, "node_modules", "lucia-postgres-native");
 mkdirSync(installed, { recursive: true });
-for (const name of ["package.json", "index.js", "binding.js"]) copyFileSync(join(root, name), join(installed, name));
+for (const name of ["package.json", "index.js", "binding.js", "bin"]) cpSync(join(root, name), join(installed, name), { recursive: true });
 
 /** What `require` and `import` of the package come to where Node says that it runs on this platform. */
 function load({ platform, arch, libc } = process, how = 'require("lucia-postgres-native")', variables = {}) {
@@ -73,6 +73,15 @@ test("a binary that cannot be loaded is reported with the reason of the operatin
   assert.equal(error.code, "BINARY_UNUSABLE");
   assert.match(error.message, /cannot be loaded: .*not-a-binary\.node/);
   rmSync(place, { recursive: true });
+});
+
+test("the command line prints SQL without a binary, and says why it cannot ask a server", () => {
+  const file = join(installed, manifest.bin[manifest.name]);
+  const run = (...words) => spawnSync(process.execPath, [file, ...words], { encoding: "utf8" });
+  assert.match(run("schema").stdout, /^CREATE TABLE/);
+  const { stdout, status } = run("check", "postgres://localhost/app");
+  assert.match(stdout, /^localhost\/app cannot be asked: The binary of lucia-postgres-native for .* is missing/);
+  assert.equal(status, 3);
 });
 
 test("NAPI_RS_NATIVE_LIBRARY_PATH is named in the error when it leads nowhere", () => {

@@ -78,7 +78,9 @@ test("npm installs both packages, and the program loads the platform's binary", 
   writeFileSync(join(project, "package.json"), "{}");
   npm(project, "install", ...tarballs, "--offline", "--legacy-peer-deps", "--no-audit", "--no-fund");
 
-  const program = `require("${name}"); console.log(JSON.stringify(Object.keys(require.cache)))`;
+  const program = `const { postgres } = require("${name}");
+    postgres("postgres://localhost", { user: "u", key: "k", session: null });
+    console.log(JSON.stringify(Object.keys(require.cache)))`;
   const { stdout, stderr } = spawnSync(process.execPath, ["-e", program], { cwd: project, encoding: "utf8" });
   assert.equal(stderr, "");
   const binaries = JSON.parse(stdout).filter((path) => path.endsWith(".node"));

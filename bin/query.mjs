@@ -1,19 +1,20 @@
-// Asks a database through the addon itself, whose entry explains why there is none.
-import "../index.js";
-import binding from "../binding.js";
-
 import { UsageError } from "./tables.mjs";
 
 /**
+ * Asks a database through the addon itself.
+ *
  * @param {string} url
  * @param {string} sql takes one text, and gives one that is JSON
  * @param {string} parameter
  * @returns {Promise<{ answer: unknown, isPooled: boolean, isLocal: boolean, tls: "none" | "optional" | "encrypted" | "verified" }>}
  */
 export async function query(url, sql, parameter) {
+  // The package's entry, which explains why there is no binary where there is none.
+  await import("../index.js");
+  const { default: { inspect } } = await import("../binding.js");
   let inspection;
   try {
-    inspection = binding.inspect(url, sql, parameter);
+    inspection = inspect(url, sql, parameter);
   } catch (error) {
     throw new UsageError(error.message);
   }
