@@ -13,9 +13,11 @@ try {
 exports.postgres = binding.postgres;
 
 function explained(cause) {
+  // In a clone that was not built, binding.js itself is missing.
+  if (!cause.cause) return cause;
   // Everything that was tried, each with its reason.
   const reasons = [];
-  for (let error = cause.cause ?? cause; error; error = error.cause) reasons.push(String(error.message));
+  for (let error = cause.cause; error; error = error.cause) reasons.push(String(error.message));
   const failure = reasons.find((reason) => !/^(Cannot find (module|package)|Unsupported )/i.test(reason));
   const given = process.env.NAPI_RS_NATIVE_LIBRARY_PATH;
   if (given) return coded("BINARY_UNUSABLE", cause, `${given}, as NAPI_RS_NATIVE_LIBRARY_PATH has it, cannot be loaded: ${reasons[0]}`);
