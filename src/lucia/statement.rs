@@ -29,47 +29,94 @@ pub fn session_and_user(session: &Name, user: &Name) -> (String, Batch) {
 
 fn batch(select: &str, joins: &str) -> Batch {
     Batch {
-        before: format!("{select} FROM pg_catalog.unnest($1::"),
-        after: format!(") WITH ORDINALITY AS call(id, position) {joins}"),
+        parts: vec![
+            format!("{select} FROM pg_catalog.unnest("),
+            format!(") WITH ORDINALITY AS call(id, position) {joins}"),
+        ],
     }
 }
 
-/// A statement that writes: as it is, and with a guard (see `pg::statement::Statement`).
+/// A statement that writes: as it is, with a guard (see `pg::statement::Statement`), and for many calls, with a guard too.
 pub struct Guarded {
     pub plain: String,
     pub guarded: String,
+    pub batch: Option<Batch>,
 }
 
 pub fn insert(table: &Name, columns: &[Name]) -> Guarded {
     let plain = format!("INSERT INTO {table} ({}) VALUES ({})", list(columns), parameters(0, columns.len()));
-    Guarded { guarded: format!("{plain} RETURNING {}", nothing_of(columns)), plain }
+    let guards = guards("g", columns.len());
+    let before = format!("WITH i({}) AS (INSERT INTO {table} ({}) SELECT * FROM", guards.join(", "), list(columns));
+    let after = format!(" RETURNING {}) SELECT {}", nothing_of(columns), none_of("i", &guards));
+    Guarded {
+        guarded: format!("{plain} RETURNING {}", nothing_of(columns)),
+        plain,
+        batch: Some(Batch { parts: parts(&before, columns.len(), &after) }),
+    }
 }
 
 /// A user and its key: either both or none. The key's row reads from the user's insertion, so that of two violations the
 /// user's is reported, as it is when one statement follows the other. It reads a count: the user's row may be one that a
 /// trigger has put elsewhere.
 pub fn insert_user_and_key(user: &Name, user_columns: &[Name], key: &Name, key_columns: &[Name]) -> Guarded {
+    const AFTER_USER: &str = "FROM (SELECT pg_catalog.count(*) FROM u) AS u";
     let both = |names: &str, returned: &str| {
         format!(
             "WITH u({names}) AS (INSERT INTO {user} ({}) VALUES ({}) RETURNING {returned}) INSERT INTO {key} ({}) \
-             SELECT {} FROM (SELECT pg_catalog.count(*) FROM u) AS u",
+             SELECT {} {AFTER_USER}",
             list(user_columns),
             parameters(0, user_columns.len()),
             list(key_columns),
             parameters(user_columns.len(), key_columns.len()),
         )
     };
-    let guards: Vec<String> = (1..=user_columns.len()).map(|index| format!("g{index}")).collect();
-    let of_user: Vec<String> = guards.iter().map(|guard| format!("(SELECT {guard} FROM u LIMIT 0)")).collect();
+    let of_user = guards("g", user_columns.len());
+    let of_key = guards("h", key_columns.len());
+    let before_user =
+        format!("WITH u({}) AS (INSERT INTO {user} ({}) SELECT * FROM", of_user.join(", "), list(user_columns));
+    let between = format!(
+        " RETURNING {}), k({}) AS (INSERT INTO {key} ({}) SELECT call.* {AFTER_USER},",
+        nothing_of(user_columns),
+        of_key.join(", "),
+        list(key_columns)
+    );
+    let after_key =
+        format!(" RETURNING {}) SELECT {}, {}", nothing_of(key_columns), none_of("k", &of_key), none_of("u", &of_user));
+    let mut batch = parts(&before_user, user_columns.len(), &between);
+    let mut rest = parts("", key_columns.len(), &after_key).into_iter();
+    if let (Some(last), Some(first)) = (batch.last_mut(), rest.next()) {
+        last.push_str(&first);
+    }
+    batch.extend(rest);
     Guarded {
         plain: both("g", "1"),
         guarded: format!(
             "{} RETURNING {}, {}",
-            both(&guards.join(", "), &nothing_of(user_columns)),
+            both(&of_user.join(", "), &nothing_of(user_columns)),
             nothing_of(key_columns),
-            of_user.join(", ")
+            none_of("u", &of_user)
         ),
+        batch: Some(Batch { parts: batch }),
     }
+}
+
+/// Around `count` arrays, the elements of which are the rows of `call`.
+fn parts(before: &str, count: usize, after: &str) -> Vec<String> {
+    let mut parts = vec!["), pg_catalog.unnest(".to_owned(); count + 1];
+    parts[0] = format!("{before} ROWS FROM (pg_catalog.unnest(");
+    parts[count] = format!(")) AS call{after}");
+    parts
+}
+
+/// Names for what an insertion returns.
+fn guards(prefix: &str, count: usize) -> Vec<String> {
+    (1..=count).map(|index| format!("{prefix}{index}")).collect()
+}
+
+/// NULLs of the types of what was returned.
+fn none_of(insertion: &str, guards: &[String]) -> String {
+    let none = |guard: &String| format!("(SELECT {guard} FROM {insertion} LIMIT 0)");
+    guards.iter().map(none).collect::<Vec<_>>().join(", ")
 }
 
 /// The id is the last parameter.
@@ -81,7 +128,7 @@ pub fn update(table: &Name, columns: &[Name]) -> Guarded {
         let _ = write!(plain, "{separator}{column} = ${}", index + 1);
     }
     let _ = write!(plain, " WHERE id = ${}", columns.len() + 1);
-    Guarded { guarded: format!("{plain} RETURNING {}", nothing_of(columns)), plain }
+    Guarded { guarded: format!("{plain} RETURNING {}", nothing_of(columns)), plain, batch: None }
 }
 
 /// NULLs of the columns' types; of a field of a column, just NULL.
@@ -147,7 +194,7 @@ fn parameters(before: usize, count: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{insert_user_and_key, lookup, session_and_user, update};
+    use super::{insert, insert_user_and_key, lookup, session_and_user, update};
     use crate::lucia::name::Name;
 
     fn names(texts: &[&str]) -> Vec<Name> {
@@ -160,13 +207,15 @@ mod tests {
         let (one, many) = lookup(&tables[0], "user_id");
         assert_eq!(one, r#"SELECT t.*, 1::pg_catalog.int8 AS position FROM "user_session" AS t WHERE t.user_id = $1"#);
         assert_eq!(
-            format!("{}text[]{}", many.before, many.after),
-            "SELECT t.*, call.position FROM pg_catalog.unnest($1::text[]) WITH ORDINALITY AS call(id, position) \
-             JOIN \"user_session\" AS t ON t.user_id = call.id"
+            many.parts,
+            [
+                "SELECT t.*, call.position FROM pg_catalog.unnest(",
+                ") WITH ORDINALITY AS call(id, position) JOIN \"user_session\" AS t ON t.user_id = call.id"
+            ]
         );
         let (_, many) = session_and_user(&tables[0], &tables[1]);
         assert_eq!(
-            many.after,
+            many.parts[1],
             ") WITH ORDINALITY AS call(id, position) JOIN \"user_session\" AS s ON s.id = call.id \
              JOIN \"auth_user\" AS u ON u.id = s.user_id"
         );
@@ -185,6 +234,33 @@ mod tests {
             "WITH u(g1) AS (INSERT INTO \"na me\" (\"id\") VALUES ($1) RETURNING CASE WHEN false THEN \"id\" END) \
              INSERT INTO \"id\" (\"id\", \"na me\") SELECT $2, $3 FROM (SELECT pg_catalog.count(*) FROM u) AS u \
              RETURNING CASE WHEN false THEN \"id\" END, CASE WHEN false THEN \"na me\" END, (SELECT g1 FROM u LIMIT 0)"
+        );
+    }
+
+    #[test]
+    fn an_insertion_for_many_parts_where_the_arrays_belong() {
+        let columns = names(&["id", "name"]);
+        assert_eq!(
+            insert(&columns[1], &columns).batch.unwrap().parts,
+            [
+                r#"WITH i(g1, g2) AS (INSERT INTO "name" ("id", "name") SELECT * FROM ROWS FROM (pg_catalog.unnest("#
+                    .to_owned(),
+                "), pg_catalog.unnest(".to_owned(),
+                r#")) AS call RETURNING CASE WHEN false THEN "id" END, CASE WHEN false THEN "name" END) "#.to_owned()
+                    + "SELECT (SELECT g1 FROM i LIMIT 0), (SELECT g2 FROM i LIMIT 0)"
+            ]
+        );
+        assert_eq!(
+            insert_user_and_key(&columns[1], &columns[..1], &columns[0], &columns).batch.unwrap().parts,
+            [
+                r#"WITH u(g1) AS (INSERT INTO "name" ("id") SELECT * FROM ROWS FROM (pg_catalog.unnest("#.to_owned(),
+                r#")) AS call RETURNING CASE WHEN false THEN "id" END), k(h1, h2) AS (INSERT INTO "id" ("id", "name") "#
+                    .to_owned()
+                    + "SELECT call.* FROM (SELECT pg_catalog.count(*) FROM u) AS u, ROWS FROM (pg_catalog.unnest(",
+                "), pg_catalog.unnest(".to_owned(),
+                r#")) AS call RETURNING CASE WHEN false THEN "id" END, CASE WHEN false THEN "name" END) "#.to_owned()
+                    + "SELECT (SELECT h1 FROM k LIMIT 0), (SELECT h2 FROM k LIMIT 0), (SELECT g1 FROM u LIMIT 0)"
+            ]
         );
     }
 }

@@ -205,13 +205,13 @@ impl Store {
         let Some(table) = self.table(entry.table) else {
             return settle(Err(no_such_table()));
         };
-        let Guarded { plain, guarded } = match (entry.takes, key) {
+        let Guarded { plain, guarded, batch } = match (entry.takes, key) {
             (Takes::Change, _) => statement::update(table, &row.columns),
             (_, Some(key)) => statement::insert_user_and_key(table, &row.columns, &self.tables.key, &key.columns),
             _ => statement::insert(table, &row.columns),
         };
         let declared = [&row.declared[..], key.map_or(&[], |key| &key.declared)].concat();
-        let statement = self.queue.statement(Statement::write(plain, Some(guarded), &declared));
+        let statement = self.queue.statement(Statement::write(plain, Some(guarded), batch, &declared));
         let store = self.clone();
         let with_key = key.is_some();
         let reply = Reply::new(move |result| match result {
@@ -224,7 +224,7 @@ impl Store {
     /// Deletes the sessions that expired before `time`, and gives their number.
     pub fn delete_expired(&self, time: String, settle: Settle) {
         let Some(table) = self.table(Table::Session) else { return settle(Err(no_such_table())) };
-        let statement = self.queue.statement(Statement::write(statement::delete_expired(table), None, &[]));
+        let statement = self.queue.statement(Statement::write(statement::delete_expired(table), None, None, &[]));
         let reply = Reply::new(move |result| settle(result.map_err(Rejection::Database)));
         self.queue.join(Call { statement, parameters: vec![Some(time)], forms: vec![0], reply });
     }
@@ -283,7 +283,7 @@ fn by_id(entry: &MethodEntry, tables: &Tables) -> Option<Statement> {
     let table = table_of(tables, entry.table)?;
     let (one, many) = match entry.gives {
         Gives::Nothing => {
-            return Some(Statement::write(statement::delete(table, entry.column), None, &[]));
+            return Some(Statement::write(statement::delete(table, entry.column), None, None, &[]));
         }
         Gives::Pair => statement::session_and_user(table, &tables.user),
         Gives::Row | Gives::Rows => statement::lookup(table, entry.column),

@@ -63,9 +63,9 @@ pub enum Request<'a> {
         parameters: &'a [Option<String>],
         forms: &'a [Form],
     },
-    /// Many ids in one statement.
+    /// Many calls in one statement, each with as many parameters.
     Many {
-        ids: &'a [&'a str],
+        calls: &'a [&'a [Option<String>]],
         forms: &'a [Form],
     },
 }
@@ -166,13 +166,18 @@ async fn send(client: &Client, statement: &Statement, ready: &Ready, request: Re
             }
             Ok(Attempt::Answers(vec![Answer::Rows(Rows { columns: columns.clone(), rows })]))
         }
-        Request::Many { ids, .. } => {
-            let literal = array_literal(ids.iter().copied());
-            let (rows, _) = query(client, ready, &[Text(Some(&literal))]).await?;
+        Request::Many { calls, forms } => {
+            let literal = |at: usize| array_literal(calls.iter().map(|parameters| parameters[at].as_deref()));
+            let literals: Vec<String> = (0..forms.len()).map(literal).collect();
+            let texts: Vec<Text<'_>> = literals.iter().map(|literal| Text(Some(literal))).collect();
+            let (rows, _) = query(client, ready, &texts).await?;
+            if statement.access.is_write() {
+                return Ok(Attempt::Answers(calls.iter().map(|_| Answer::Done(1)).collect()));
+            }
             if ready.is_stale(statement, &rows) {
                 return Ok(Attempt::Stale);
             }
-            let mut answers: Vec<Vec<Row>> = ids.iter().map(|_| Vec::new()).collect();
+            let mut answers: Vec<Vec<Row>> = calls.iter().map(|_| Vec::new()).collect();
             for row in rows {
                 let position = columns.position.and_then(|column| position(&row, column)?.checked_sub(1));
                 let Some(answer) = position.and_then(|position| answers.get_mut(position)) else {
@@ -268,7 +273,7 @@ impl Request<'_> {
     fn calls(&self) -> usize {
         match self {
             Self::One { .. } => 1,
-            Self::Many { ids, .. } => ids.len(),
+            Self::Many { calls, .. } => calls.len(),
         }
     }
 }

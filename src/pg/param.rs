@@ -52,12 +52,18 @@ fn is_plain(server: &Type) -> bool {
 }
 
 /// `texts` as the literal of a one-dimensional array.
-pub fn array_literal<'a>(texts: impl Iterator<Item = &'a str>) -> String {
-    let mut literal = String::from("{");
+pub fn array_literal<'a>(texts: impl Iterator<Item = Option<&'a str>>) -> String {
+    // Room for as many ids of Lucia's as travel together.
+    let mut literal = String::with_capacity(1024);
+    literal.push('{');
     for text in texts {
         if literal.len() > 1 {
             literal.push(',');
         }
+        let Some(text) = text else {
+            literal.push_str("NULL");
+            continue;
+        };
         literal.push('"');
         if text.bytes().any(|byte| matches!(byte, b'"' | b'\\')) {
             for character in text.chars() {
@@ -83,7 +89,8 @@ mod tests {
     #[test]
     fn an_array_literal_escapes_quotes_and_backslashes_only() {
         let texts = ["a", "", "NULL", "b,c", r#"d"e"#, r"f\g", "{h}", "é"];
-        assert_eq!(array_literal(texts.into_iter()), r#"{"a","","NULL","b,c","d\"e","f\\g","{h}","é"}"#);
+        let texts = texts.into_iter().map(Some).chain([None]);
+        assert_eq!(array_literal(texts), r#"{"a","","NULL","b,c","d\"e","f\\g","{h}","é",NULL}"#);
         assert_eq!(array_literal([].into_iter()), "{}");
     }
 

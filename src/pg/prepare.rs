@@ -12,7 +12,7 @@ use super::{
     param::{Form, form},
     row::Field,
     server_text::{self, ServerText},
-    statement::{Columns, Shape, Statement},
+    statement::{Columns, Shape, Statement, quote},
 };
 
 /// How many statements a connection keeps prepared. The lookups take at most twice ten; the writes vary with their
@@ -55,6 +55,11 @@ pub struct ReadyStatements {
 }
 
 impl ReadyStatements {
+    /// Changes may be put together: the server refuses the statement for many when a type has changed.
+    pub fn may_batch_writes(&self) -> bool {
+        self.may_prepare
+    }
+
     pub fn new(may_prepare: bool) -> Self {
         Self { may_prepare, kept: Mutex::default() }
     }
@@ -109,12 +114,14 @@ impl ReadyStatements {
         let (Count::Many, Some(batch)) = (count, &statement.batch) else {
             return Ok(Some(one));
         };
-        let [id] = &one.shape.parameters[..] else {
-            return Err(Error::failure(code::INVALID_ANSWER, "a lookup takes one parameter"));
-        };
-        let sql = format!("{}{}.{}[]{}", batch.before, quote(id.schema()), quote(id.name()), batch.after);
+        let sql = batch.text(&one.shape.parameters);
         let sending = self.sending(client, one.shape.dress(sql), Vec::new()).await?;
-        if let (Sending::Prepared(many), None) = (&sending, &one.shape.server_text) {
+        if statement.access.is_write() {
+            // The batch casts to the types that the parameters had when `one` was prepared.
+            if column_types(&sending) != column_types(&one.sending) {
+                return Ok(None);
+            }
+        } else if let (Sending::Prepared(many), None) = (&sending, &one.shape.server_text) {
             let Columns { fields: expected, position, .. } = &*one.shape.columns;
             if fields(statement, many.columns(), *position) != *expected {
                 return Ok(None);
@@ -183,6 +190,13 @@ async fn discover(
         server_text: Some(ServerText::new(&texts, &tables, fingerprint)),
     };
     Ok((statement.agree(shape), None))
+}
+
+fn column_types(sending: &Sending) -> Option<Vec<u32>> {
+    match sending {
+        Sending::Prepared(statement) => Some(statement.columns().iter().map(|column| column.type_().oid()).collect()),
+        Sending::Unnamed { .. } => None,
+    }
 }
 
 fn is_built_in(kind: &Type) -> bool {
@@ -261,8 +275,4 @@ impl Ready {
     pub fn takes_the_same(&self, other: &Self) -> bool {
         self.shape.parameters == other.shape.parameters
     }
-}
-
-fn quote(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }

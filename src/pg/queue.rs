@@ -211,7 +211,7 @@ impl<'a> Runner<'a> {
         loop {
             while is_open && underway.len() < UNDERWAY {
                 let calls = if underway.is_empty() {
-                    self.take()
+                    self.take(lease)
                 } else if may_be_followed {
                     self.take_more()
                 } else {
@@ -221,7 +221,7 @@ impl<'a> Runner<'a> {
                     break;
                 }
                 // What goes alone may be slow, and a write may wait for another.
-                may_be_followed = calls.len() > 1;
+                may_be_followed = calls.len() > 1 && !self.is_writing;
                 underway.push(carry_out(lease, queue.pool.manager(), &queue.settings, calls));
             }
             let Some(outcome) = underway.next().await else { return is_open };
@@ -236,7 +236,7 @@ impl<'a> Runner<'a> {
         }
     }
 
-    fn take(&mut self) -> Vec<Waiting> {
+    fn take(&mut self, lease: &Lease) -> Vec<Waiting> {
         let max = self.queue.settings.max;
         let mut state = self.queue.state();
         if self.is_writing {
@@ -247,7 +247,7 @@ impl<'a> Runner<'a> {
             state.starting -= 1;
             self.is_starting = false;
         }
-        let calls = state.take(max);
+        let calls = state.take(max, lease.statements.may_batch_writes());
         if let Some(first) = calls.first() {
             if first.call.statement.access.is_write() {
                 state.writing += 1;

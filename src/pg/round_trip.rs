@@ -46,28 +46,42 @@ struct RoundTrip<'a> {
 
 impl RoundTrip<'_> {
     async fn carry_out(&self, calls: Vec<Waiting>) -> Outcome {
-        let (answers, is_together) = match &calls[..] {
-            [only] => (self.ask(&only.call).await, false),
-            [first, ..] => {
-                let ids: Vec<&str> = calls.iter().map(Waiting::id).collect();
-                let Call { statement, forms, .. } = &first.call;
-                let asked = self.in_time(statement, Request::Many { ids: &ids, forms });
-                match time::timeout(SLOW, asked).await {
-                    Ok(answers) => (answers, true),
-                    Err(_) => return self.part(calls),
-                }
-            }
-            [] => (Ok(Vec::new()), false),
+        let answers = match &calls[..] {
+            [only] => Some(self.ask(&only.call).await),
+            several => self.ask_together(several).await,
         };
         match answers {
-            Ok(answers) => {
+            Some(Ok(answers)) => {
                 let replies = calls.into_iter().map(|waiting| waiting.call.reply);
                 Outcome { answered: replies.zip(answers).collect(), again: Vec::new(), is_open: true }
             }
-            // An id among them that the server cannot read: each gets an answer of its own.
-            Err(fault) if is_together && is_about_one(&fault.error) => self.one_by_one(calls).await,
-            Err(fault) => self.after(calls, fault),
+            None => self.part(calls),
+            // One among them that the server cannot carry out: each gets an answer of its own.
+            Some(Err(fault)) if calls.len() > 1 && is_about_one(&fault) => self.one_by_one(calls).await,
+            Some(Err(fault)) => self.after(calls, fault),
         }
+    }
+
+    async fn ask(&self, call: &Call) -> Result<Vec<Answer>, Fault> {
+        let Call { statement, parameters, forms, .. } = call;
+        self.in_time(statement, Request::One { parameters, forms }).await
+    }
+
+    /// `None` when they take too long, and have not been done.
+    async fn ask_together(&self, calls: &[Waiting]) -> Option<Result<Vec<Answer>, Fault>> {
+        let Call { statement, forms, .. } = &calls.first()?.call;
+        let parameters: Vec<&[Option<String>]> = calls.iter().map(|waiting| &waiting.call.parameters[..]).collect();
+        let mut answers = pin!(self.in_time(statement, Request::Many { calls: &parameters, forms }));
+        if let Ok(answers) = time::timeout(SLOW, answers.as_mut()).await {
+            return Some(answers);
+        }
+        if !statement.access.is_write() {
+            tokio::spawn(self.lease.cancel());
+            return None;
+        }
+        self.lease.cancel().await;
+        // Whether they are done only the server can tell.
+        Some(answers.await).filter(|answers| !answers.as_ref().is_err_and(is_canceled))
     }
 
     async fn one_by_one(&self, calls: Vec<Waiting>) -> Outcome {
@@ -94,14 +108,8 @@ impl RoundTrip<'_> {
         outcome
     }
 
-    async fn ask(&self, call: &Call) -> Result<Vec<Answer>, Fault> {
-        let Call { statement, parameters, forms, .. } = call;
-        self.in_time(statement, Request::One { parameters, forms }).await
-    }
-
-    /// One of the lookups holds up those that it travels with: each is done again alone, on other connections.
+    /// One of them holds up those that it travels with: each is done again alone, on other connections.
     fn part(&self, mut calls: Vec<Waiting>) -> Outcome {
-        tokio::spawn(self.lease.cancel());
         let deadline = self.deadline();
         for waiting in &mut calls {
             waiting.goes_alone = true;
@@ -155,7 +163,7 @@ impl RoundTrip<'_> {
             answer.await
         };
         match time::timeout(CANCEL_GRACE, ending).await {
-            Ok(Err(fault)) if is_canceled(&fault.error) => {
+            Ok(Err(fault)) if is_canceled(&fault) => {
                 Err(Error::caused_by(code::QUERY_TIMEOUT, message, fault.error).into())
             }
             Ok(result) => result,
@@ -164,11 +172,12 @@ impl RoundTrip<'_> {
     }
 }
 
-/// Of many calls that share an error, it may be one call's alone.
-fn is_about_one(error: &Error) -> bool {
-    error.is_database() && !error.is_loss() && !is_canceled(error)
+/// Of many calls that share an error, it may be one call's alone. The server has rolled back the others with it.
+fn is_about_one(fault: &Fault) -> bool {
+    let Fault { error, may_be_done } = fault;
+    error.is_database() && !error.is_loss() && !may_be_done
 }
 
-fn is_canceled(error: &Error) -> bool {
-    error.code() == sqlstate::QUERY_CANCELED
+fn is_canceled(fault: &Fault) -> bool {
+    fault.error.code() == sqlstate::QUERY_CANCELED && !fault.may_be_done
 }

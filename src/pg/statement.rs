@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{Kind, Type};
 
 use super::{row::Field, server_text::ServerText};
 
@@ -22,12 +22,32 @@ pub enum Access {
     Write,
 }
 
-/// A statement for many ids, of which the first parameter is an array; the name of its elements' type stands between the
-/// two parts. Its answer has the columns of the statement for one, whose `position` says which id a row is for.
+/// The text of a statement for many calls, around its parameters: each is an array that has an element for every call.
+/// The answer has the columns of the statement for one. A lookup's `position` says which call a row is for.
 #[derive(Debug)]
 pub struct Batch {
-    pub before: String,
-    pub after: String,
+    /// One more than parameters.
+    pub parts: Vec<String>,
+}
+
+impl Batch {
+    /// With parameters whose elements have these types.
+    pub fn text(&self, elements: &[Type]) -> String {
+        let mut text = String::new();
+        for (index, part) in self.parts.iter().enumerate() {
+            text.push_str(part);
+            if let Some(element) = elements.get(index) {
+                let (schema, name) = (quote(element.schema()), quote(element.name()));
+                // Writing to a `String` cannot fail.
+                let _ = write!(text, "${}::{schema}.{name}[]", index + 1);
+            }
+        }
+        text
+    }
+}
+
+pub fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 #[derive(Debug)]
@@ -55,9 +75,9 @@ struct Known {
 }
 
 impl Statement {
-    pub fn write(sql: String, guarded: Option<String>, declared: &[u32]) -> Self {
+    pub fn write(sql: String, guarded: Option<String>, batch: Option<Batch>, declared: &[u32]) -> Self {
         let declared = declared.iter().map(|&oid| Type::from_oid(oid).unwrap_or(Type::UNKNOWN)).collect();
-        Self { guarded, ..Self::new(Access::Write, sql, declared, None, &[]) }
+        Self { guarded, ..Self::new(Access::Write, sql, declared, batch, &[]) }
     }
 
     pub fn read(sql: String, batch: Option<Batch>, numbers: &'static [&'static str]) -> Self {
@@ -110,8 +130,13 @@ impl Statement {
         key
     }
 
+    /// Many calls can be sent in one statement. Of changes, once the types of the parameters are known: the elements of an
+    /// array of arrays, or of rows, would come apart.
     pub fn can_batch(&self) -> bool {
         self.batch.is_some()
+            && (!self.access.is_write()
+                || (self.is_guarded()
+                    && self.known_shape().is_some_and(|shape| shape.parameters.iter().all(is_element))))
     }
 
     /// The shape, as far as anyone knows.
@@ -138,6 +163,11 @@ impl Statement {
     pub fn doubt_shape(&self) {
         self.known().is_doubtful = true;
     }
+}
+
+/// A value that is one in an array too, and whose array is written with commas.
+fn is_element(kind: &Type) -> bool {
+    matches!(kind.kind(), Kind::Simple | Kind::Enum(_)) && *kind != Type::BOX && *kind != Type::UNKNOWN
 }
 
 impl Access {

@@ -72,10 +72,6 @@ impl Waiting {
         }
         self.deadline.is_none_or(|deadline| Instant::now() < deadline)
     }
-
-    pub fn id(&self) -> &str {
-        self.call.parameters.first().and_then(Option::as_deref).unwrap_or_default()
-    }
 }
 
 /// The lookups of one statement.
@@ -84,13 +80,17 @@ pub struct Lane {
     pub calls: VecDeque<Waiting>,
 }
 
-impl Lane {
-    /// How many of the first calls may be sent in one statement.
-    fn travel_together(&self) -> usize {
-        let Some(first) = self.calls.front().filter(|_| self.statement.can_batch()) else { return 0 };
-        let travels = |waiting: &&Waiting| !waiting.goes_alone && waiting.call.forms == first.call.forms;
-        self.calls.iter().take(BATCH).take_while(travels).count()
+/// How many of the first calls may be sent in one statement.
+fn travel_together(calls: &VecDeque<Waiting>) -> usize {
+    let Some(first) = calls.front() else { return 0 };
+    let Call { statement, forms, .. } = &first.call;
+    if !statement.can_batch() {
+        return 1;
     }
+    let travels = |waiting: &&Waiting| {
+        !waiting.goes_alone && Arc::ptr_eq(&waiting.call.statement, statement) && waiting.call.forms == *forms
+    };
+    calls.iter().take(BATCH).take_while(travels).count().max(1)
 }
 
 /// How much there is to do, and who does it.
@@ -164,13 +164,15 @@ impl State {
         }
     }
 
-    pub fn take(&mut self, max: usize) -> Vec<Waiting> {
+    pub fn take(&mut self, max: usize, may_batch_writes: bool) -> Vec<Waiting> {
         match self.front(max) {
-            Some(Front::Write) => self.writes.pop_front().into_iter().collect(),
+            Some(Front::Write) => {
+                let count = if may_batch_writes { travel_together(&self.writes) } else { 1 };
+                self.writes.drain(..count).collect()
+            }
             Some(Front::Lookup(lane)) => {
-                let lane = &mut self.lookups[lane];
-                let count = lane.travel_together().max(1).min(lane.calls.len());
-                lane.calls.drain(..count).collect()
+                let calls = &mut self.lookups[lane].calls;
+                calls.drain(..travel_together(calls)).collect()
             }
             None => Vec::new(),
         }
@@ -179,7 +181,7 @@ impl State {
     /// As many lookups as travel together at most, or none.
     pub fn take_batch(&mut self, max: usize) -> Vec<Waiting> {
         match self.front(max) {
-            Some(Front::Lookup(lane)) if self.lookups[lane].travel_together() == BATCH => {
+            Some(Front::Lookup(lane)) if travel_together(&self.lookups[lane].calls) == BATCH => {
                 self.lookups[lane].calls.drain(..BATCH).collect()
             }
             _ => Vec::new(),
