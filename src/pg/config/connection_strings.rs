@@ -32,7 +32,7 @@ fn summary(url: &str) -> Result<String, Invalid> {
 }
 
 /// Hosts | user | password | database | mode | prepare | session settings.
-const TABLE: [(&str, &str); 62] = [
+const TABLE: [(&str, &str); 63] = [
     // Plain.
     ("postgres://u:p@h:5433/d", "h 5433 | u | p | d | Disable | Detect | "),
     ("postgresql://u:p@h/d", "h 5432 | u | p | d | Disable | Detect | "),
@@ -135,6 +135,7 @@ const TABLE: [(&str, &str); 62] = [
         "postgresql://u:p@h:5432/d?schema=My%20Schema&connection_limit=5&pool_timeout=2&sslaccept=strict&sslmode=require",
         "h 5432 | u | p | d | VerifyFull | Detect | search_path=\"My Schema\"",
     ),
+    ("postgres://u@h/d?currentSchema=auth,public", "h 5432 | u | - | d | Disable | Detect | search_path=auth,public"),
     (
         "postgres://u@h/d?search_path=a,b&statement_timeout=5s&TimeZone=UTC&app.tenant=1&unknown=x&utm-source=y&=z",
         "h 5432 | u | - | d | Disable | Detect | search_path=a,b statement_timeout=5s TimeZone=UTC app.tenant=1",
