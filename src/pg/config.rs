@@ -70,12 +70,19 @@ const APPLICATION_NAME: &str = "lucia-postgres-native";
 const MINUTE: Duration = Duration::from_secs(60);
 
 impl Settings {
-    /// `url` is the connection string; `options` the third argument, or the object in place of the connection string.
-    pub fn read(url: Option<&str>, options: &Options, environment: Environment) -> Result<Self, Invalid> {
+    /// `url` is the connection string; `known` is what stands in its place or, in a `pg.Pool`, beside it; `options` is
+    /// the third argument.
+    pub fn read(
+        url: Option<&str>,
+        known: &Options,
+        options: &Options,
+        environment: Environment,
+    ) -> Result<Self, Invalid> {
         let mut stated = options::read(options)?;
         if let Some(url) = url {
             stated = stated.over(url::read(url)?);
         }
+        stated = stated.over(options::read(known)?);
         let surroundings = environment::read(environment)?;
         if let Some(service) = stated.service.as_ref().or(surroundings.service.as_ref()) {
             let service = service_file::read(service, &environment::service_files(environment))?;

@@ -8,7 +8,7 @@ use super::{Host, Invalid, Password, Settings, url};
 /// The settings under an empty environment, in one line.
 fn summary(url: &str) -> Result<String, Invalid> {
     let environment = |name: &str| (name == "USER").then(|| "me".to_owned());
-    let settings = Settings::read(Some(url), &Vec::new(), &environment)?;
+    let settings = Settings::read(Some(url), &Vec::new(), &Vec::new(), &environment)?;
     let hosts = settings.hosts.iter().map(|host| match host {
         Host::Tcp { name, port, address: None } => format!("{name} {port}"),
         Host::Tcp { name, port, address: Some(address) } => format!("{name}({address}) {port}"),

@@ -15,7 +15,7 @@ fn read(url: Option<&str>, options: &[(&str, OptionValue)], variables: &[(&str, 
     let options = options.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     let environment =
         |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-    Settings::read(url, &options, &environment)
+    Settings::read(url, &Vec::new(), &options, &environment)
 }
 
 fn host(settings: &Settings) -> (&str, u16) {
@@ -98,6 +98,52 @@ fn ports_and_addresses_stay_with_their_hosts() {
     let twice = hosts("postgres://a,a/d?hostaddr=10.0.0.1,::1", &[], &[]);
     assert_eq!(twice, [tcp("a", 5432, Some("10.0.0.1")), tcp("a", 5432, Some("::1"))]);
     assert!(read(Some("postgres://a,b/d?port=1,2,3"), &[], &[]).is_err());
+}
+
+#[test]
+fn options_win_over_those_that_stand_in_place_of_the_connection_string_by_whatever_name() {
+    let hosts = |names: &[&str]| OptionValue::List(names.iter().map(|name| text(name)).collect());
+    let ports = |ports: &[f64]| OptionValue::List(ports.iter().map(|port| OptionValue::Number(*port)).collect());
+    let merged = |known: &[(&str, OptionValue)], options: &[(&str, OptionValue)]| {
+        let owned = |given: &[(&str, OptionValue)]| {
+            given.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect::<Options>()
+        };
+        Settings::read(None, &owned(known), &owned(options), &|_| None).unwrap()
+    };
+    let known = [
+        ("host", hosts(&["a", "b"])),
+        ("port", ports(&[1.0, 2.0])),
+        ("database", text("known")),
+        ("username", text("known")),
+        ("idle_timeout", OptionValue::Number(1.0)),
+    ];
+    let settings = merged(
+        &known,
+        &[
+            ("hostname", text("c")),
+            ("db", text("given")),
+            ("user", text("given")),
+            ("timeout", OptionValue::Number(2.0)),
+        ],
+    );
+    assert_eq!((settings.hosts.len(), host(&settings)), (1, ("c", 5432)));
+    assert_eq!((settings.database.as_str(), settings.user.as_str()), ("given", "given"));
+    assert_eq!(settings.idle_timeout, Some(Duration::from_secs(2)));
+    let unset = merged(&known, &[("host", OptionValue::Undefined), ("database", OptionValue::Null)]);
+    assert_eq!((host(&unset), unset.database.as_str()), (("a", 1), "known"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_host_or_a_port_wins_over_a_lower_path() {
+    let merged = |options: &[(&str, OptionValue)]| {
+        let known = vec![("path".to_owned(), text("/tmp/.s.PGSQL.5433"))];
+        let options = options.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        Settings::read(None, &known, &options, &|_| None).unwrap().hosts
+    };
+    assert_eq!(merged(&[]), [Host::Unix { directory: "/tmp".into(), port: 5433 }]);
+    assert_eq!(merged(&[("host", text("h"))]), [Host::Tcp { name: "h".into(), port: 5432, address: None }]);
+    assert_eq!(merged(&[("port", OptionValue::Number(7.0))]), [Host::Unix { directory: "/tmp".into(), port: 7 }]);
 }
 
 #[cfg(unix)]
@@ -241,7 +287,7 @@ fn every_variable_changes_the_settings_or_says_why_not() {
         let lookup = |name: &str| {
             if name == variable { Some(value.to_owned()) } else { base(name) }
         };
-        Settings::read(None, &Vec::new(), &lookup)
+        Settings::read(None, &Vec::new(), &Vec::new(), &lookup)
     };
     let values = [
         ("PGHOSTADDR", "10.0.0.1"),
