@@ -21,7 +21,10 @@ export const parameters = settings.filter(({ writer }) => writer === "Text").map
 
 export const modes = found(read("tls_settings.rs"), /^ {12}"([\w-]+)"(?: \|.*)? => Self::/gm);
 export const targets = found(read("stated.rs"), /^ {8}\("([\w-]+)", Self::/gm);
-export const variables = [...new Set(found(read("environment.rs"), /"(PG[A-Z_]+)"/g))];
+/** Environment variables; the last two are read by `rustls-native-certs`. */
+export const variables = [
+  ...new Set(found(read("environment.rs"), /"(PG[A-Z_]+|NODE_[A-Z_]+)"/g)), "SSL_CERT_FILE", "SSL_CERT_DIR",
+];
 
 const ssl = read("ssl_option.rs");
 /** The members of the option `ssl`. */
