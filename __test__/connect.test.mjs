@@ -108,8 +108,13 @@ describe("a connection string works as it was handed out:", () => {
     ["DigitalOcean", "postgresql://doadmin:AVNS_x_Y1@HOST/defaultdb?sslmode=require", { ssl: true }],
     ["Fly", "postgres://app:secret@HOST/app?sslmode=disable", { ssl: false }],
     ["Prisma", "postgresql://app:secret@HOST/app?schema=public&connection_limit=5&pool_timeout=10&sslaccept=accept_invalid_certs"],
+    ["Prisma, with a schema of its own", "postgresql://app:secret@HOST/app?schema=My%20Auth&connect_timeout=5&socket_timeout=9",
+      { search_path: "\"My Auth\"" }],
     ["pg with libpq's meaning", "postgres://app:secret@HOST/app?uselibpqcompat=true&sslmode=require", { ssl: true }],
     ["with parameters nobody knows", "postgres://app:secret@HOST/app?foo=bar&x_y=1&empty="],
+    ["with what other drivers know", "postgres://app:secret@HOST/app?ApplicationName=x&prepareThreshold=5&pool=5&timeout=5000"
+      + "&supa=base-pooler.x&workaround=x&tcp_user_timeout=9&load_balance_hosts=random&sslidentity=client.p12&encoding=utf8",
+    { application_name: "lucia-postgres-native", ssl: false }],
     ["percent-encoded", `postgres://odd%20user:${encodeURIComponent(odd)}@HOST/my%20d%C3%A4ta`, {}, "odd user", odd],
     ["with @ in the password", "postgres://at:one@two@three@HOST/app", {}, "at", "one@two@three"],
     ["with + in the password", "postgres://plus:one+two@HOST/app", {}, "plus", "one+two"],
@@ -120,6 +125,7 @@ describe("a connection string works as it was handed out:", () => {
   const settings = [
     ["application_name", "application_name=my%20app", { application_name: "my app" }],
     ["search_path", "search_path=mine,public", { search_path: "mine,public" }],
+    ["currentSchema, as JDBC calls the path", "currentSchema=mine,public", { search_path: "mine,public" }],
     ["statement_timeout", "statement_timeout=4321", { statement_timeout: "4321ms" }],
     ["several at once", "lock_timeout=7s&TimeZone=Asia/Tokyo&work_mem=5MB",
       { lock_timeout: "7s", timezone: "Asia/Tokyo", work_mem: "5MB" }],

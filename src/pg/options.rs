@@ -111,6 +111,11 @@ const SETTINGS: &[Setting] = &[
         "accept_invalid_certs" => set(&mut stated.tls.is_strict, Ok(false)),
         _ => Err(Problem::refused("must be strict or accept_invalid_certs")),
     }),
+    // Prisma's too: the client's certificate, in a form that is not read here.
+    text("sslidentity", |stated, _| {
+        stated.tls.is_strict.get_or_insert(false);
+        Ok(())
+    }),
     text("sslrootcert", |stated, value| {
         let roots = value.text().map(|path| match path.as_str() {
             "system" => Roots::System { extra: None },
@@ -172,6 +177,7 @@ const SETTINGS: &[Setting] = &[
     text("sslcrl", |_, _| Err(Problem::refused("is not supported: revocation lists are not read"))),
     text("sslcrldir", |_, _| Err(Problem::refused("is not supported: revocation lists are not read"))),
     text("require_auth", |_, _| Err(Problem::refused("is not supported; channel_binding=require insists on SCRAM"))),
+    text("requirepeer", |_, _| Err(Problem::refused("is not supported: the owner of a unix socket is not asked for"))),
     text("gssencmode", |_, value| match value.text()?.as_str() {
         "require" => Err(Problem::refused("is not supported: there is no GSSAPI encryption here")),
         _ => Ok(()),

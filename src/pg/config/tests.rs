@@ -310,7 +310,7 @@ fn every_variable_changes_the_settings_or_says_why_not() {
         ("PGPREPARE", "false"),
         ("PGQUERY_TIMEOUT", "1"),
     ];
-    let refused = ["PGSSLCRL", "PGSSLCRLDIR", "PGREQUIREAUTH", "PGGSSENCMODE"];
+    let refused = ["PGSSLCRL", "PGSSLCRLDIR", "PGREQUIREAUTH", "PGREQUIREPEER", "PGGSSENCMODE"];
     let unset = settings("", "").unwrap();
     for (variable, _) in environment::VARIABLES {
         let value = values.iter().find(|(name, _)| *name == variable).map_or("require", |(_, value)| *value);
