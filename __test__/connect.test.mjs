@@ -219,6 +219,14 @@ describe("options", () => {
     await end();
   });
 
+  test("a limit that is out of all proportion does no harm", async () => {
+    assert.throws(() => postgres({ ...login(), max: 999_999_999 }, tableNames), /`max` must be .* up to/);
+    for (const option of ["keep_alive", "idle_timeout", "connect_timeout", "max_lifetime", "query_timeout", "max_pipeline"]) {
+      assert.equal((await whoami({ ...login(), [option]: 999_999_999 })).role, "app", option);
+    }
+    assert.equal((await whoami({ ...login(), keep_alive: 0.001, max: 200_000 })).role, "app");
+  });
+
   test("`max_pipeline` and `keep_alive` are accepted", async () => {
     const { whoami: ask, end } = whoamiAdapter({ ...login(), max: 2, max_pipeline: 1, keep_alive: 5 });
     const answers = await Promise.all(Array.from({ length: 100 }, ask));
@@ -508,6 +516,19 @@ describe("an error says what failed and where:", () => {
     const error = await failureOf(`postgres://app:secret@127.0.0.1:${deadPort},127.0.0.1:${another}/app`);
     assert.equal(error.code, "ECONNREFUSED");
     assert.ok(error.message.includes(`${deadPort}`) && error.message.includes(`${another}`), error.message);
+  });
+
+  test("the refusal of one host rather than the silence of another", async () => {
+    for (const hosts of ["HOST,127.0.0.1:DEAD", "127.0.0.1:DEAD,HOST"]) {
+      const error = await failureOf(local(`postgres://app:wrong@${hosts}/app`));
+      assert.deepEqual([error.name, error.code, error.port], ["PostgresError", "28P01", server.port]);
+    }
+  });
+
+  test("a password that nobody gave", async () => {
+    const { error } = await whoamiIn({ HOME: join(home, "nobody") }, local("postgres://app@HOST/app"));
+    assert.deepEqual([error.code, error.address, error.port], ["PASSWORD_MISSING", "127.0.0.1", server.port]);
+    assert.match(error.message, /PGPASSWORD/);
   });
 
   test("the next call tries again", async () => {

@@ -196,6 +196,8 @@ impl Settings {
         // As Node does it: after the idle time a probe every second, and the tenth without an answer is the end.
         config.keepalives(self.keep_alive.is_some());
         if let Some(idle) = self.keep_alive {
+            // In whole seconds; Linux takes no more than that.
+            let idle = Duration::from_secs_f64(idle.as_secs_f64().ceil().min(32_767.0));
             config.keepalives_idle(idle).keepalives_interval(Duration::from_secs(1)).keepalives_retries(10);
         }
         config.ssl_mode(self.tls.attempts(host)[0]);

@@ -65,8 +65,8 @@ const SETTINGS: &[Setting] = &[
     option("pass", password),
     text("passfile", |stated, value| set(&mut stated.password_file, value.text().map(Into::into))),
     text("service", |stated, value| set(&mut stated.service, value.text())),
-    text("connection_limit", |stated, value| set(&mut stated.max, value.positive())),
-    both("max", |stated, value| set(&mut stated.max, value.positive())),
+    text("connection_limit", |stated, value| set(&mut stated.max, connections(value))),
+    both("max", |stated, value| set(&mut stated.max, connections(value))),
     both("max_pipeline", |stated, value| set(&mut stated.max_pipeline, value.positive())),
     limit("timeout", Writer::Program, |stated, value| set(&mut stated.idle_timeout, value.seconds().map(Limit))),
     limit("idle_timeout", Writer::Both, |stated, value| set(&mut stated.idle_timeout, value.seconds().map(Limit))),
@@ -237,6 +237,17 @@ const ELSEWHERE: [(&str, &str); 10] = [
 fn set<T>(place: &mut Option<T>, value: Result<T, Problem>) -> Result<(), Problem> {
     *place = Some(value?);
     Ok(())
+}
+
+/// No server can have more (`MAX_BACKENDS`), and the pool makes room for all of them at once.
+const MOST_CONNECTIONS: usize = 262_143;
+
+fn connections(value: &OptionValue) -> Result<usize, Problem> {
+    let max = value.positive()?;
+    if max > MOST_CONNECTIONS {
+        return Err(Problem::expected("must be a positive integer up to 262143, which no server exceeds"));
+    }
+    Ok(max)
 }
 
 fn password(stated: &mut Stated, value: &OptionValue) -> Result<(), Problem> {

@@ -195,6 +195,12 @@ fn limits_can_be_switched_off_against_a_lower_source() {
     assert_eq!(settings.keep_alive, None);
     assert!(!settings.connection(&settings.hosts[0], None).get_keepalives());
     assert_eq!(settings.max_lifetime, Some(Duration::from_secs(10)..Duration::from_secs(10)));
+    let keep_alive = |seconds: &str| {
+        let settings = read(Some(&format!("postgres://h/d?keep_alive={seconds}")), &[], &[]).unwrap();
+        settings.connection(&settings.hosts[0], None).get_keepalives_idle()
+    };
+    assert_eq!(keep_alive("0.1"), Duration::from_secs(1));
+    assert_eq!(keep_alive("99999999"), Duration::from_secs(32_767));
     let off = [
         ("idle_timeout", OptionValue::Null),
         ("connect_timeout", OptionValue::Number(0.0)),
