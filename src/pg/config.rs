@@ -153,6 +153,13 @@ impl Settings {
         })
     }
 
+    /// How long a call waits for a connection: as long as it may take to open one, to whichever host in the end.
+    pub fn patience(&self) -> Option<Duration> {
+        let rounds = if self.target == Target::PreferStandby { 2 } else { 1 };
+        let attempts = u32::try_from(rounds * self.hosts.len()).unwrap_or(u32::MAX);
+        Some(self.connect_timeout?.saturating_mul(attempts))
+    }
+
     /// How to connect to one of the hosts. `password` is what was asked for; without it the password that was given
     /// counts, then the password file. For the modes `allow` and `prefer` this is the first of [`Tls::attempts`].
     pub fn connection(&self, host: &Host, password: Option<&str>) -> Config {

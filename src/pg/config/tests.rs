@@ -213,6 +213,16 @@ fn limits_can_be_switched_off_against_a_lower_source() {
 }
 
 #[test]
+fn a_call_waits_for_as_long_as_all_hosts_may_take() {
+    let patience = |url| read(Some(url), &[], &[]).unwrap().patience();
+    assert_eq!(patience("postgres://a/d"), Some(Duration::from_secs(30)));
+    assert_eq!(patience("postgres://a,b,c/d?connect_timeout=2"), Some(Duration::from_secs(6)));
+    let prefer = "postgres://a,b/d?connect_timeout=2&target_session_attrs=prefer-standby";
+    assert_eq!(patience(prefer), Some(Duration::from_secs(8)));
+    assert_eq!(patience("postgres://a,b/d?connect_timeout=0"), None);
+}
+
+#[test]
 fn ssl_false_wins_over_the_connection_string_and_an_undefined_ssl_does_not() {
     let attempts = |ssl| {
         let settings = read(Some("postgres://h/d?sslmode=require"), &[("ssl", ssl)], &[]).unwrap();
