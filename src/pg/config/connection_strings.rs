@@ -244,6 +244,8 @@ fn what_is_no_connection_string_is_refused_in_the_name_of_the_first_argument() {
         ("postgres://u:hunter2@[::1/d", "host:port"),
         ("postgres://u:hunter2@h:1,/d?port=1,2,3", "`port`"),
         ("postgres://u:p@hunter2/x@h/d", "%2F"),
+        ("postgres://u:p@hunter2?x@h/d", "%3F"),
+        ("postgres://u:p@hunter2#x@h/d", "%23"),
         ("postgres://u:hunter2%ff@h/d", "UTF-8"),
         ("postgres://u:hunter2%00@h/d", "NUL"),
         ("postgres://u:hunter2@h/d?max=0", "`max`"),
