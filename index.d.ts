@@ -6,4 +6,5 @@ export type {
   PostgresInstance,
   PostgresOptions,
   TableNames,
+  TlsOptions,
 } from "./binding.js";

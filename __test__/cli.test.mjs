@@ -14,7 +14,7 @@ import { within } from "./support/bounded.mjs";
 import { certificateAuthority } from "./support/certificates.mjs";
 import { createTables, freshDatabase } from "./support/database.mjs";
 import { defects } from "./support/defects.mjs";
-import { pgbouncerVersion, startPgbouncer } from "./support/pgbouncer.mjs";
+import { pgbouncers, startPgbouncer } from "./support/pgbouncer.mjs";
 import { startProgram } from "./support/program.mjs";
 
 const file = fileURLToPath(new URL("../bin/lucia-postgres-native.mjs", import.meta.url));
@@ -201,10 +201,11 @@ describe("check", () => {
     assert.equal(exitCode, code("wrong"));
   });
 
-  const pooler = pgbouncerVersion() === undefined && "PgBouncer is not installed (Debian: apt-get install pgbouncer)";
+  const [installed] = pgbouncers();
+  const pooler = !installed && "PgBouncer is not installed (Debian: apt-get install pgbouncer)";
   test("finds a pooler, and works through it", { skip: pooler }, async () => {
     await createOwn("pooled");
-    const pgbouncer = await startPgbouncer(database.url);
+    const pgbouncer = await startPgbouncer(installed.program, database.url);
     try {
       const { stdout, code: exitCode } = await run(["check", pgbouncer.url, ...own("pooled")]);
       assert.match(stdout, /note +there is a pooler before the server/);

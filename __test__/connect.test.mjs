@@ -108,8 +108,13 @@ describe("a connection string works as it was handed out:", () => {
     ["DigitalOcean", "postgresql://doadmin:AVNS_x_Y1@HOST/defaultdb?sslmode=require", { ssl: true }],
     ["Fly", "postgres://app:secret@HOST/app?sslmode=disable", { ssl: false }],
     ["Prisma", "postgresql://app:secret@HOST/app?schema=public&connection_limit=5&pool_timeout=10&sslaccept=accept_invalid_certs"],
+    ["Prisma, with a schema of its own", "postgresql://app:secret@HOST/app?schema=My%20Auth&connect_timeout=5&socket_timeout=9",
+      { search_path: "\"My Auth\"" }],
     ["pg with libpq's meaning", "postgres://app:secret@HOST/app?uselibpqcompat=true&sslmode=require", { ssl: true }],
     ["with parameters nobody knows", "postgres://app:secret@HOST/app?foo=bar&x_y=1&empty="],
+    ["with what other drivers know", "postgres://app:secret@HOST/app?ApplicationName=x&prepareThreshold=5&pool=5&timeout=5000"
+      + "&supa=base-pooler.x&workaround=x&tcp_user_timeout=9&load_balance_hosts=random&sslidentity=client.p12&encoding=utf8",
+    { application_name: "lucia-postgres-native", ssl: false }],
     ["percent-encoded", `postgres://odd%20user:${encodeURIComponent(odd)}@HOST/my%20d%C3%A4ta`, {}, "odd user", odd],
     ["with @ in the password", "postgres://at:one@two@three@HOST/app", {}, "at", "one@two@three"],
     ["with + in the password", "postgres://plus:one+two@HOST/app", {}, "plus", "one+two"],
@@ -120,6 +125,7 @@ describe("a connection string works as it was handed out:", () => {
   const settings = [
     ["application_name", "application_name=my%20app", { application_name: "my app" }],
     ["search_path", "search_path=mine,public", { search_path: "mine,public" }],
+    ["currentSchema, as JDBC calls the path", "currentSchema=mine,public", { search_path: "mine,public" }],
     ["statement_timeout", "statement_timeout=4321", { statement_timeout: "4321ms" }],
     ["several at once", "lock_timeout=7s&TimeZone=Asia/Tokyo&work_mem=5MB",
       { lock_timeout: "7s", timezone: "Asia/Tokyo", work_mem: "5MB" }],
@@ -211,6 +217,14 @@ describe("options", () => {
     const { whoami: ask, end } = whoamiAdapter({ ...login(), prepare: false, max: 1 });
     for (let call = 0; call < 5; call += 1) assert.equal((await ask()).prepared, 0);
     await end();
+  });
+
+  test("a limit that is out of all proportion does no harm", async () => {
+    assert.throws(() => postgres({ ...login(), max: 999_999_999 }, tableNames), /`max` must be .* up to/);
+    for (const option of ["keep_alive", "idle_timeout", "connect_timeout", "max_lifetime", "query_timeout", "max_pipeline"]) {
+      assert.equal((await whoami({ ...login(), [option]: 999_999_999 })).role, "app", option);
+    }
+    assert.equal((await whoami({ ...login(), keep_alive: 0.001, max: 200_000 })).role, "app");
   });
 
   test("`max_pipeline` and `keep_alive` are accepted", async () => {
@@ -502,6 +516,19 @@ describe("an error says what failed and where:", () => {
     const error = await failureOf(`postgres://app:secret@127.0.0.1:${deadPort},127.0.0.1:${another}/app`);
     assert.equal(error.code, "ECONNREFUSED");
     assert.ok(error.message.includes(`${deadPort}`) && error.message.includes(`${another}`), error.message);
+  });
+
+  test("the refusal of one host rather than the silence of another", async () => {
+    for (const hosts of ["HOST,127.0.0.1:DEAD", "127.0.0.1:DEAD,HOST"]) {
+      const error = await failureOf(local(`postgres://app:wrong@${hosts}/app`));
+      assert.deepEqual([error.name, error.code, error.port], ["PostgresError", "28P01", server.port]);
+    }
+  });
+
+  test("a password that nobody gave", async () => {
+    const { error } = await whoamiIn({ HOME: join(home, "nobody") }, local("postgres://app@HOST/app"));
+    assert.deepEqual([error.code, error.address, error.port], ["PASSWORD_MISSING", "127.0.0.1", server.port]);
+    assert.match(error.message, /PGPASSWORD/);
   });
 
   test("the next call tries again", async () => {

@@ -10,6 +10,9 @@ import { fileURLToPath } from "node:url";
 
 import { createTables, freshDatabase } from "./support/database.mjs";
 import { hasTitle, missingFiles, readDocument } from "./support/documents.mjs";
+import {
+  effectiveOptions, ignoredOptions, modes, parameters, refusedTlsMembers, targets, tlsMembers, variables,
+} from "./support/settings.mjs";
 import { differences } from "./support/types.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -172,12 +175,50 @@ test("docs/types.md lists every difference that the tests know, and no other", (
   assert.deepEqual(listed.sort(), known.sort());
 });
 
-test("docs/connections.md names every option that the declarations name", () => {
-  const [, body] = /interface PostgresOptions \{([^]*?)\n\}/.exec(read("binding.d.ts"));
-  const options = [...body.matchAll(/^ {2}(\w+)\?:/gm)].map(([, name]) => name);
-  const text = read("docs/connections.md");
-  assert.ok(options.length > 15);
-  assert.deepEqual(options.filter((name) => !text.includes(`\`${name}\``)), []);
+describe("the README's section on connections", () => {
+  const [, section] = /\n## Connections\n([^]*?)\n## /.exec(read("README.md"));
+  const tables = new Map([...section.matchAll(/<summary>(.*?)<\/summary>\n([^]*?)<\/details>/g)].map(([, title, text]) => {
+    const rows = [...text.matchAll(/^\| (.*) \|$/gm)].map(([, row]) => row.split(" | "));
+    return [title.replaceAll(/<\/?code>/g, "`"), rows.slice(1)];
+  }));
+  const namesOf = (...titles) => titles
+    .flatMap((title) => tables.get(title).flatMap(([first]) => [...first.matchAll(/`([^`]+)`/g)].map(([, name]) => name)));
+  test("names a test in every row of every table", () => {
+    const untested = [...tables].flatMap(([title, rows]) => rows.map((row) => [title, row]))
+      .filter(([, row]) => !/\]\([^)]+\) "/.test(row.at(-1)))
+      .map(([title, [first]]) => `${title}: ${first}`);
+    assert.equal(tables.size, 8);
+    assert.deepEqual(untested, []);
+  });
+
+  test("lists every option that the code knows, and no other", () => {
+    assert.ok(effectiveOptions.length > 25 && ignoredOptions.length > 5);
+    assert.deepEqual(namesOf("Options").sort(), [...effectiveOptions, ...ignoredOptions].sort());
+  });
+
+  test("lists every parameter of a connection string that the code knows", () => {
+    const listed = namesOf("Parameters of a connection string", "Options");
+    assert.ok(parameters.length > 25);
+    assert.deepEqual(parameters.filter((name) => !listed.includes(name)), []);
+  });
+
+  test("lists every mode", () => {
+    assert.ok(modes.length > 6 && targets.length > 5);
+    assert.deepEqual(namesOf("TLS: `sslmode`, `ssl`").filter((name) => name !== "false").sort(), [...modes].sort());
+    assert.deepEqual(namesOf("Several hosts: `target_session_attrs`").sort(), [...targets].sort());
+  });
+
+  test("lists every environment variable that the code reads, and no other", () => {
+    assert.ok(variables.length > 35);
+    assert.deepEqual(namesOf("Environment variables, the password file").sort(), [...variables].sort());
+  });
+});
+
+test("docs/tls.md lists every member of the option `ssl` that the code knows", () => {
+  const members = [...tlsMembers, ...refusedTlsMembers];
+  const text = read("docs/tls.md");
+  assert.ok(members.length > 30);
+  assert.deepEqual(members.filter((name) => !text.includes(`\`${name}\``)), []);
 });
 
 test("docs/errors.md names every code that the source does", () => {

@@ -138,6 +138,21 @@ describe("an instance of `postgres`", () => {
     assert.equal(answer.application_name, "option");
   });
 
+  test("gives way to options of any name, and only to those that are given", async () => {
+    const dead = await freePort();
+    const wrong = { ...parts, host: ["127.0.0.1", "127.0.0.1"], port: [dead, dead], database: "nowhere", idle_timeout: 9, ...quiet };
+    const options = { hostname: parts.host, port: parts.port, db: parts.database, user: undefined, host: undefined };
+    const answer = await whoami(connect(wrong), options);
+    assert.deepEqual([answer.role, answer.database], [parts.username, parts.database]);
+  });
+
+  const onWindows = process.platform === "win32" && "there are no unix sockets on Windows";
+  test("with the path of a unix socket gives way to the option `host`", { skip: onWindows }, async () => {
+    const sql = connect({ ...parts, host: undefined, path: `/nowhere/.s.PGSQL.${parts.port}`, ...quiet });
+    await assert.rejects(whoami(sql), { code: "ENOENT" });
+    assert.equal((await whoami(sql, { host: parts.host, port: parts.port })).role, parts.username);
+  });
+
   test("lends its class to database errors", async () => {
     const error = await duplicateUser(connect(database.url, quiet));
     assert.ok(error instanceof connect.PostgresError, inspect(error));
@@ -224,6 +239,20 @@ describe("a `pg.Pool`", () => {
     assert.ok(pids.size <= 2, `${pids.size} connections`);
     await eventually(10, "the idle connections are closed", async () => await sessionsOf("idle pool") === 0);
     await end();
+  });
+
+  test("made from a connection string and options tells what `pg` makes of them", async () => {
+    const pool = new pg.Pool({ connectionString: database.url, database: "nowhere", password: "wrong", application_name: "beside" });
+    const [ours, theirs] = [await whoami(pool), (await pool.query("SELECT * FROM whoami")).rows[0]];
+    for (const fact of ["role", "database", "application_name"]) assert.equal(ours[fact], theirs[fact], fact);
+    await pool.end();
+  });
+
+  test("gives way to options", async () => {
+    const pool = new pg.Pool({ connectionString: `postgres://${parts.host}:1/nowhere`, max: 3 });
+    const answer = await whoami(pool, parts);
+    assert.deepEqual([answer.role, answer.database], [parts.username, parts.database]);
+    await pool.end();
   });
 
   test("gets database errors that carry what those of `pg` carry", async () => {

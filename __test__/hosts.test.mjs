@@ -1,5 +1,7 @@
 // Several hosts, with a real primary and a streaming standby: which one is taken, and what happens when that one is gone.
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:net";
 import { after, before, describe, test } from "node:test";
 
 import { LuciaError } from "lucia";
@@ -107,6 +109,21 @@ describe("of a primary and a standby", () => {
     assert.equal((await whoami(url([deadPort, standby, primary], "read-write"), options)).port, primary.port);
     assert.equal((await whoami(url([deadPort, primary, deadPort, standby], "standby"), options)).port, standby.port);
     assert.equal((await whoami(url([deadPort, primary]), options)).port, primary.port);
+  });
+
+  test("a host that is silent is passed over when connect_timeout has passed", async (t) => {
+    const sockets = new Set();
+    const silent = createServer((socket) => sockets.add(socket.on("error", () => {}))).listen(0, "127.0.0.1");
+    await once(silent, "listening");
+    t.after(() => {
+      for (const socket of sockets) socket.destroy();
+      silent.close();
+    });
+    const place = { port: silent.address().port };
+    const impatient = { connect_timeout: 1 };
+    assert.equal((await whoami(url([place, primary]), impatient)).port, primary.port);
+    assert.equal((await whoami(url([place, place, primary], "read-write"), impatient)).port, primary.port);
+    assert.equal((await whoami(url([place, primary], "prefer-standby"), impatient)).port, primary.port);
   });
 
   test("prefer-standby takes the primary when there is no standby", async () => {

@@ -197,6 +197,24 @@ describe("end", () => {
     await reading;
   });
 
+  test("with a timeout that is longer than a timer can be waits for calls in flight", limit, async (t) => {
+    for (const timeout of [Infinity, 1e300, 2 ** 31 / 1000]) {
+      const opened = openAdapter(t, database.url);
+      let ended;
+      const { update } = await whileAnUpdateWaits(opened, async () => {
+        let isOver = false;
+        ended = opened.initializer.end({ timeout }).then(() => {
+          isOver = true;
+        });
+        // Any answer of the server's takes longer than the timer that would have passed at once.
+        for (let n = 0; n < 20; n += 1) await sql`SELECT 1`;
+        assert.equal(isOver, false);
+      });
+      await update;
+      await within(5, "end resolves", ended);
+    }
+  });
+
   test("while it connects settles the call", limit, async (t) => {
     const ended = [];
     for (let n = 0; n < 20; n += 1) {

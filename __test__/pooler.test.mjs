@@ -11,12 +11,11 @@ import { within } from "./support/bounded.mjs";
 import { createTables, freshDatabase, tableNames } from "./support/database.mjs";
 import { startModule } from "./support/environment.mjs";
 import { USERS, populate, read, reads } from "./support/load.mjs";
-import { pgbouncerVersion, startPgbouncer } from "./support/pgbouncer.mjs";
+import { pgbouncers, startPgbouncer } from "./support/pgbouncer.mjs";
 import { createWhoami, whoamiAdapter } from "./support/whoami.mjs";
 
-const version = pgbouncerVersion();
-const missing = version === undefined && "PgBouncer is not installed (Debian: apt-get install pgbouncer)";
-const old = version < 121 && `PgBouncer tracks prepared statements since 1.21; this one is ${(version / 100).toFixed(2)}`;
+const programs = pgbouncers();
+const missing = programs.length === 0 && "PgBouncer is not installed (Debian: apt-get install pgbouncer)";
 
 let database;
 
@@ -90,8 +89,8 @@ const reader = `
   import { postgres } from "./index.js";
   import { USERS, read } from "./__test__/support/load.mjs";
 
-  const { url, tableNames, order } = JSON.parse(process.env.TEST_ARGUMENTS);
-  const initializer = postgres(url, tableNames);
+  const { url, tableNames, order, options } = JSON.parse(process.env.TEST_ARGUMENTS);
+  const initializer = postgres(url, tableNames, options);
   const adapter = initializer(LuciaError);
   console.log(JSON.stringify("ready"));
   await once(process.stdin, "data");
@@ -115,86 +114,114 @@ test("pgbouncer=true and `prepare: false` leave no statement behind, pooler or n
   assert.equal(await preparedStatements(database.url, { prepare: false }), 0);
 });
 
-const poolers = [
-  ["that does not know prepared statements", version < 121 ? {} : { max_prepared_statements: 0 }, missing],
-  ["that tracks prepared statements", { max_prepared_statements: 100 }, missing || old],
-  ["that tracks few prepared statements", { max_prepared_statements: 2 }, missing || old],
-];
-for (const [title, settings, skip] of poolers) {
-  describe(`a pooler ${title}`, { skip }, () => {
+/** Several processes at once, each with its own order of statements. */
+async function processes(url, options) {
+  const orders = [names, names.toReversed?.() ?? [...names].reverse(), [...names.slice(3), ...names.slice(0, 3)]];
+  const started = orders.map((order) => (
+    startModule(reader, { TEST_ARGUMENTS: JSON.stringify({ url, tableNames, order, options }) })
+  ));
+  await Promise.all(started.map((each) => each.ready()));
+  for (const each of started) each.say("go");
+  const answers = await Promise.all(started.map((each) => each.answers()));
+  assert.deepEqual(answers, orders.map(() => ["ready", []]));
+}
+
+function describePooler({ program, name }, title, settings, tracks) {
+  describe(`a pooler ${title}`, () => {
     let pooler;
     const withParameter = (parameter) => `${pooler.url}?${parameter}`;
+    const prefix = `${name} ${title}`;
 
     before(async () => {
-      pooler = await startPgbouncer(database.url, settings);
+      pooler = await startPgbouncer(program, database.url, settings);
     });
     after(() => pooler?.stop());
 
     test("is found out when nothing is told", () => (
-      throughAdapter((adapter) => work(adapter, `${title}, untold`), pooler.url)
+      throughAdapter((adapter) => work(adapter, `${prefix}, untold`), pooler.url)
     ));
 
     test("is served with `prepare: false`", async () => {
-      await throughAdapter((adapter) => work(adapter, `${title}, prepare`), pooler.url, { prepare: false });
+      await throughAdapter((adapter) => work(adapter, `${prefix}, prepare: false`), pooler.url, { prepare: false });
     });
 
     test("is served with pgbouncer=true", async () => {
-      await throughAdapter((adapter) => work(adapter, `${title}, pgbouncer`), withParameter("pgbouncer=true"));
+      await throughAdapter((adapter) => work(adapter, `${prefix}, pgbouncer`), withParameter("pgbouncer=true"));
     });
 
-    test("serves several processes at once, none of which gets another's rows", async () => {
-      const orders = [names, names.toReversed?.() ?? [...names].reverse(), [...names.slice(3), ...names.slice(0, 3)]];
-      const processes = orders.map((order) => (
-        startModule(reader, { TEST_ARGUMENTS: JSON.stringify({ url: pooler.url, tableNames, order }) })
-      ));
-      await Promise.all(processes.map((each) => each.ready()));
-      for (const each of processes) each.say("go");
-      const answers = await Promise.all(processes.map((each) => each.answers()));
-      assert.deepEqual(answers, orders.map(() => ["ready", []]));
-    });
+    if (tracks) {
+      test("is served with `prepare: true`, which prepares through it", async () => {
+        await throughAdapter((adapter) => work(adapter, `${prefix}, prepare: true`), pooler.url, { prepare: true });
+        assert.ok(await preparedStatements(pooler.url, { prepare: true }) > 0);
+        await processes(pooler.url, { prepare: true });
+      });
+    }
 
-    test("shows a column that was added while it was in use", () => (
-      throughAdapter(async (adapter) => {
-        const everyUser = () => Promise.all(Array.from({ length: USERS }, (_, n) => adapter.getUser(`u${n + 1}`)));
-        await everyUser();
-        await database.sql.unsafe("ALTER TABLE auth_user ADD COLUMN added TEXT DEFAULT 'later'");
-        try {
-          const found = await everyUser();
-          assert.deepEqual(found.map(({ id, added }) => [id, added]), found.map((_, n) => [`u${n + 1}`, "later"]));
-        } finally {
-          await database.sql.unsafe("ALTER TABLE auth_user DROP COLUMN added");
-        }
+    test("serves several processes at once, none of which gets another's rows", () => processes(pooler.url));
+
+    const showsColumn = (options) => throughAdapter(async (adapter) => {
+      const everyUser = () => Promise.all(Array.from({ length: USERS }, (_, n) => adapter.getUser(`u${n + 1}`)));
+      await everyUser();
+      await database.sql.unsafe("ALTER TABLE auth_user ADD COLUMN added TEXT DEFAULT 'later'");
+      try {
         const found = await everyUser();
-        assert.ok(found.every((user, n) => user.id === `u${n + 1}` && !("added" in user)));
-      }, pooler.url)
-    ));
+        assert.deepEqual(found.map(({ id, added }) => [id, added]), found.map((_, n) => [`u${n + 1}`, "later"]));
+      } finally {
+        await database.sql.unsafe("ALTER TABLE auth_user DROP COLUMN added");
+      }
+      const found = await everyUser();
+      assert.ok(found.every((user, n) => user.id === `u${n + 1}` && !("added" in user)));
+    }, pooler.url, options);
+
+    test("shows a column that was added while it was in use", async () => {
+      await showsColumn();
+      if (tracks) await showsColumn({ prepare: true });
+    });
   });
 }
 
-describe("a pooler", { skip: missing }, () => {
-  test("that closes every connection of the server after its use is found out", async (t) => {
-    const pooler = await startPgbouncer(database.url, { ...poolers[0][1], server_lifetime: 0 });
-    t.after(() => pooler.stop());
-    await throughAdapter((adapter) => work(adapter, "short-lived", 300), pooler.url);
-  });
+for (const each of programs) {
+  describe(each.name, () => {
+    // Since 1.21 statements are tracked unless it is switched off.
+    const untracked = each.version < 121 ? {} : { max_prepared_statements: 0 };
+    const start = (settings) => startPgbouncer(each.program, database.url, { ...untracked, ...settings });
 
-  test("that was told of keeps no statement for the adapter", async (t) => {
-    const pooler = await startPgbouncer(database.url, poolers[0][1]);
-    t.after(() => pooler.stop());
-    assert.equal(await preparedStatements(pooler.url, { prepare: false }), 0);
-    assert.equal(await preparedStatements(`${pooler.url}?pgbouncer=true`), 0);
-  });
-
-  test("on port 6543 needs not be told of", async (t) => {
-    const probe = createServer().listen(6543, "127.0.0.1");
-    if (!await once(probe, "listening").then(() => true, () => false)) {
-      t.skip("something else listens on port 6543 of this machine");
-      return;
+    describePooler(each, "that does not know prepared statements", untracked, false);
+    if (each.version >= 121) {
+      describePooler(each, "that tracks prepared statements", { max_prepared_statements: 100 }, true);
+      describePooler(each, "that tracks few prepared statements", { max_prepared_statements: 2 }, true);
     }
-    probe.close();
-    await once(probe, "close");
-    const pooler = await startPgbouncer(database.url, { ...poolers[0][1], listen_port: 6543 });
-    t.after(() => pooler.stop());
-    assert.equal(await preparedStatements(pooler.url), 0);
+
+    test("that closes every connection of the server after its use is found out", async (t) => {
+      const pooler = await start({ server_lifetime: 0 });
+      t.after(() => pooler.stop());
+      await throughAdapter((adapter) => work(adapter, `${each.name}, short-lived`, 300), pooler.url);
+    });
+
+    test("that was told of keeps no statement for the adapter", async (t) => {
+      const pooler = await start();
+      t.after(() => pooler.stop());
+      assert.equal(await preparedStatements(pooler.url, { prepare: false }), 0);
+      assert.equal(await preparedStatements(`${pooler.url}?pgbouncer=true`), 0);
+    });
+
+    test("on port 6543 needs not be told of", async (t) => {
+      const probe = createServer().listen(6543, "127.0.0.1");
+      if (!await once(probe, "listening").then(() => true, () => false)) {
+        t.skip("something else listens on port 6543 of this machine");
+        return;
+      }
+      probe.close();
+      await once(probe, "close");
+      const pooler = await start({ listen_port: 6543 });
+      t.after(() => pooler.stop());
+      assert.equal(await preparedStatements(pooler.url), 0);
+    });
   });
-});
+}
+
+test("PgBouncer is there", { skip: missing }, () => assert.ok(programs.length > 0));
+
+const newest = Math.max(...programs.map(({ version }) => version));
+const old = newest < 121 && "PgBouncer tracks prepared statements since 1.21, and none is newer (see tools/pgbouncer.sh)";
+test("a PgBouncer that tracks prepared statements is there", { skip: missing || old }, () => assert.ok(newest >= 121));

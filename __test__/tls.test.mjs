@@ -80,6 +80,7 @@ before(async () => {
     wrongCa: save("stranger.pem", stranger.certificate),
     bundle: save("bundle.pem", `A bundle\n${stranger.certificate}\n# right\n${authority.certificate}`),
     garbage: save("garbage.pem", "no certificate here\n"),
+    empty: save("empty.pem", ""),
     missing: join(home, "missing.pem"),
     cert: save("client.pem", client.certificate),
     key: save("client.key", client.key),
@@ -181,6 +182,38 @@ describe("a server with the right certificate", () => {
     const environment = { SSL_CERT_FILE: files.ca };
     assert.equal((await whoamiIn(environment, url("sslrootcert=system"), options)).ssl, true);
     assert.equal((await whoamiIn(environment, url(""), { ...options, ssl: true })).ssl, true);
+  });
+
+  test("the certificates of NODE_EXTRA_CA_CERTS are trusted beside the system's", async () => {
+    const environment = { NODE_EXTRA_CA_CERTS: files.ca };
+    for (const query of ["sslmode=verify-full", "sslmode=verify-ca", "ssl=true", "sslrootcert=system"]) {
+      assert.equal((await whoamiIn(environment, url(query), options)).ssl, true, query);
+    }
+    assert.equal((await whoamiIn(environment, url(""), { ...options, ssl: true })).ssl, true);
+    const beside = { NODE_EXTRA_CA_CERTS: files.wrongCa, SSL_CERT_FILE: files.ca };
+    assert.equal((await whoamiIn(beside, url("ssl=true"), options)).ssl, true);
+  });
+
+  test("NODE_EXTRA_CA_CERTS adds nothing to a root certificate that is given, and nothing where it cannot be read", async () => {
+    const untrusted = [
+      [{ NODE_EXTRA_CA_CERTS: files.ca }, "sslmode=verify-full&sslrootcert=$wrongCa"],
+      [{ NODE_EXTRA_CA_CERTS: files.wrongCa }, "ssl=true"],
+      [{ NODE_EXTRA_CA_CERTS: files.missing }, "ssl=true"],
+      [{ NODE_EXTRA_CA_CERTS: files.garbage }, "ssl=true"],
+    ];
+    for (const [environment, query] of untrusted) {
+      const { error } = await whoamiIn(environment, url(query), options);
+      assert.equal(error?.code, "UNABLE_TO_VERIFY_LEAF_SIGNATURE", inspect([environment, query, error]));
+    }
+  });
+
+  test("where the system trusts nobody certificates are judged all the same", async () => {
+    const nobody = { SSL_CERT_FILE: files.empty, SSL_CERT_DIR: join(home, "no such folder") };
+    for (const query of ["sslmode=verify-full", "ssl=true", "sslrootcert=system"]) {
+      const { error } = await whoamiIn(nobody, url(query), options);
+      assert.equal(error?.code, "UNABLE_TO_VERIFY_LEAF_SIGNATURE", inspect(error));
+      assert.equal((await whoamiIn({ ...nobody, NODE_EXTRA_CA_CERTS: files.ca }, url(query), options)).ssl, true);
+    }
   });
 
   test("the environment names the root certificate", async () => {

@@ -8,6 +8,10 @@ import { dirname, join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
+import { postgres } from "../index.js";
+import { certificateAuthority } from "./support/certificates.mjs";
+import { effectiveOptions, ignoredOptions, modes, refusedTlsMembers, targets, tlsMembers } from "./support/settings.mjs";
+
 const root = fileURLToPath(new URL("..", import.meta.url));
 const compiler = join(dirname(createRequire(import.meta.url).resolve("typescript/package.json")), "bin", "tsc");
 const folders = [];
@@ -199,6 +203,75 @@ test("programs that call the package wrongly do not compile", () => {
   for (const [index, text] of wrong.split("\n").entries()) {
     assert.equal(refused.has(index + 1), text.endsWith("// wrong"), text);
   }
+});
+
+/** Options that are right in the eyes of the compiler and of the package, and what neither accepts. */
+const { certificate } = certificateAuthority("An authority");
+const authority = JSON.stringify(certificate);
+const list = (name, values) => values.map((value) => `{ ${name}: ${value} }`);
+const acceptedOptions = [
+  ...["host", "hostname"].flatMap((name) => list(name, ['"a"', '"a:1,b"', '["a", "b"]', '"/tmp"', "null", "undefined"])),
+  ...list("port", ["1", '"1"', "null", "undefined"]),
+  '{ host: ["a", "b"], port: [1, "2"] }',
+  ...list("path", ['"/tmp/.s.PGSQL.5432"', "null"]),
+  ...["database", "db", "user", "username"].flatMap((name) => list(name, ['"a"', "null", "undefined"])),
+  ...["password", "pass"].flatMap((name) => list(name, ['"a"', '() => "a"', 'async () => "a"', "null", "undefined"])),
+  ...["max", "max_pipeline"].flatMap((name) => list(name, ["1", '"1"', "null", "undefined"])),
+  ...["idle_timeout", "timeout", "connect_timeout", "max_lifetime", "keep_alive", "query_timeout"]
+    .flatMap((name) => list(name, ["1", "0.5", "0", '"1"', "null", "undefined"])),
+  ...["prepare", "no_prepare", "share"].flatMap((name) => list(name, ["true", "false", "null", "undefined"])),
+  ...list("ssl", ["true", "false", "null", "undefined", "{}", ...modes.filter((mode) => mode !== "true").map((mode) => `"${mode}"`)]),
+  ...list("ssl", [`{ ca: ${authority} }`, `{ ca: Buffer.from(${authority}) }`, `{ ca: [${authority}, Buffer.from(${authority})] }`]),
+  ...list("ssl", ["{ rejectUnauthorized: false }", '{ servername: "a" }', '{ minVersion: "TLSv1.1", maxVersion: "TLSv1.3" }',
+    '{ ALPNProtocols: ["postgresql"] }', "{ cert: null, key: undefined }"]),
+  ...list("sslnegotiation", ['"postgres"', "null"]),
+  '{ ssl: "require", sslnegotiation: "direct" }',
+  ...list("channel_binding", ['"disable"', '"prefer"', '"require"', "null"]),
+  ...list("target_session_attrs", [...targets.map((target) => `"${target}"`), "null"]),
+  ...list("connection", ['{ application_name: "a", statement_timeout: 5, jit: false, search_path: undefined }', "null"]),
+  ...list("onnotice", ["(notice: Record<string, string>) => console.log(notice.message)", "null"]),
+  ...ignoredOptions.map((name) => `{ ${name}: () => 1 }`),
+];
+const refusedOptions = [
+  ...list("host", ["5", "true"]), ...list("port", ["true"]), ...list("password", ["5", "{}"]), ...list("database", ["5"]),
+  ...list("max", ["true", "{}"]), ...list("connect_timeout", ["true", "[1]"]), ...list("prepare", ["5"]), ...list("share", ["5"]),
+  ...list("ssl", ["5", '"required"', "{ ca: 5 }", '{ rejectUnauthorised: false }', '{ minVersion: "SSLv3" }', '{ maxVersion: "TLSv1" }',
+    '{ ALPNProtocols: "h2" }', ...refusedTlsMembers.map((name) => `{ ${name}: "a" }`)]),
+  ...list("sslnegotiation", ['"later"']), ...list("channel_binding", ['"always"']), ...list("target_session_attrs", ['"master"']),
+  ...list("connection", ['"a=b"', "{ a: {} }"]), ...list("onnotice", ['"log"']),
+  ...["socket", "transform", "types", "sslmode", "options", "idleTimeout", "connectionString"].map((name) => `{ ${name}: { a: () => 1 } }`),
+];
+
+test("the compiler accepts and refuses the same options as the package", () => {
+  const call = (text) => `void (async () => postgres("postgres://localhost/app", names, ${text}));`;
+  const program = (texts) => [
+    'import { postgres } from "lucia-postgres-native";', 'const names = { user: "u", key: "k", session: null };', ...texts.map(call), "",
+  ].join("\n");
+  const evaluated = (text) => Function(`return (${text.replace("(notice: Record<string, string>)", "(notice)")});`)();
+  const names = { user: "u", key: "k", session: null };
+
+  assert.deepEqual(compile({ "accepted.ts": program(acceptedOptions) }, moduleSystems.nodenext), []);
+  for (const text of acceptedOptions) {
+    assert.doesNotThrow(() => postgres("postgres://localhost/app", names, evaluated(text)), text);
+  }
+  const errors = compile({ "refused.ts": program(refusedOptions) }, moduleSystems.nodenext);
+  const refused = new Set(errors.map(({ line }) => line - 3));
+  assert.deepEqual(refusedOptions.filter((_, index) => !refused.has(index)), []);
+  for (const text of refusedOptions) {
+    assert.throws(() => postgres("postgres://localhost/app", names, evaluated(text)), TypeError, text);
+  }
+});
+
+test("the declarations name every option and every member of `ssl` that the package accepts, and no other", () => {
+  const text = readFileSync(join(root, "binding.d.ts"), "utf8");
+  const members = (name) => {
+    const [, body] = new RegExp(`interface ${name} \\{([^]*?)\\n\\}`).exec(text);
+    return [...body.matchAll(/^ {2}(\w+)\?:/gm)].map(([, member]) => member);
+  };
+  const accepted = [...effectiveOptions, ...ignoredOptions].filter((name) => !["socket", "transform", "types"].includes(name));
+  assert.ok(accepted.length > 30 && tlsMembers.length > 15);
+  assert.deepEqual(members("PostgresOptions").sort(), accepted.sort());
+  assert.deepEqual(members("TlsOptions").sort(), [...tlsMembers].sort());
 });
 
 test("the declarations carry the documentation", () => {

@@ -10,17 +10,27 @@ import { account, freePort } from "../../tools/server.mjs";
 // Debian puts it where only the administrator's PATH looks.
 const environment = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/usr/local/sbin` };
 
-/** The version as a number to compare, 1.21 as 121, or undefined where PgBouncer is not installed. */
-export function pgbouncerVersion() {
-  const { stdout, error } = spawnSync("pgbouncer", ["--version"], { env: environment, encoding: "utf8" });
-  if (error) return undefined;
-  const [, major, minor] = /PgBouncer (\d+)\.(\d+)/.exec(stdout);
-  return Number(major) * 100 + Number(minor);
+/**
+ * The PgBouncers to test: the one that is installed, and the one whose path `PGBOUNCER` is. Each with its name, and its
+ * version as a number to compare, 1.21 as 121.
+ */
+export function pgbouncers() {
+  const found = (program) => {
+    const { stdout, error } = spawnSync(program, ["--version"], { env: environment, encoding: "utf8" });
+    if (error) return [];
+    const [, major, minor, patch = ""] = /PgBouncer (\d+)\.(\d+)((?:\.\d+)*)/.exec(stdout);
+    return [{ program, name: `PgBouncer ${major}.${minor}${patch}`, version: Number(major) * 100 + Number(minor) }];
+  };
+  const named = process.env.PGBOUNCER;
+  const [installed] = found("pgbouncer");
+  const [given] = named ? found(named) : [];
+  if (named && !given) throw new Error(`PGBOUNCER: ${named} is not a program`);
+  return [installed, given?.name === installed?.name ? undefined : given].filter(Boolean);
 }
 
 /** Starts one on 127.0.0.1; `settings` go into the section `[pgbouncer]` of its configuration. */
-export async function startPgbouncer(databaseUrl, { listen_port: port, ...settings } = {}) {
-  if (port === undefined) return startPgbouncer(databaseUrl, { ...settings, listen_port: await freePort() });
+export async function startPgbouncer(program, databaseUrl, { listen_port: port, ...settings } = {}) {
+  if (port === undefined) return startPgbouncer(program, databaseUrl, { ...settings, listen_port: await freePort() });
   const { hostname, port: serverPort, username, password } = new URL(databaseUrl);
   const identity = account();
   const home = mkdtempSync(join(tmpdir(), "lucia-pgbouncer-"));
@@ -53,9 +63,10 @@ export async function startPgbouncer(databaseUrl, { listen_port: port, ...settin
     "",
   ].join("\n"));
 
-  const child = spawn("pgbouncer", [file], { ...identity, cwd: home, env: environment, stdio: ["ignore", "ignore", "pipe"] });
+  const child = spawn(program, [file], { ...identity, cwd: home, env: environment, stdio: ["ignore", "ignore", "pipe"] });
   const exited = once(child, "exit");
-  process.once("exit", () => child.kill("SIGKILL"));
+  const kill = () => child.kill("SIGKILL");
+  process.once("exit", kill);
   let log = "";
   await new Promise((resolve, reject) => {
     child.stderr.setEncoding("utf8").on("data", (text) => {
@@ -72,7 +83,8 @@ export async function startPgbouncer(databaseUrl, { listen_port: port, ...settin
   return {
     url: url.href,
     async stop() {
-      child.kill("SIGKILL");
+      process.off("exit", kill);
+      kill();
       await exited;
       rmSync(home, { recursive: true, force: true });
     },

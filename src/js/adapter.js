@@ -275,7 +275,8 @@
         if (underway === 0) resolve();
       });
       const late = new Promise((resolve) => {
-        if (timeout !== null) timer = setTimeout(resolve, timeout * 1000, true);
+        // A longer time would overflow, and pass at once.
+        if (timeout !== null && timeout * 1000 < 2 ** 31) timer = setTimeout(resolve, timeout * 1000, true);
       });
       const isLate = await Promise.race([answered, late]);
       clearTimeout(timer);

@@ -100,13 +100,9 @@ fn create<'env>(
         }
     };
     let tables = args::tables(table_names)?;
-    // What is given last counts.
-    let mut merged = known;
-    merged.retain(|(name, _)| !given.iter().any(|(other, _)| other == name));
-    merged.extend(given);
     let variables = args::environment_variables(env)?;
     let lookup = |name: &str| variables.get::<String>(name).ok().flatten();
-    let settings = Settings::read(url.as_deref(), &merged, &lookup).map_err(|invalid| bad(invalid.message))?;
+    let settings = Settings::read(url.as_deref(), &known, &given, &lookup).map_err(|invalid| bad(invalid.message))?;
     let shared = shared::share(settings, environment.landing.crossing.clone())
         .map_err(|error| napi::Error::from_reason(error.to_string()))?;
 

@@ -40,51 +40,123 @@ export interface PoolStats {
   waiting: number;
 }
 
+/** Counts as not given; where a time limit is meant, `null` switches it off. */
+type Unset = null | undefined;
+
+/** A text does as well, as `process.env` holds it. */
+type Numeric = number | string | Unset;
+
+/** Certificates or keys in PEM. */
+type Pem = string | Uint8Array | readonly (string | Uint8Array)[] | Unset;
+
+type Password = string | (() => string | Promise<string>) | Unset;
+
 /** How to reach the server. Names, units and defaults are those of the `postgres` package; times are in seconds. */
 export interface PostgresOptions {
   /** One host or several, tried in turn; a directory is that of a unix socket. Default `localhost`. */
-  host?: string | string[];
+  host?: string | readonly string[] | Unset;
+  /** The same as `host`. */
+  hostname?: string | readonly string[] | Unset;
   /** One for all hosts or one for each. Default 5432. */
-  port?: number | number[];
+  port?: Numeric | readonly (number | string)[];
   /** The path of a unix socket. */
-  path?: string;
+  path?: string | Unset;
   /** Default: the user's name. */
-  database?: string;
+  database?: string | Unset;
+  /** The same as `database`. */
+  db?: string | Unset;
   /** Default: the name of the operating system's user. */
-  username?: string;
-  user?: string;
+  username?: string | Unset;
+  /** The same as `username`. */
+  user?: string | Unset;
   /** A function is asked for every new connection. */
-  password?: string | (() => string | Promise<string>);
-  pass?: string | (() => string | Promise<string>);
+  password?: Password;
+  /** The same as `password`. */
+  pass?: Password;
   /** Connections at most. Default 10. */
-  max?: number;
+  max?: Numeric;
   /** A connection that is idle for longer is closed. Default: never. */
-  idle_timeout?: number | null;
+  idle_timeout?: Numeric;
+  /** @deprecated the older name of `idle_timeout` */
+  timeout?: Numeric;
   /** How long a connection may take to open, and a call to wait for one. Default 30. */
-  connect_timeout?: number | null;
+  connect_timeout?: Numeric;
   /** How old a connection becomes. Default: 30 to 60 minutes, each another. */
-  max_lifetime?: number | null;
+  max_lifetime?: Numeric;
   /** Accepted, and of no effect: what waits for a connection travels together instead. */
-  max_pipeline?: number;
+  max_pipeline?: Numeric;
   /** TCP keep-alive after this many seconds without traffic; 0 turns it off. Default 60. */
-  keep_alive?: number | null;
-  /** `false` where a pooler does not know prepared statements. */
-  prepare?: boolean;
+  keep_alive?: Numeric;
+  /** `false` where a pooler does not know prepared statements. Default: found out. */
+  prepare?: boolean | Unset;
+  /** @deprecated `prepare: false` */
+  no_prepare?: boolean | Unset;
   /** The call rejects with `QUERY_TIMEOUT` after so many seconds, and the server is told to cancel. Default: no limit. */
-  query_timeout?: number | null;
-  /** `true` and an object verify the certificate; `"require"`, `"allow"` and `"prefer"` do not. Default `false`. */
-  ssl?: boolean | "require" | "allow" | "prefer" | "verify-full" | Record<string, unknown>;
-  sslnegotiation?: "postgres" | "direct" | null;
-  target_session_attrs?: "any" | "read-write" | "read-only" | "primary" | "standby" | "prefer-standby" | null;
+  query_timeout?: Numeric;
+  /**
+   * `true`, an object and `"verify-full"` verify the certificate and its name, `"verify-ca"` the certificate;
+   * `"require"`, `"no-verify"`, `"prefer"` and `"allow"` do not. Default `false`.
+   */
+  ssl?: boolean | "disable" | "allow" | "prefer" | "require" | "no-verify" | "verify-ca" | "verify-full" | TlsOptions | Unset;
+  /** `"direct"` starts TLS without asking first, which PostgreSQL understands since version 17. */
+  sslnegotiation?: "postgres" | "direct" | Unset;
+  /** Whether SCRAM has to bind the password to the TLS channel. Default `"prefer"`. */
+  channel_binding?: "disable" | "prefer" | "require" | Unset;
+  /** Of several hosts the first that answers and is of this kind is used. Default `"any"`. */
+  target_session_attrs?: "any" | "read-write" | "read-only" | "primary" | "standby" | "prefer-standby" | Unset;
   /** Settings of the session, sent when it starts. */
-  connection?: Record<string, string | number | boolean>;
+  connection?: Readonly<Record<string, string | number | boolean | Unset>> | Unset;
   /**
    * Adapters of one process that are made with the same settings share their connections, so that a development server
    * which evaluates a module again opens no more. `false` gives this one its own. Default `true`.
    */
-  share?: boolean;
+  share?: boolean | Unset;
   /** Called with every notice of the server. Default: notices are dropped. */
-  onnotice?: (notice: Record<string, string>) => void;
+  onnotice?: ((notice: Record<string, string>) => void) | Unset;
+
+  // Accepted, so that one object can serve `postgres` too; without effect here.
+  backoff?: unknown;
+  debug?: unknown;
+  fetch_types?: unknown;
+  no_subscribe?: unknown;
+  onclose?: unknown;
+  onnotify?: unknown;
+  onparameter?: unknown;
+  publications?: unknown;
+}
+
+/** What is understood of the options of Node's `tls.connect`. */
+export interface TlsOptions {
+  /** Whom to trust, in place of the system. */
+  ca?: Pem;
+  /** The client's certificate. */
+  cert?: Pem;
+  /** Its key, not encrypted. */
+  key?: Pem;
+  /** `false` accepts any certificate. */
+  rejectUnauthorized?: boolean | Unset;
+  /** The name to send, and to find in the certificate, in place of the host's. */
+  servername?: string | Unset;
+  minVersion?: "TLSv1" | "TLSv1.1" | "TLSv1.2" | "TLSv1.3" | Unset;
+  maxVersion?: "TLSv1.2" | "TLSv1.3" | Unset;
+  /** Only `"postgresql"`, which direct negotiation sends by itself. */
+  ALPNProtocols?: "postgresql" | readonly ["postgresql"] | Unset;
+
+  // Accepted, without effect.
+  allowHalfOpen?: unknown;
+  enableTrace?: unknown;
+  highWaterMark?: unknown;
+  honorCipherOrder?: unknown;
+  host?: unknown;
+  minDHSize?: unknown;
+  port?: unknown;
+  requestCert?: unknown;
+  requestOCSP?: unknown;
+  require?: unknown;
+  session?: unknown;
+  sessionIdContext?: unknown;
+  sessionTimeout?: unknown;
+  timeout?: unknown;
 }
 
 /** An instance of the `postgres` package, whose options are read and whose `PostgresError` is used. */

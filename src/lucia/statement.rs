@@ -37,19 +37,19 @@ fn batch(select: &str, joins: &str) -> Batch {
 }
 
 /// A statement that writes: as it is, with a guard (see `pg::statement::Statement`), and for many calls, with a guard too.
-pub struct Guarded {
+pub struct Change {
     pub plain: String,
-    pub guarded: String,
+    pub with_guard: String,
     pub batch: Option<Batch>,
 }
 
-pub fn insert(table: &Name, columns: &[Name]) -> Guarded {
+pub fn insert(table: &Name, columns: &[Name]) -> Change {
     let plain = format!("INSERT INTO {table} ({}) VALUES ({})", list(columns), parameters(0, columns.len()));
     let guards = guards("g", columns.len());
     let before = format!("WITH i({}) AS (INSERT INTO {table} ({}) SELECT * FROM", guards.join(", "), list(columns));
     let after = format!(" RETURNING {}) SELECT {}", nothing_of(columns), none_of("i", &guards));
-    Guarded {
-        guarded: format!("{plain} RETURNING {}", nothing_of(columns)),
+    Change {
+        with_guard: format!("{plain} RETURNING {}", nothing_of(columns)),
         plain,
         batch: Some(Batch { parts: parts(&before, columns.len(), &after) }),
     }
@@ -58,7 +58,7 @@ pub fn insert(table: &Name, columns: &[Name]) -> Guarded {
 /// A user and its key: either both or none. The key's row reads from the user's insertion, so that of two violations the
 /// user's is reported, as it is when one statement follows the other. It reads a count: the user's row may be one that a
 /// trigger has put elsewhere.
-pub fn insert_user_and_key(user: &Name, user_columns: &[Name], key: &Name, key_columns: &[Name]) -> Guarded {
+pub fn insert_user_and_key(user: &Name, user_columns: &[Name], key: &Name, key_columns: &[Name]) -> Change {
     const AFTER_USER: &str = "FROM (SELECT pg_catalog.count(*) FROM u) AS u";
     let both = |names: &str, returned: &str| {
         format!(
@@ -88,9 +88,9 @@ pub fn insert_user_and_key(user: &Name, user_columns: &[Name], key: &Name, key_c
         last.push_str(&first);
     }
     batch.extend(rest);
-    Guarded {
+    Change {
         plain: both("g", "1"),
-        guarded: format!(
+        with_guard: format!(
             "{} RETURNING {}, {}",
             both(&of_user.join(", "), &nothing_of(user_columns)),
             nothing_of(key_columns),
@@ -120,7 +120,7 @@ fn none_of(insertion: &str, guards: &[String]) -> String {
 }
 
 /// The id is the last parameter.
-pub fn update(table: &Name, columns: &[Name]) -> Guarded {
+pub fn update(table: &Name, columns: &[Name]) -> Change {
     let mut plain = format!("UPDATE {table} SET ");
     for (index, column) in columns.iter().enumerate() {
         let separator = if index == 0 { "" } else { ", " };
@@ -128,7 +128,7 @@ pub fn update(table: &Name, columns: &[Name]) -> Guarded {
         let _ = write!(plain, "{separator}{column} = ${}", index + 1);
     }
     let _ = write!(plain, " WHERE id = ${}", columns.len() + 1);
-    Guarded { guarded: format!("{plain} RETURNING {}", nothing_of(columns)), plain, batch: None }
+    Change { with_guard: format!("{plain} RETURNING {}", nothing_of(columns)), plain, batch: None }
 }
 
 /// NULLs of the columns' types; of a field of a column, just NULL.
@@ -225,12 +225,12 @@ mod tests {
     fn writes_number_their_parameters() {
         let columns = names(&["id", "na me"]);
         assert_eq!(
-            update(&columns[0], &columns).guarded,
+            update(&columns[0], &columns).with_guard,
             r#"UPDATE "id" SET "id" = $1, "na me" = $2 WHERE id = $3 "#.to_owned()
                 + r#"RETURNING CASE WHEN false THEN "id" END, CASE WHEN false THEN "na me" END"#
         );
         assert_eq!(
-            insert_user_and_key(&columns[1], &columns[..1], &columns[0], &columns).guarded,
+            insert_user_and_key(&columns[1], &columns[..1], &columns[0], &columns).with_guard,
             "WITH u(g1) AS (INSERT INTO \"na me\" (\"id\") VALUES ($1) RETURNING CASE WHEN false THEN \"id\" END) \
              INSERT INTO \"id\" (\"id\", \"na me\") SELECT $2, $3 FROM (SELECT pg_catalog.count(*) FROM u) AS u \
              RETURNING CASE WHEN false THEN \"id\" END, CASE WHEN false THEN \"na me\" END, (SELECT g1 FROM u LIMIT 0)"

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     name::Name,
-    statement::{self, Guarded, Violation},
+    statement::{self, Change, Violation},
 };
 use crate::pg::{
     error::{Error, code, sqlstate},
@@ -205,13 +205,13 @@ impl Store {
         let Some(table) = self.table(entry.table) else {
             return settle(Err(no_such_table()));
         };
-        let Guarded { plain, guarded, batch } = match (entry.takes, key) {
+        let Change { plain, with_guard, batch } = match (entry.takes, key) {
             (Takes::Change, _) => statement::update(table, &row.columns),
             (_, Some(key)) => statement::insert_user_and_key(table, &row.columns, &self.tables.key, &key.columns),
             _ => statement::insert(table, &row.columns),
         };
         let declared = [&row.declared[..], key.map_or(&[], |key| &key.declared)].concat();
-        let statement = self.queue.statement(Statement::write(plain, Some(guarded), batch, &declared));
+        let statement = self.queue.statement(Statement::write(plain, Some(with_guard), batch, &declared));
         let store = self.clone();
         let with_key = key.is_some();
         let reply = Reply::new(move |result| match result {

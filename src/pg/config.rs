@@ -70,12 +70,19 @@ const APPLICATION_NAME: &str = "lucia-postgres-native";
 const MINUTE: Duration = Duration::from_secs(60);
 
 impl Settings {
-    /// `url` is the connection string; `options` the third argument, or the object in place of the connection string.
-    pub fn read(url: Option<&str>, options: &Options, environment: Environment) -> Result<Self, Invalid> {
+    /// `url` is the connection string; `known` is what stands in its place or, in a `pg.Pool`, beside it; `options` is
+    /// the third argument.
+    pub fn read(
+        url: Option<&str>,
+        known: &Options,
+        options: &Options,
+        environment: Environment,
+    ) -> Result<Self, Invalid> {
         let mut stated = options::read(options)?;
         if let Some(url) = url {
             stated = stated.over(url::read(url)?);
         }
+        stated = stated.over(options::read(known)?);
         let surroundings = environment::read(environment)?;
         if let Some(service) = stated.service.as_ref().or(surroundings.service.as_ref()) {
             let service = service_file::read(service, &environment::service_files(environment))?;
@@ -146,6 +153,13 @@ impl Settings {
         })
     }
 
+    /// How long a call waits for a connection: as long as it may take to open one, to whichever host in the end.
+    pub fn patience(&self) -> Option<Duration> {
+        let rounds = if self.target == Target::PreferStandby { 2 } else { 1 };
+        let attempts = u32::try_from(rounds * self.hosts.len()).unwrap_or(u32::MAX);
+        Some(self.connect_timeout?.saturating_mul(attempts))
+    }
+
     /// How to connect to one of the hosts. `password` is what was asked for; without it the password that was given
     /// counts, then the password file. For the modes `allow` and `prefer` this is the first of [`Tls::attempts`].
     pub fn connection(&self, host: &Host, password: Option<&str>) -> Config {
@@ -189,6 +203,8 @@ impl Settings {
         // As Node does it: after the idle time a probe every second, and the tenth without an answer is the end.
         config.keepalives(self.keep_alive.is_some());
         if let Some(idle) = self.keep_alive {
+            // In whole seconds; Linux takes no more than that.
+            let idle = Duration::from_secs_f64(idle.as_secs_f64().ceil().min(32_767.0));
             config.keepalives_idle(idle).keepalives_interval(Duration::from_secs(1)).keepalives_retries(10);
         }
         config.ssl_mode(self.tls.attempts(host)[0]);

@@ -14,7 +14,7 @@ pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// libpq's variables, then `postgres`'s own, each with the setting that it gives.
 /// <https://www.postgresql.org/docs/current/libpq-envars.html>
-pub const VARIABLES: [(&str, &str); 39] = [
+pub const VARIABLES: [(&str, &str); 40] = [
     ("PGHOST", "host"),
     ("PGHOSTADDR", "hostaddr"),
     ("PGPORT", "port"),
@@ -37,6 +37,7 @@ pub const VARIABLES: [(&str, &str); 39] = [
     ("PGSSLCRL", "sslcrl"),
     ("PGSSLCRLDIR", "sslcrldir"),
     ("PGREQUIREAUTH", "require_auth"),
+    ("PGREQUIREPEER", "requirepeer"),
     ("PGGSSENCMODE", "gssencmode"),
     ("PGCHANNELBINDING", "channel_binding"),
     ("PGCONNECT_TIMEOUT", "connect_timeout"),

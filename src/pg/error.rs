@@ -36,6 +36,7 @@ pub mod code {
     pub const INVALID_OPTIONS: &str = "INVALID_OPTIONS";
     pub const OUTCOME_UNKNOWN: &str = "OUTCOME_UNKNOWN";
     pub const PASSWORD_FAILED: &str = "PASSWORD_FAILED";
+    pub const PASSWORD_MISSING: &str = "PASSWORD_MISSING";
     pub const QUERY_TIMEOUT: &str = "QUERY_TIMEOUT";
     pub const TARGET_NOT_FOUND: &str = "TARGET_NOT_FOUND";
 }

@@ -107,13 +107,16 @@ pub async fn execute(
         match attempt {
             Ok(Attempt::Answers(answers)) => return Ok(answers),
             Ok(Attempt::Stale) => {}
-            Err((fault, _)) if fault.may_be_done => return Err(fault),
+            Err((fault, _)) if fault.may_be_done && !is_misread(statement, &fault.error) => return Err(fault),
             Err((fault, ready)) => {
                 let is_guard = !was_ready && is_guarded && may_be_guard(&fault.error);
                 if is_guard {
                     statement.give_up_guard();
                 }
-                let is_worth_another = is_guard || is_stale(&fault.error) || (is_old && may_be_stale(&fault.error));
+                let is_worth_another = is_guard
+                    || is_stale(&fault.error)
+                    || is_misread(statement, &fault.error)
+                    || (is_old && may_be_stale(&fault.error));
                 if !is_worth_another {
                     return Err(fault);
                 }
@@ -203,6 +206,11 @@ fn is_stale(error: &Error) -> bool {
     const CODES: [&str; 3] =
         [sqlstate::FEATURE_NOT_SUPPORTED, sqlstate::INVALID_STATEMENT_NAME, sqlstate::INVALID_COLUMN_REFERENCE];
     error.is_database() && CODES.contains(&error.code())
+}
+
+/// The rows do not fit the columns: a pooler has prepared the statement on another server since the table changed.
+fn is_misread(statement: &Statement, error: &Error) -> bool {
+    !statement.access.is_write() && error.code() == code::INVALID_ANSWER
 }
 
 /// What such a statement can run into as well.

@@ -44,7 +44,7 @@ pub async fn inspect(
     parameter: &str,
 ) -> Result<Inspection, Error> {
     settings.prepare = Prepare::Detect;
-    let Opened { client, host, may_prepare, task, .. } = Box::pin(open::open(&settings, &program)).await?;
+    let Opened { client, host, is_direct, task, .. } = Box::pin(open::open(&settings, &program)).await?;
     let answer = time::timeout(LIMIT, client.query_typed(sql, &[(&parameter, Type::TEXT)])).await;
     task.abort();
     let rows = answer.map_err(|_| {
@@ -53,7 +53,7 @@ pub async fn inspect(
     let text = rows.first().and_then(|row| row.try_get(0).ok());
     Ok(Inspection {
         text: text.ok_or_else(|| Error::failure(code::INVALID_ANSWER, "the answer is not a text"))?,
-        is_pooled: !may_prepare,
+        is_pooled: !is_direct,
         is_local: is_local(&host),
         protection: protection(&host, settings.tls.mode),
     })

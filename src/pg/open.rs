@@ -29,6 +29,8 @@ pub struct Opened {
     pub tls: Connector,
     /// Statements may be prepared under a name.
     pub may_prepare: bool,
+    /// No pooler stands between.
+    pub is_direct: bool,
 }
 
 pub async fn open(settings: &Settings, program: &Arc<dyn Program>) -> Result<Opened, Error> {
@@ -50,10 +52,12 @@ pub async fn open(settings: &Settings, program: &Arc<dyn Program>) -> Result<Ope
     Err(of_all_hosts(errors))
 }
 
-/// One error for all hosts: that no server is of the wanted kind says more than that another does not answer.
+/// One error for all hosts: that no server is of the wanted kind says more than that another refuses, and that more than
+/// that a third does not answer.
 fn of_all_hosts(mut errors: Vec<Error>) -> Error {
-    let telling = errors.iter().position(|error| error.code() == code::TARGET_NOT_FOUND).unwrap_or(errors.len() - 1);
-    let error = errors.swap_remove(telling);
+    let is_other_kind = |error: &Error| error.code() == code::TARGET_NOT_FOUND;
+    let telling = errors.iter().position(is_other_kind).or_else(|| errors.iter().position(Error::is_database));
+    let error = errors.swap_remove(telling.unwrap_or(errors.len() - 1));
     if errors.is_empty() {
         return error;
     }
@@ -61,7 +65,8 @@ fn of_all_hosts(mut errors: Vec<Error>) -> Error {
     let message = format!("none of the hosts can be used: {}; {}", error.message(), others.join("; "));
     match &error {
         Error::Failure(failure) => Error::caused_by(failure.code, message, error.clone()),
-        Error::Database(_) => Error::caused_by(code::CONNECTION_CLOSED, message, error.clone()),
+        // The server's own words, with its host; the others are left out.
+        Error::Database(_) => error,
     }
 }
 
@@ -114,7 +119,7 @@ async fn open_one(
     if may_prepare && is_direct && state.may_plan_anew {
         client.batch_execute(PLAN_ONCE).await?;
     }
-    Ok(Opened { client, task, host: host.clone(), tls, may_prepare })
+    Ok(Opened { client, task, host: host.clone(), tls, may_prepare, is_direct })
 }
 
 async fn connect(
@@ -200,6 +205,11 @@ impl State {
 /// The server's own error, or why it could not be spoken to; and whether anyone was there at all.
 fn explain(host: &Host, error: tokio_postgres::Error) -> (Error, bool) {
     let text = describe(&error);
+    if text.ends_with("password missing") {
+        let text = "asks for a password; give it in the connection string, as the option `password`, in PGPASSWORD or in \
+                    the password file";
+        return (failure(host, code::PASSWORD_MISSING, text), true);
+    }
     let error = match error.into_source() {
         None => return (failure(host, code::CONNECTION_CLOSED, &format!("cannot be connected to: {text}")), true),
         Some(source) => match source.downcast::<DbError>() {

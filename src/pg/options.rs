@@ -65,8 +65,8 @@ const SETTINGS: &[Setting] = &[
     option("pass", password),
     text("passfile", |stated, value| set(&mut stated.password_file, value.text().map(Into::into))),
     text("service", |stated, value| set(&mut stated.service, value.text())),
-    text("connection_limit", |stated, value| set(&mut stated.max, value.positive())),
-    both("max", |stated, value| set(&mut stated.max, value.positive())),
+    text("connection_limit", |stated, value| set(&mut stated.max, connections(value))),
+    both("max", |stated, value| set(&mut stated.max, connections(value))),
     both("max_pipeline", |stated, value| set(&mut stated.max_pipeline, value.positive())),
     limit("timeout", Writer::Program, |stated, value| set(&mut stated.idle_timeout, value.seconds().map(Limit))),
     limit("idle_timeout", Writer::Both, |stated, value| set(&mut stated.idle_timeout, value.seconds().map(Limit))),
@@ -110,6 +110,11 @@ const SETTINGS: &[Setting] = &[
         "strict" => set(&mut stated.tls.is_strict, Ok(true)),
         "accept_invalid_certs" => set(&mut stated.tls.is_strict, Ok(false)),
         _ => Err(Problem::refused("must be strict or accept_invalid_certs")),
+    }),
+    // Prisma's too: the client's certificate, in a form that is not read here.
+    text("sslidentity", |stated, _| {
+        stated.tls.is_strict.get_or_insert(false);
+        Ok(())
     }),
     text("sslrootcert", |stated, value| {
         let roots = value.text().map(|path| match path.as_str() {
@@ -172,6 +177,7 @@ const SETTINGS: &[Setting] = &[
     text("sslcrl", |_, _| Err(Problem::refused("is not supported: revocation lists are not read"))),
     text("sslcrldir", |_, _| Err(Problem::refused("is not supported: revocation lists are not read"))),
     text("require_auth", |_, _| Err(Problem::refused("is not supported; channel_binding=require insists on SCRAM"))),
+    text("requirepeer", |_, _| Err(Problem::refused("is not supported: the owner of a unix socket is not asked for"))),
     text("gssencmode", |_, value| match value.text()?.as_str() {
         "require" => Err(Problem::refused("is not supported: there is no GSSAPI encryption here")),
         _ => Ok(()),
@@ -231,6 +237,17 @@ const ELSEWHERE: [(&str, &str); 10] = [
 fn set<T>(place: &mut Option<T>, value: Result<T, Problem>) -> Result<(), Problem> {
     *place = Some(value?);
     Ok(())
+}
+
+/// No server can have more (`MAX_BACKENDS`), and the pool makes room for all of them at once.
+const MOST_CONNECTIONS: usize = 262_143;
+
+fn connections(value: &OptionValue) -> Result<usize, Problem> {
+    let max = value.positive()?;
+    if max > MOST_CONNECTIONS {
+        return Err(Problem::expected("must be a positive integer up to 262143, which no server exceeds"));
+    }
+    Ok(max)
 }
 
 fn password(stated: &mut Stated, value: &OptionValue) -> Result<(), Problem> {

@@ -39,8 +39,9 @@ pub fn from_file(path: &Path, host: &Host, database: &str, user: &str) -> Option
     if is_exposed(path) {
         return None;
     }
-    let text = fs::read_to_string(path).ok()?;
-    find(&text, host, database, user)
+    // A line in another encoding is no reason to pass over the others.
+    let bytes = fs::read(path).ok()?;
+    find(&String::from_utf8_lossy(&bytes), host, database, user)
 }
 
 /// Others than the owner may read the file.
@@ -151,6 +152,17 @@ mod tests {
         assert_eq!(found("localhost:*:*:*:x", &socket("/tmp")).as_deref(), Some("x"));
         assert_eq!(found("localhost:*:*:*:x", &socket("/srv")), None);
         assert_eq!(found("/srv:*:*:*:x", &socket("/srv")).as_deref(), Some("x"));
+    }
+
+    #[test]
+    fn a_line_that_is_not_utf_8_leaves_the_others_readable() {
+        let path = std::env::temp_dir().join(format!("pgpass-bytes-{}", std::process::id()));
+        fs::write(&path, b"# caf\xe9\nother:*:*:*:\xe9\n*:*:*:*:x\n").unwrap();
+        #[cfg(unix)]
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        let found = from_file(&path, &tcp("db", 1), "app", "me");
+        fs::remove_file(&path).unwrap();
+        assert_eq!(found, Some(Secret("x".into())));
     }
 
     #[cfg(unix)]

@@ -12,7 +12,7 @@ use super::{
     param::{Form, form},
     row::Field,
     server_text::{self, ServerText},
-    statement::{Columns, Shape, Statement, quote},
+    statement::{Columns, Shape, Statement, quote, unique_comment},
 };
 
 /// How many statements a connection keeps prepared. The lookups take at most twice ten; the writes vary with their
@@ -51,17 +51,18 @@ pub enum Count {
 #[derive(Debug)]
 pub struct ReadyStatements {
     may_prepare: bool,
+    is_direct: bool,
     kept: Mutex<Vec<(u64, Count, Arc<Ready>)>>,
 }
 
 impl ReadyStatements {
     /// Changes may be put together: the server refuses the statement for many when a type has changed.
     pub fn may_batch_writes(&self) -> bool {
-        self.may_prepare
+        self.may_prepare && self.is_direct
     }
 
-    pub fn new(may_prepare: bool) -> Self {
-        Self { may_prepare, kept: Mutex::default() }
+    pub fn new(may_prepare: bool, is_direct: bool) -> Self {
+        Self { may_prepare, is_direct, kept: Mutex::default() }
     }
 
     fn kept(&self) -> MutexGuard<'_, Vec<(u64, Count, Arc<Ready>)>> {
@@ -115,7 +116,7 @@ impl ReadyStatements {
             return Ok(Some(one));
         };
         let sql = batch.text(&one.shape.parameters);
-        let sending = self.sending(client, one.shape.dress(sql), Vec::new()).await?;
+        let sending = self.sending(client, statement, one.shape.dress(sql), Vec::new()).await?;
         if statement.access.is_write() {
             // The batch casts to the types that the parameters had when `one` was prepared.
             if column_types(&sending) != column_types(&one.sending) {
@@ -131,9 +132,15 @@ impl ReadyStatements {
         Ok(Some(self.keep(statement, Count::Many, ready)))
     }
 
-    async fn sending(&self, client: &Client, sql: String, declared: Vec<Type>) -> Result<Sending, Error> {
+    async fn sending(
+        &self,
+        client: &Client,
+        statement: &Statement,
+        sql: String,
+        declared: Vec<Type>,
+    ) -> Result<Sending, Error> {
         Ok(if self.may_prepare {
-            Sending::Prepared(client.prepare_typed(&sql, &declared).await?)
+            Sending::Prepared(client.prepare_typed(&statement.commented(sql), &declared).await?)
         } else {
             Sending::Unnamed { sql, declared }
         })
@@ -144,7 +151,7 @@ impl ReadyStatements {
         let known = statement.known_shape().filter(|shape| !self.may_prepare || shape.server_text.is_some());
         let shape = match known {
             Some(shape) => shape,
-            None => match discover(client, statement, true).await? {
+            None => match discover(client, statement, &statement.commented(statement.text().to_owned()), true).await? {
                 (shape, Some(plain)) => {
                     let forms = shape.parameters.iter().map(form).collect();
                     return Ok(Ready { sending: Sending::Prepared(plain), shape, forms });
@@ -153,16 +160,17 @@ impl ReadyStatements {
             },
         };
         let sql = shape.dress(statement.text().to_owned());
-        let sending = self.sending(client, sql, statement.declared.clone()).await?;
+        let sending = self.sending(client, statement, sql, statement.declared.clone()).await?;
         let forms = shape.parameters.iter().map(form).collect();
         Ok(Ready { sending, shape, forms })
     }
 }
 
-/// Learns the shape of `statement`; gives the prepared statement too where it can be used as it is.
+/// Learns the shape of `statement`, whose text is `sql`; gives the prepared statement too where it can be used as it is.
 async fn discover(
     client: &Client,
     statement: &Statement,
+    sql: &str,
     knows_types: bool,
 ) -> Result<(Arc<Shape>, Option<ServerStatement>), Error> {
     // The driver looks types up that it does not know, under names of its own: only where something may be prepared.
@@ -172,7 +180,7 @@ async fn discover(
     };
     let needs_any_text =
         |plain: &ServerStatement| plain.columns().iter().any(|column| needs_text(column, &Field::new(column, &[])));
-    let plain = client.prepare_typed(statement.text(), &statement.declared).await?;
+    let plain = client.prepare_typed(sql, &statement.declared).await?;
     if !needs_any_text(&plain) {
         let shape =
             Shape { columns: columns(statement, &plain), parameters: plain.params().to_vec(), server_text: None };
@@ -182,7 +190,7 @@ async fn discover(
     let fingerprint = server_text::fingerprint(client, &tables).await?;
     // Once more, now that the fingerprint is known: it must not be newer than the columns.
     drop(plain);
-    let plain = client.prepare_typed(statement.text(), &statement.declared).await?;
+    let plain = client.prepare_typed(sql, &statement.declared).await?;
     let texts: Vec<bool> = plain.columns().iter().map(|column| needs_text(column, &Field::new(column, &[]))).collect();
     let shape = Shape {
         columns: columns(statement, &plain),
@@ -209,7 +217,8 @@ pub async fn describe(client: &Client, statement: &Statement) -> Result<(), Erro
     for _ in 0..NAME_ATTEMPTS {
         client.batch_execute("BEGIN").await?;
         let before = prepared_names(client).await?;
-        let result = discover(client, statement, false).await.map(drop);
+        let sql = format!("{}{}", statement.text(), unique_comment());
+        let result = discover(client, statement, &sql, false).await.map(drop);
         match result {
             Ok(()) => {
                 for name in prepared_names(client).await? {

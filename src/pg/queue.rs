@@ -118,7 +118,7 @@ impl Queue {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.settings.connect_timeout.map(|limit| Instant::now() + limit)
+        self.settings.patience().map(|limit| Instant::now() + limit)
     }
 
     /// Starts one runner if a call waits that none is on its way to.
@@ -379,9 +379,10 @@ async fn keep_order(queue: Weak<Queue>) {
         round = settings.connect_timeout.map_or(ROUND, |limit| ROUND.min(limit / 4).max(Duration::from_millis(5)));
         let now = Instant::now();
         let late = queue.state().drain(|waiting| waiting.deadline.is_some_and(|deadline| deadline <= now));
-        if let (false, Some(limit)) = (late.is_empty(), settings.connect_timeout) {
+        if let (false, Some(limit)) = (late.is_empty(), settings.patience()) {
+            let each = if settings.connect_timeout == Some(limit) { "" } else { " for each host" };
             let message = format!(
-                "waited {} s (connect_timeout) for a connection: all {} (max) are busy or being opened",
+                "waited {} s (connect_timeout{each}) for a connection: all {} (max) are busy or being opened",
                 limit.as_secs_f64(),
                 settings.max
             );

@@ -98,11 +98,16 @@ impl Stated {
         let own_hosts = self.hosts.is_some() || self.socket.is_some();
         let lower_ports = lower.ports.filter(|ports| !own_hosts || ports.len() == 1);
         let lower_addresses = lower.addresses.filter(|_| !own_hosts);
+        let lower_socket = match (lower.socket, self.ports.as_deref()) {
+            _ if self.hosts.is_some() => None,
+            (Some((directory, _)), Some([Some(port)])) => Some((directory, *port)),
+            (socket, _) => socket,
+        };
         Self {
             hosts: self.hosts.or(lower.hosts),
             ports: self.ports.or(lower_ports),
             addresses: self.addresses.or(lower_addresses),
-            socket: self.socket.or(lower.socket),
+            socket: self.socket.or(lower_socket),
             user: self.user.or(lower.user),
             database: self.database.or(lower.database),
             password: self.password.or(lower.password),

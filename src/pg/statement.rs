@@ -1,7 +1,9 @@
 //! Statements, and what is known of them on every connection alike: the columns of the answer, the types of the parameters.
 
 use std::{
+    collections::hash_map::RandomState,
     fmt::Write,
+    hash::BuildHasher,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -72,6 +74,8 @@ pub struct Statement {
 struct Known {
     shape: Option<Arc<Shape>>,
     is_doubtful: bool,
+    /// Since the tables have changed, a comment behind what is prepared.
+    comment: String,
 }
 
 impl Statement {
@@ -161,8 +165,23 @@ impl Statement {
 
     /// The tables may have changed: the server has to describe it again.
     pub fn doubt_shape(&self) {
-        self.known().is_doubtful = true;
+        let mut known = self.known();
+        known.is_doubtful = true;
+        known.comment = unique_comment();
     }
+
+    /// `sql` as it is to be prepared under a name. A pooler that tracks prepared statements prepares each text once on each
+    /// of its servers, and that may have been before the tables changed.
+    pub fn commented(&self, mut sql: String) -> String {
+        sql.push_str(&self.known().comment);
+        sql
+    }
+}
+
+/// A text with it has not been prepared by anyone.
+pub fn unique_comment() -> String {
+    // The hasher's keys are the standard library's source of chance.
+    format!(" /* {:016x} */", RandomState::new().hash_one(0))
 }
 
 /// A value that is one in an array too, and whose array is written with commas.

@@ -154,35 +154,36 @@ fn private_key(material: &Material) -> Result<PrivateKeyDer<'static>, Invalid> {
 
 /// The roots, and those of them that were given, as they are.
 fn roots(roots: &Roots) -> Result<(Arc<RootCertStore>, Vec<CertificateDer<'static>>), Invalid> {
-    let (mut store, material) = match roots {
-        Roots::System { extra: None } => return Ok((system_roots()?, Vec::new())),
-        Roots::System { extra: Some(path) } => (
-            system_roots().map_or_else(|_| RootCertStore::empty(), |roots| (*roots).clone()),
-            Material::File(path.clone()),
-        ),
-        Roots::Given(material) => (RootCertStore::empty(), material.clone()),
+    let (mut store, given) = match roots {
+        Roots::System { extra } => {
+            let extra = extra.clone().map(Material::File);
+            // As in Node a file that cannot be read changes nothing.
+            match extra.and_then(|file| certificates(&file, "NODE_EXTRA_CA_CERTS", "").ok()) {
+                Some(extra) => ((*system_roots()).clone(), extra),
+                None => return Ok((system_roots(), Vec::new())),
+            }
+        }
+        Roots::Given(material) => (RootCertStore::empty(), certificates(material, "sslrootcert", "ssl.ca")?),
     };
-    let name = if matches!(roots, Roots::Given(_)) { "sslrootcert" } else { "NODE_EXTRA_CA_CERTS" };
-    let given = certificates(&material, name, "ssl.ca")?;
     store.add_parsable_certificates(given.iter().cloned());
     Ok((Arc::new(store), given))
 }
 
 /// Whom the operating system trusts; read once.
-fn system_roots() -> Result<Arc<RootCertStore>, Invalid> {
+fn system_roots() -> Arc<RootCertStore> {
     static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
-    if let Some(roots) = ROOTS.get() {
-        return Ok(roots.clone());
-    }
+    let read = || Arc::new(store(rustls_native_certs::load_native_certs().certs));
+    ROOTS.get_or_init(read).clone()
+}
+
+/// Where the system has no certificates, as in small containers, those of Mozilla's, which are Node's too.
+fn store(of_system: Vec<CertificateDer<'static>>) -> RootCertStore {
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots.add_parsable_certificates(of_system);
     if roots.is_empty() {
-        return Err(Invalid::new(
-            "the operating system has no root certificates: install its package ca-certificates, name a file \
-             (sslrootcert), or give Node's own with the option `ssl: { ca: tls.rootCertificates }`",
-        ));
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
-    Ok(ROOTS.get_or_init(|| Arc::new(roots)).clone())
+    roots
 }
 
 /// Node's code for what went wrong with TLS, and what to do about it. `error` is the source of the driver's error.
@@ -274,6 +275,17 @@ mod tests {
         let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
         assert!(message(&with_key(text(samples::NAMED), text(encrypted))).contains("option `ssl.key` is encrypted"));
         assert!(message(&with_key(text(samples::NAMED), text("hunter2"))).contains("does not hold a private key"));
+    }
+
+    #[test]
+    fn mozillas_roots_stand_in_where_the_system_has_none() {
+        let built_in = store(Vec::new());
+        let is_of = |name: &str| {
+            built_in.roots.iter().any(|root| root.subject.windows(name.len()).any(|part| part == name.as_bytes()))
+        };
+        assert!(is_of("ISRG Root X1") && is_of("DigiCert Global Root G2") && !is_of("Nobody"));
+        let own = CertificateDer::from_pem_slice(samples::AUTHORITY.as_bytes()).unwrap();
+        assert_eq!(store(vec![own]).len(), 1);
     }
 
     #[test]

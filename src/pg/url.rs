@@ -22,8 +22,13 @@ const SCHEMES: [&str; 2] = ["postgres", "postgresql"];
 pub fn read(text: &str) -> Result<Stated, Invalid> {
     let rest = after_scheme(text.trim())?;
     let (credentials, hosts, rest) = split(rest);
-    let (rest, _fragment) = rest.split_once('#').unwrap_or((rest, ""));
+    let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
     let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    // What was taken for the host is then a part of the password, and would be shown by the error that it is not found.
+    let is_of_password = |text: &str| text.split_once('@').is_some_and(|(before, _)| !before.contains('='));
+    if is_of_password(query) || is_of_password(fragment) {
+        return Err(invalid("there is an @ behind its ? or #: write these in a password as %3F and %23"));
+    }
 
     let mut authority = Stated { hosts: read_hosts(hosts)?, ..Stated::default() };
     authority.collect_ports();

@@ -8,7 +8,7 @@ use super::{Host, Invalid, Password, Settings, url};
 /// The settings under an empty environment, in one line.
 fn summary(url: &str) -> Result<String, Invalid> {
     let environment = |name: &str| (name == "USER").then(|| "me".to_owned());
-    let settings = Settings::read(Some(url), &Vec::new(), &environment)?;
+    let settings = Settings::read(Some(url), &Vec::new(), &Vec::new(), &environment)?;
     let hosts = settings.hosts.iter().map(|host| match host {
         Host::Tcp { name, port, address: None } => format!("{name} {port}"),
         Host::Tcp { name, port, address: Some(address) } => format!("{name}({address}) {port}"),
@@ -32,7 +32,7 @@ fn summary(url: &str) -> Result<String, Invalid> {
 }
 
 /// Hosts | user | password | database | mode | prepare | session settings.
-const TABLE: [(&str, &str); 62] = [
+const TABLE: [(&str, &str); 70] = [
     // Plain.
     ("postgres://u:p@h:5433/d", "h 5433 | u | p | d | Disable | Detect | "),
     ("postgresql://u:p@h/d", "h 5432 | u | p | d | Disable | Detect | "),
@@ -136,6 +136,32 @@ const TABLE: [(&str, &str); 62] = [
         "h 5432 | u | p | d | VerifyFull | Detect | search_path=\"My Schema\"",
     ),
     (
+        "postgresql://u:p@h/d?sslcert=../ca.pem&sslidentity=client.p12&sslpassword=x&sslmode=require",
+        "h 5432 | u | p | d | Require | Detect | ",
+    ),
+    (
+        "postgresql://u:p@h/d?sslcert=../ca.pem&sslidentity=client.p12&sslpassword=x&sslaccept=strict&sslmode=require",
+        "h 5432 | u | p | d | VerifyFull | Detect | ",
+    ),
+    (
+        "postgres://u:p@db.ref.supabase.co:6543/postgres?pgbouncer=true&connection_limit=1&schema=public",
+        "db.ref.supabase.co 6543 | u | p | postgres | Disable | Never | ",
+    ),
+    (
+        "postgres://u:p@h.supabase.com:6543/postgres?options=reference%3Dref",
+        "h.supabase.com 6543 | u | p | postgres | Disable | Never | options=reference=ref",
+    ),
+    (
+        "postgresql://u:p@ep-1.eu.aws.neon.tech/d?sslmode=verify-full&sslrootcert=system&sslnegotiation=direct",
+        "ep-1.eu.aws.neon.tech 5432 | u | p | d | VerifyFull | Detect | ",
+    ),
+    (
+        "postgresql://u:p@free.cockroachlabs.cloud:26257/d?sslmode=verify-full&options=--cluster%3Dname-1",
+        "free.cockroachlabs.cloud 26257 | u | p | d | VerifyFull | Detect | options=--cluster=name-1",
+    ),
+    ("postgres://u:p@h/d?prepared_statements=false&pool=5", "h 5432 | u | p | d | Disable | Never | "),
+    ("postgres://u@h/d?currentSchema=auth,public", "h 5432 | u | - | d | Disable | Detect | search_path=auth,public"),
+    (
         "postgres://u@h/d?search_path=a,b&statement_timeout=5s&TimeZone=UTC&app.tenant=1&unknown=x&utm-source=y&=z",
         "h 5432 | u | - | d | Disable | Detect | search_path=a,b statement_timeout=5s TimeZone=UTC app.tenant=1",
     ),
@@ -146,6 +172,59 @@ fn connection_strings_mean_what_their_writers_mean() {
     for (url, expected) in TABLE {
         assert_eq!(summary(url).as_deref(), Ok(expected), "{url}");
     }
+}
+
+#[test]
+fn parameters_of_other_drivers_are_ignored() {
+    let ignored = [
+        // Prisma.
+        "pool_timeout=0",
+        "sslidentity=client.p12",
+        "sslpassword=x",
+        "statement_cache_size=500",
+        "single_use_connections=true",
+        "max_idle_connection_lifetime=60",
+        // Supabase, Vercel, `pg`.
+        "supa=base-pooler.x",
+        "workaround=supabase-pooler.vercel",
+        "uselibpqcompat=true",
+        "encoding=utf8",
+        "binary=true",
+        // JDBC.
+        "ApplicationName=x",
+        "targetServerType=primary",
+        "prepareThreshold=5",
+        "reWriteBatchedInserts=true",
+        "sslfactory=org.postgresql.ssl.NonValidatingFactory",
+        "loginTimeout=5",
+        "stringtype=unspecified",
+        // Rails, Django, SQLAlchemy, Go.
+        "pool=5",
+        "timeout=5000",
+        "reaping_frequency=10",
+        "conn_max_age=600",
+        "pool_max_conns=10",
+        "sslinline=true",
+        "default_query_exec_mode=simple_protocol",
+        // libpq's, which change nothing here.
+        "keepalives=1",
+        "keepalives_interval=10",
+        "keepalives_count=5",
+        "tcp_user_timeout=1000",
+        "load_balance_hosts=random",
+        "sslcompression=0",
+        "sslkeylogfile=/tmp/keys",
+        "gssencmode=prefer",
+        "krbsrvname=postgres",
+        "replication=database",
+        "min_protocol_version=3.0",
+        "client_encoding=LATIN1",
+    ];
+    let plain = summary("postgres://u:p@h/d");
+    for parameter in ignored {
+        assert_eq!(summary(&format!("postgres://u:p@h/d?{parameter}")), plain, "{parameter}");
+    }
+    assert_eq!(summary(&format!("postgres://u:p@h/d?{}", ignored.join("&"))), plain);
 }
 
 #[test]
@@ -165,6 +244,8 @@ fn what_is_no_connection_string_is_refused_in_the_name_of_the_first_argument() {
         ("postgres://u:hunter2@[::1/d", "host:port"),
         ("postgres://u:hunter2@h:1,/d?port=1,2,3", "`port`"),
         ("postgres://u:p@hunter2/x@h/d", "%2F"),
+        ("postgres://u:p@hunter2?x@h/d", "%3F"),
+        ("postgres://u:p@hunter2#x@h/d", "%23"),
         ("postgres://u:hunter2%ff@h/d", "UTF-8"),
         ("postgres://u:hunter2%00@h/d", "NUL"),
         ("postgres://u:hunter2@h/d?max=0", "`max`"),

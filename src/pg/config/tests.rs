@@ -15,7 +15,7 @@ fn read(url: Option<&str>, options: &[(&str, OptionValue)], variables: &[(&str, 
     let options = options.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     let environment =
         |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-    Settings::read(url, &options, &environment)
+    Settings::read(url, &Vec::new(), &options, &environment)
 }
 
 fn host(settings: &Settings) -> (&str, u16) {
@@ -100,6 +100,52 @@ fn ports_and_addresses_stay_with_their_hosts() {
     assert!(read(Some("postgres://a,b/d?port=1,2,3"), &[], &[]).is_err());
 }
 
+#[test]
+fn options_win_over_those_that_stand_in_place_of_the_connection_string_by_whatever_name() {
+    let hosts = |names: &[&str]| OptionValue::List(names.iter().map(|name| text(name)).collect());
+    let ports = |ports: &[f64]| OptionValue::List(ports.iter().map(|port| OptionValue::Number(*port)).collect());
+    let merged = |known: &[(&str, OptionValue)], options: &[(&str, OptionValue)]| {
+        let owned = |given: &[(&str, OptionValue)]| {
+            given.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect::<Options>()
+        };
+        Settings::read(None, &owned(known), &owned(options), &|_| None).unwrap()
+    };
+    let known = [
+        ("host", hosts(&["a", "b"])),
+        ("port", ports(&[1.0, 2.0])),
+        ("database", text("known")),
+        ("username", text("known")),
+        ("idle_timeout", OptionValue::Number(1.0)),
+    ];
+    let settings = merged(
+        &known,
+        &[
+            ("hostname", text("c")),
+            ("db", text("given")),
+            ("user", text("given")),
+            ("timeout", OptionValue::Number(2.0)),
+        ],
+    );
+    assert_eq!((settings.hosts.len(), host(&settings)), (1, ("c", 5432)));
+    assert_eq!((settings.database.as_str(), settings.user.as_str()), ("given", "given"));
+    assert_eq!(settings.idle_timeout, Some(Duration::from_secs(2)));
+    let unset = merged(&known, &[("host", OptionValue::Undefined), ("database", OptionValue::Null)]);
+    assert_eq!((host(&unset), unset.database.as_str()), (("a", 1), "known"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_host_or_a_port_wins_over_a_lower_path() {
+    let merged = |options: &[(&str, OptionValue)]| {
+        let known = vec![("path".to_owned(), text("/tmp/.s.PGSQL.5433"))];
+        let options = options.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        Settings::read(None, &known, &options, &|_| None).unwrap().hosts
+    };
+    assert_eq!(merged(&[]), [Host::Unix { directory: "/tmp".into(), port: 5433 }]);
+    assert_eq!(merged(&[("host", text("h"))]), [Host::Tcp { name: "h".into(), port: 5432, address: None }]);
+    assert_eq!(merged(&[("port", OptionValue::Number(7.0))]), [Host::Unix { directory: "/tmp".into(), port: 7 }]);
+}
+
 #[cfg(unix)]
 #[test]
 fn sockets_are_found_by_directory_by_path_and_by_abstract_name() {
@@ -149,6 +195,12 @@ fn limits_can_be_switched_off_against_a_lower_source() {
     assert_eq!(settings.keep_alive, None);
     assert!(!settings.connection(&settings.hosts[0], None).get_keepalives());
     assert_eq!(settings.max_lifetime, Some(Duration::from_secs(10)..Duration::from_secs(10)));
+    let keep_alive = |seconds: &str| {
+        let settings = read(Some(&format!("postgres://h/d?keep_alive={seconds}")), &[], &[]).unwrap();
+        settings.connection(&settings.hosts[0], None).get_keepalives_idle()
+    };
+    assert_eq!(keep_alive("0.1"), Duration::from_secs(1));
+    assert_eq!(keep_alive("99999999"), Duration::from_secs(32_767));
     let off = [
         ("idle_timeout", OptionValue::Null),
         ("connect_timeout", OptionValue::Number(0.0)),
@@ -158,6 +210,16 @@ fn limits_can_be_switched_off_against_a_lower_source() {
     let settings = read(url, &off, &[]).unwrap();
     assert_eq!((settings.idle_timeout, settings.connect_timeout, settings.max_lifetime), (None, None, None));
     assert_eq!(settings.query_timeout, Some(Duration::from_millis(2500)));
+}
+
+#[test]
+fn a_call_waits_for_as_long_as_all_hosts_may_take() {
+    let patience = |url| read(Some(url), &[], &[]).unwrap().patience();
+    assert_eq!(patience("postgres://a/d"), Some(Duration::from_secs(30)));
+    assert_eq!(patience("postgres://a,b,c/d?connect_timeout=2"), Some(Duration::from_secs(6)));
+    let prefer = "postgres://a,b/d?connect_timeout=2&target_session_attrs=prefer-standby";
+    assert_eq!(patience(prefer), Some(Duration::from_secs(8)));
+    assert_eq!(patience("postgres://a,b/d?connect_timeout=0"), None);
 }
 
 #[test]
@@ -241,7 +303,7 @@ fn every_variable_changes_the_settings_or_says_why_not() {
         let lookup = |name: &str| {
             if name == variable { Some(value.to_owned()) } else { base(name) }
         };
-        Settings::read(None, &Vec::new(), &lookup)
+        Settings::read(None, &Vec::new(), &Vec::new(), &lookup)
     };
     let values = [
         ("PGHOSTADDR", "10.0.0.1"),
@@ -264,7 +326,7 @@ fn every_variable_changes_the_settings_or_says_why_not() {
         ("PGPREPARE", "false"),
         ("PGQUERY_TIMEOUT", "1"),
     ];
-    let refused = ["PGSSLCRL", "PGSSLCRLDIR", "PGREQUIREAUTH", "PGGSSENCMODE"];
+    let refused = ["PGSSLCRL", "PGSSLCRLDIR", "PGREQUIREAUTH", "PGREQUIREPEER", "PGGSSENCMODE"];
     let unset = settings("", "").unwrap();
     for (variable, _) in environment::VARIABLES {
         let value = values.iter().find(|(name, _)| *name == variable).map_or("require", |(_, value)| *value);

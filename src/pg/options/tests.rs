@@ -49,6 +49,11 @@ fn every_option_is_checked_and_named() {
         ("max", OptionValue::Number(0.0), "option `max` must be a positive integer, not 0"),
         ("max", OptionValue::Number(1.5), "option `max` must be a positive integer, not 1.5"),
         ("max", text("many"), "option `max` must be a positive integer"),
+        (
+            "max",
+            OptionValue::Number(1e9),
+            "option `max` must be a positive integer up to 262143, which no server exceeds, not 1000000000",
+        ),
         ("max_pipeline", OptionValue::Boolean(true), "option `max_pipeline` must be a positive integer, not true"),
         (
             "idle_timeout",
