@@ -9,7 +9,7 @@ use napi::{
 use napi_derive::napi;
 
 use super::{
-    args::{self, OptionReader, bad, read},
+    args::{self, OptionReader, Short, bad, read},
     environment::Environment,
     promise::Landing,
 };
@@ -135,7 +135,7 @@ fn native_functions<'env>(
     native.set(
         "byId",
         env.create_function_from_closure::<(), (), _>("byId", move |call: FunctionCallContext<'_>| {
-            let (slot, method, id, form) = (call.get(0)?, method(&call)?, call.get(2)?, call.get(3)?);
+            let (slot, method, Short(id), form) = (call.get(0)?, method(&call)?, call.get(2)?, call.get(3)?);
             // From here on nothing may fail: the call is counted as under way.
             let settle = from.settle(call.env, slot);
             to.by_id(method, id, form, settle);

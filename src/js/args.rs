@@ -4,7 +4,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use napi::{
     Env, Error, Result, Status, ValueType,
-    bindgen_prelude::{Array, Buffer, FromNapiValue, JsObjectValue, JsValue, Object, Uint8Array, Unknown},
+    bindgen_prelude::{
+        Array, Buffer, FromNapiValue, JsObjectValue, JsValue, Object, Uint8Array, Unknown, check_status,
+    },
+    sys,
 };
 
 use crate::{
@@ -72,6 +75,28 @@ impl<'env> OptionReader<'env> {
             ValueType::Object => OptionValue::Map(self.options(&read(value)?)?),
             kind => return Err(bad(format!("options: a {kind} is not an option's value"))),
         })
+    }
+}
+
+/// A text that is short as a rule: an id.
+pub struct Short(pub String);
+
+impl FromNapiValue for Short {
+    unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> Result<Self> {
+        const ROOM: usize = 256;
+        /// A character of UTF-8, which is not cut, and the zero at the end.
+        const LAST: usize = 4;
+        let mut bytes = [0_u8; ROOM];
+        let mut length = 0;
+        // SAFETY: the caller vouches for both; no more than `ROOM` bytes are written.
+        check_status!(unsafe {
+            sys::napi_get_value_string_utf8(env, value, bytes.as_mut_ptr().cast(), ROOM, &raw mut length)
+        })?;
+        if length < ROOM - LAST {
+            return Ok(Self(String::from_utf8_lossy(&bytes[..length]).into_owned()));
+        }
+        // SAFETY: as above.
+        unsafe { String::from_napi_value(env, value) }.map(Self)
     }
 }
 

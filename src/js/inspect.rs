@@ -30,7 +30,8 @@ pub fn inspect(env: &Env, url: String, sql: String, parameter: String) -> Result
     let variables = args::environment_variables(env)?;
     let lookup = |name: &str| variables.get::<String>(name).ok().flatten();
     let url = Some(url);
-    let settings = Settings::read(url.as_deref(), &Vec::new(), &Vec::new(), &lookup).map_err(|invalid| bad(invalid.message))?;
+    let settings =
+        Settings::read(url.as_deref(), &Vec::new(), &Vec::new(), &lookup).map_err(|invalid| bad(invalid.message))?;
     let runtime = runtime::handle().map_err(|error| napi::Error::from_reason(error.to_string()))?;
     let landing = environment.landing.clone();
     let given = Cell::new(Some((settings, sql, parameter)));

@@ -159,6 +159,9 @@ pub struct Landing {
     introduced: RefCell<HashSet<u64>>,
     passwords: RefCell<HashMap<u32, oneshot::Sender<std::result::Result<String, String>>>>,
     next_password: Cell<u32>,
+    /// Empty between two landings: what was allocated for one serves the next.
+    messages: RefCell<Vec<Message>>,
+    values: RefCell<Vec<sys::napi_value>>,
 }
 
 impl Landing {
@@ -172,6 +175,8 @@ impl Landing {
             introduced: RefCell::default(),
             passwords: RefCell::default(),
             next_password: Cell::new(0),
+            messages: RefCell::default(),
+            values: RefCell::default(),
         });
         let name = rows::string(env, "lucia-postgres-native")?;
         let mut function = ptr::null_mut();
@@ -221,10 +226,11 @@ impl Landing {
     }
 
     fn land(&self, env: &Env, settle: sys::napi_value) -> Result<()> {
-        let messages = std::mem::take(&mut *self.crossing.list());
+        let mut messages = self.messages.take();
+        std::mem::swap(&mut messages, &mut *self.crossing.list());
         let mut settled = 0;
-        let mut list = List { env, settle, values: Vec::with_capacity(256) };
-        for message in messages {
+        let mut list = List { env, settle, values: self.values.take() };
+        for message in messages.drain(..) {
             match message {
                 Message::Settled { slot, outcome } => {
                     settled += 1;
@@ -246,6 +252,8 @@ impl Landing {
             list.hand_over_if_long()?;
         }
         list.hand_over()?;
+        self.values.replace(list.values);
+        self.messages.replace(messages);
         if settled > 0 && self.underway.replace(self.underway.get() - settled) == settled {
             // SAFETY: as in `settle`.
             unsafe { sys::napi_unref_threadsafe_function(env.raw(), self.function.get()) };
