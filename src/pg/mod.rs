@@ -8,6 +8,8 @@ mod round_trip;
 
 pub mod waiting;
 
+mod pace;
+
 pub mod execute;
 
 pub mod pool;

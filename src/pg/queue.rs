@@ -23,6 +23,7 @@ use super::{
     config::Settings,
     error::{Error, code},
     open::Program,
+    pace::{await_next, awake, may_stay_awake},
     pool::{self, Lease, Pool},
     round_trip::carry_out,
     statement::Statement,
@@ -47,6 +48,7 @@ pub struct Queue {
     state: Mutex<State>,
     statements: Mutex<HashMap<String, Arc<Statement>>>,
     destroyed: Notify,
+    may_stay_awake: bool,
 }
 
 impl Queue {
@@ -59,6 +61,7 @@ impl Queue {
             state: Mutex::default(),
             statements: Mutex::default(),
             destroyed: Notify::new(),
+            may_stay_awake: may_stay_awake(),
         });
         queue.runtime.spawn(keep_order(Arc::downgrade(&queue)));
         queue
@@ -208,6 +211,8 @@ impl<'a> Runner<'a> {
         let mut underway = FuturesUnordered::new();
         let mut is_open = true;
         let mut may_be_followed = false;
+        // A lone lookup, one of many that follow close upon one another.
+        let mut is_awake = false;
         loop {
             while is_open && underway.len() < UNDERWAY {
                 let calls = if underway.is_empty() {
@@ -222,17 +227,26 @@ impl<'a> Runner<'a> {
                 }
                 // What goes alone may be slow, and a write may wait for another.
                 may_be_followed = calls.len() > 1 && !self.is_writing;
+                is_awake = calls.len() == 1
+                    && self.is_lone()
+                    && queue.state().pace.send(Instant::now())
+                    && queue.may_stay_awake;
                 underway.push(carry_out(lease, queue.pool.manager(), &queue.settings, calls));
             }
-            let Some(outcome) = underway.next().await else { return is_open };
+            let next = if is_awake { awake(underway.next()).await } else { underway.next().await };
+            let Some(outcome) = next else { return is_open };
             if !outcome.answered.is_empty() {
                 self.come_back();
+                queue.state().pace.answer(Instant::now());
             }
             for (reply, answer) in outcome.answered {
                 reply.settle(Ok(answer));
             }
             self.put_back(outcome.again);
             is_open &= outcome.is_open;
+            if is_awake && is_open {
+                await_next(|| queue.state().has_calls()).await;
+            }
         }
     }
 
@@ -260,6 +274,11 @@ impl<'a> Runner<'a> {
             self.has_lease = false;
         }
         calls
+    }
+
+    /// A lookup is under way, and nothing else.
+    fn is_lone(&self) -> bool {
+        !self.is_writing && self.queue.state().leased == 1
     }
 
     /// While a statement is under way the next can be on its way, so that the server need not wait for it: when as many

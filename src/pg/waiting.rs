@@ -6,6 +6,7 @@ use std::{collections::VecDeque, mem, sync::Arc, time::Instant};
 use super::{
     error::{Error, code},
     execute::Answer,
+    pace::Pace,
     param::Form,
     statement::Statement,
 };
@@ -120,6 +121,7 @@ pub struct State {
     pub probing: bool,
     pub was_connected: bool,
     pub refused_until: Option<Instant>,
+    pub pace: Pace,
     pub is_ended: bool,
 }
 
