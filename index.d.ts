@@ -1,5 +1,6 @@
 export { postgres } from "./binding.js";
 export type {
+  CallMessage,
   PoolInstance,
   PoolStats,
   PostgresInitializer,

@@ -2,6 +2,8 @@
 // `binding.js`, which the build writes, looks for the binary of this platform beside it and in the platform's package.
 "use strict";
 
+const { channel } = require("node:diagnostics_channel");
+
 let binding;
 try {
   binding = require("./binding.js");
@@ -10,7 +12,13 @@ try {
 }
 
 // Each by its name, which is how Node and bundlers find out what can be imported.
-exports.postgres = binding.postgres;
+exports.postgres = postgres;
+
+const calls = channel("lucia-postgres-native:call");
+
+function postgres(connection, tableNames, options) {
+  return binding.postgres(connection, tableNames, options, calls);
+}
 
 function explained(cause) {
   // In a clone that was not built, binding.js itself is missing.

@@ -53,7 +53,15 @@ import type { Adapter, InitializeAdapter, KeySchema, SessionSchema, UserSchema }
 import { __experimental_joinAdapters as joinAdapters } from "lucia/utils";
 import { lucia } from "lucia";
 import { postgres } from "lucia-postgres-native";
+import type { CallMessage } from "lucia-postgres-native";
 import { auth } from "./auth.js";
+
+export function describeCall({ method, rows, duration, retries, batch, error }: CallMessage): string {
+  const isOfUsers: boolean = method === "getUser" || method === "deleteExpiredSessions";
+  const sum: number = rows + duration + retries + batch;
+  const outcome: string = error ?? "resolved";
+  return [method, isOfUsers, sum, outcome].join(" ");
+}
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false;
 const adapterIsLucias: Same<ReturnType<ReturnType<typeof postgres>>, Adapter> = true;
@@ -110,6 +118,8 @@ const names = { user: "auth_user", key: "user_key", session: "user_session" };
 const url = "postgres://localhost/app";
 import { __napiBindingTarget } from "lucia-postgres-native"; // wrong
 import { inspect } from "lucia-postgres-native"; // wrong
+import type { CallMessage } from "lucia-postgres-native";
+export const isMethod = (message: CallMessage): boolean => message.method === "getUsers"; // wrong
 postgres(); // wrong
 postgres(url); // wrong
 postgres(5432, names); // wrong

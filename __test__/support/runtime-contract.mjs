@@ -1,6 +1,7 @@
 // The promises of the package as one program, for runtimes whose test runner is not Node's. It imports the package by
 // its name, prints a line for every promise, and ends by itself: nothing calls `process.exit`.
 import assert from "node:assert/strict";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
 import { createServer } from "node:net";
 import process from "node:process";
@@ -150,6 +151,19 @@ function promises({ sql, url }) {
         password: async () => password }, tableNames);
       assert.equal((await asked(LuciaError).getUser("alice")).username, "Alice");
       await asked.end();
+    },
+
+    async "every call is published on the channel, and says nothing of what it was about"() {
+      const messages = [];
+      const push = (message) => messages.push(message);
+      subscribe("lucia-postgres-native:call", push);
+      await adapter.getUser("alice");
+      await rejected(adapter.getUser(["alice"]));
+      unsubscribe("lucia-postgres-native:call", push);
+      await adapter.getUser("alice");
+      assert.deepEqual(messages.map(({ method, rows, batch, error }) => [method, rows, batch, error]),
+        [["getUser", 1, 1, undefined], ["getUser", 0, 0, "TypeError"]]);
+      assert.doesNotMatch(JSON.stringify(messages), /alice/i);
     },
 
     async "end waits for the calls under way, and later calls are refused"() {

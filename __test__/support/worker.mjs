@@ -1,4 +1,5 @@
 // What a worker thread of `workers.test.mjs` does: loads the addon again, for itself, and does the job it is given.
+import { subscribe } from "node:diagnostics_channel";
 import { parentPort, workerData } from "node:worker_threads";
 
 import { LuciaError } from "lucia";
@@ -51,6 +52,14 @@ const jobs = {
   async "be refused"() {
     const error = await adapter.setKey({ id: "k1", user_id: "u1", hashed_password: null }).catch((reason) => reason);
     parentPort.postMessage({ message: error.message, ownClass: error instanceof LuciaError });
+  },
+
+  /** Tells what the channel says of its calls. */
+  async "be observed"() {
+    const messages = [];
+    subscribe("lucia-postgres-native:call", ({ method, rows }) => messages.push({ method, rows }));
+    await adapter.getUser("u1");
+    parentPort.postMessage(messages);
   },
 };
 

@@ -5,7 +5,7 @@
 // call across the boundary. Its messages are those of `promise.rs`.
 "use strict";
 
-({ methods, serialize, inferType, undefinedValue, createError, postgresError }) => {
+({ methods, channel, serialize, inferType, undefinedValue, createError, postgresError }) => {
   const DONE = 0;
   const ROWS = 1;
   const PART = 2;
@@ -16,6 +16,7 @@
   const PASSWORD = 7;
   const NOTICE = 8;
   const TEXT = 9;
+  const OBSERVED = 10;
 
   const JSON_TEXT = 1;
   const DATE = 2;
@@ -144,9 +145,11 @@
     [FORMS](values, at) {
       const count = values[at + 1];
       const forms = values.slice(at + 2, at + 2 + count);
-      const { again, argument } = calls[values[at]];
+      const { again, argument, tally } = calls[values[at]];
+      // Nothing was sent.
+      if (tally) tally.batch = 0;
       // First again, then release: the adapter may be waiting for its last call to end.
-      const result = again ? again(argument, forms) : forms;
+      const result = again ? again(argument, forms, tally) : forms;
       release(values[at]).resolve(result);
       return at + 2 + count;
     },
@@ -195,6 +198,13 @@
       release(values[at]).resolve(values[at + 1]);
       return at + 2;
     },
+    [OBSERVED](values, at) {
+      const { tally } = calls[values[at]];
+      tally.rows = values[at + 1];
+      tally.retries += values[at + 2];
+      tally.batch = values[at + 3];
+      return at + 4;
+    },
   };
 
   const settle = (...values) => {
@@ -203,12 +213,39 @@
   };
 
   /** The slot of a new call, which `settle` will resolve. */
-  const take = (resolve, connection, LuciaError, gives, again, argument) => {
+  const take = (resolve, connection, LuciaError, gives, tally, again, argument) => {
     const slot = free.length > 0 ? free.pop() : calls.length;
-    calls[slot] = { resolve, connection, LuciaError, gives, again, argument, part: undefined, isDestroyed: false };
+    calls[slot] = { resolve, connection, LuciaError, gives, tally, again, argument, part: undefined, isDestroyed: false };
     connection.started();
     return slot;
   };
+
+  /** What an error is known by, which says nothing of what the call was about. */
+  const kindOf = (error, LuciaError) => {
+    if (LuciaError && error?.constructor === LuciaError) return error.message;
+    return String(error?.code ?? error?.name ?? "Error");
+  };
+
+  /** Calls, and publishes what it came to when it has settled. */
+  const observe = async (method, LuciaError, call, first, second) => {
+    const tally = { rows: 0, retries: 0, batch: 0 };
+    const start = performance.now();
+    let error;
+    try {
+      return await call(first, second, tally);
+    } catch (reason) {
+      error = kindOf(reason, LuciaError);
+      throw reason;
+    } finally {
+      const { retries, batch } = tally;
+      const rows = error === undefined ? tally.rows : 0;
+      channel.publish({ method, rows, duration: performance.now() - start, retries, batch, error });
+    }
+  };
+
+  /** `call`, which is given a tally to keep while somebody has subscribed. */
+  const observable = (method, LuciaError, call) => (first, second) =>
+    (channel?.hasSubscribers ? observe(method, LuciaError, call, first, second) : call(first, second));
 
   const describe = (value) => (value === null ? "null" : Array.isArray(value) ? "an array" : typeof value);
 
@@ -301,30 +338,31 @@
 
     const byId = ({ index, name, gives }) => {
       let form = 0;
-      const send = (id) =>
+      const send = (id, tally) =>
         new Promise((resolve) => {
           const text = form === 0 ? id : serialize(id, form);
-          const slot = take(resolve, connection, LuciaError, gives, again, id);
-          native.byId(slot, index, text, form);
+          const slot = take(resolve, connection, LuciaError, gives, tally, again, id);
+          if (tally) native.byId(slot, index, text, form, true);
+          else native.byId(slot, index, text, form);
         });
       // An id column whose texts have rules of their own (`bytea`, say) is found out by the first call.
-      const again = (id, forms) => {
+      const again = (id, forms, tally) => {
         [form] = forms;
-        return send(id);
+        return send(id, tally);
       };
-      return (id) => {
+      return (id, _, tally) => {
         try {
           connection.checkOpen();
           checkId(name, id);
         } catch (error) {
           return Promise.reject(error);
         }
-        return send(id);
+        return send(id, tally);
       };
     };
 
     const learned = new Map();
-    const write = async ({ index, name, gives }, rows, id) => {
+    const write = async ({ index, name, gives }, tally, rows, id) => {
       const columns = rows.map((row) => row.columns);
       const values = rows.flatMap((row) => row.values);
       if (columns.some((ofRow) => ofRow.length === 0)) throw new TypeError(`${name}: a row must have a column at least`);
@@ -354,9 +392,9 @@
             texts = values.map(() => null);
           }
           forms = await new Promise((resolve) => {
-            const slot = take(resolve, connection, LuciaError, gives);
+            const slot = take(resolve, connection, LuciaError, gives, tally);
             try {
-              native.write(slot, index, columns, declared, texts, sent);
+              native.write(slot, index, columns, declared, texts, sent, tally !== undefined);
             } catch (error) {
               // A column without a name: nothing has been started.
               release(slot);
@@ -364,7 +402,11 @@
             }
           });
           // The server has done it, or has told what the parameters are to be.
-          if (forms === undefined) return;
+          if (forms === undefined) {
+            // The statement counts the rows of the last table alone.
+            if (tally) tally.rows *= rows.length;
+            return;
+          }
           if (learned.size >= LEARNED) learned.clear();
           learned.set(key, forms);
           isFresh = true;
@@ -376,24 +418,24 @@
 
     const takes = {
       Id: byId,
-      Change: (method) => async (id, change) => {
+      Change: (method) => async (id, change, tally) => {
         connection.checkOpen();
         checkId(method.name, id);
         checkRow(method.name, "the second argument", change);
         const row = readRow(change);
         // No column to set: there is nothing to do.
-        if (row.columns.length > 0) await write(method, [row], id);
+        if (row.columns.length > 0) await write(method, tally, [row], id);
       },
-      Row: (method) => async (row) => {
+      Row: (method) => async (row, _, tally) => {
         connection.checkOpen();
         checkRow(method.name, "the argument", row);
-        await write(method, [readRow(row)]);
+        await write(method, tally, [readRow(row)]);
       },
-      UserAndKey: (method) => async (user, key) => {
+      UserAndKey: (method) => async (user, key, tally) => {
         connection.checkOpen();
         checkRow(method.name, "the user", user);
         if (key) checkRow(method.name, "the key", key);
-        await write(method, key ? [readRow(user), readRow(key)] : [readRow(user)]);
+        await write(method, tally, key ? [readRow(user), readRow(key)] : [readRow(user)]);
       },
     };
 
@@ -401,7 +443,7 @@
     const missing = () => Promise.reject(new Error("Session table not defined"));
     for (const method of methods) {
       const call = takes[method.takes]({ ...method, gives: give[method.gives] });
-      adapter[method.name] = method.isOfSessions && !native.hasSessions ? missing : call;
+      adapter[method.name] = observable(method.name, LuciaError, method.isOfSessions && !native.hasSessions ? missing : call);
     }
     return adapter;
   };
@@ -433,13 +475,15 @@
       };
       initialize.end = connection.end;
       initialize.stats = () => native.load();
-      initialize.deleteExpiredSessions = async () => {
+      const deleteExpired = async (_, __, tally) => {
         connection.checkOpen();
         if (!native.hasSessions) throw new Error("Session table not defined");
         return await new Promise((resolve) => {
-          native.deleteExpired(take(resolve, connection, undefined, give.Count), String(Date.now()));
+          const slot = take(resolve, connection, undefined, give.Count, tally);
+          native.deleteExpired(slot, String(Date.now()), tally !== undefined);
         });
       };
+      initialize.deleteExpiredSessions = observable("deleteExpiredSessions", undefined, deleteExpired);
       return initialize;
     },
   };

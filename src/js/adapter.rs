@@ -48,8 +48,9 @@ pub fn postgres<'env>(
     connection: Unknown<'env>,
     table_names: Unknown<'env>,
     options: Unknown<'env>,
+    channel: Option<Unknown<'env>>,
 ) -> Result<Unknown<'env>> {
-    create(env, connection, table_names, options).or_else(|error| {
+    create(env, connection, table_names, options, channel).or_else(|error| {
         if error.status == Status::InvalidArg {
             env.throw_type_error(&error.reason, None)?;
             return Err(napi::Error::new(Status::PendingException, ""));
@@ -64,8 +65,9 @@ fn create<'env>(
     connection: Unknown<'env>,
     table_names: Unknown<'env>,
     options: Unknown<'env>,
+    channel: Option<Unknown<'env>>,
 ) -> Result<Unknown<'env>> {
-    let environment = Environment::of(env)?;
+    let environment = Environment::of(env, channel)?;
     let mut reader = OptionReader::new(&NEXT_FUNCTION);
     let given = match options.get_type()? {
         ValueType::Undefined => Vec::new(),
@@ -136,8 +138,10 @@ fn native_functions<'env>(
         "byId",
         env.create_function_from_closure::<(), (), _>("byId", move |call: FunctionCallContext<'_>| {
             let (slot, method, Short(id), form) = (call.get(0)?, method(&call)?, call.get(2)?, call.get(3)?);
+            // A fifth argument takes longer to receive than the others together: only a call that is observed has it.
+            let is_observed = call.length() > 4;
             // From here on nothing may fail: the call is counted as under way.
-            let settle = from.settle(call.env, slot);
+            let settle = from.settle(call.env, slot, is_observed);
             to.by_id(method, id, form, settle);
             Ok(())
         })?,
@@ -147,8 +151,8 @@ fn native_functions<'env>(
     native.set(
         "deleteExpired",
         env.create_function_from_closure::<(), (), _>("deleteExpired", move |call: FunctionCallContext<'_>| {
-            let (slot, time) = (call.get(0)?, call.get(1)?);
-            let settle = from.settle(call.env, slot);
+            let (slot, time, is_observed) = (call.get(0)?, call.get(1)?, call.get(2)?);
+            let settle = from.settle(call.env, slot, is_observed);
             to.delete_expired(time, settle);
             Ok(())
         })?,
@@ -192,8 +196,9 @@ fn native_functions<'env>(
             let row = row.unwrap_or_else(|| Err(bad("a row is missing")))?;
             let key = key.transpose()?;
             let (slot, method, texts, forms) = (call.get(0)?, method(&call)?, call.get(4)?, call.get(5)?);
+            let is_observed = call.get(6)?;
             // From here on nothing may fail: the call is counted as under way.
-            let settle = from.settle(call.env, slot);
+            let settle = from.settle(call.env, slot, is_observed);
             store.write(method, &row, key.as_ref(), texts, forms, settle);
             Ok(())
         })?,

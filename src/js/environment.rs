@@ -26,23 +26,25 @@ pub struct Environment {
 }
 
 impl Environment {
-    pub fn of(env: &Env) -> Result<&'static Self> {
+    /// `channel` is the one that calls are published on, when the entry of the package has given it.
+    pub fn of(env: &Env, channel: Option<Unknown<'_>>) -> Result<&'static Self> {
         if let Some(environment) = env.get_instance_data::<Self>()? {
             return Ok(environment);
         }
-        env.set_instance_data(Self::new(env)?, (), |_| {})?;
+        env.set_instance_data(Self::new(env, channel)?, (), |_| {})?;
         env.get_instance_data::<Self>()?
             .map(|environment| &*environment)
             .ok_or_else(|| napi::Error::from_reason("the environment keeps no data"))
     }
 
-    fn new(env: &Env) -> Result<Self> {
+    fn new(env: &Env, channel: Option<Unknown<'_>>) -> Result<Self> {
         let mut parts: Object<'_> = env.run_script(PARAMETER)?;
         let errors: Object<'_> = env.run_script(ERROR)?;
         for name in Object::keys(&errors)? {
             parts.set_named_property(&name, errors.get_named_property::<Unknown<'_>>(&name)?)?;
         }
         parts.set_named_property("methods", methods(env)?)?;
+        parts.set_named_property("channel", channel)?;
         let create: Function<'_, Object<'_>, Object<'_>> = env.run_script(ADAPTER)?;
         let adapter = create.call(parts)?;
         let settle: Unknown<'_> = adapter.get_named_property("settle")?;

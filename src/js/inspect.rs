@@ -19,6 +19,7 @@ use crate::{
         execute::Answer,
         inspect::{self, Inspection, Protection},
         runtime,
+        waiting::Journey,
     },
 };
 
@@ -26,7 +27,7 @@ use crate::{
 /// `{ answer, isPooled, isLocal, tls }`.
 #[napi(skip_typescript)]
 pub fn inspect(env: &Env, url: String, sql: String, parameter: String) -> Result<Unknown<'_>> {
-    let environment = Environment::of(env)?;
+    let environment = Environment::of(env, None)?;
     let variables = args::environment_variables(env)?;
     let lookup = |name: &str| variables.get::<String>(name).ok().flatten();
     let url = Some(url);
@@ -40,10 +41,11 @@ pub fn inspect(env: &Env, url: String, sql: String, parameter: String) -> Result
         let Some((settings, sql, parameter)) = given.take() else {
             return Err(napi::Error::new(Status::GenericFailure, "it has been started"));
         };
-        let (settle, program) = (landing.settle(call.env, slot), landing.crossing.clone());
+        let (settle, program) = (landing.settle(call.env, slot, false), landing.crossing.clone());
         runtime.spawn(async move {
             let inspection = Box::pin(inspect::inspect(settings, program, &sql, &parameter)).await;
-            settle(inspection.map(|inspection| Answer::Text(json(&inspection))).map_err(Rejection::Database));
+            let outcome = inspection.map(|inspection| Answer::Text(json(&inspection))).map_err(Rejection::Database);
+            settle(outcome, Journey::default());
         });
         Ok(())
     })?;

@@ -24,6 +24,7 @@ use crate::{
         execute::{Answer, Rows},
         open::Program,
         runtime,
+        waiting::Journey,
     },
 };
 
@@ -50,6 +51,8 @@ enum Kind {
     Notice = 8,
     /// slot, text
     Text = 9,
+    /// slot, rows, retries, batch; the answer follows
+    Observed = 10,
 }
 
 /// With so much in the list the JavaScript thread starts at once, while the runtime thread goes on.
@@ -62,6 +65,7 @@ const THEN_NUMBER: u32 = 8;
 const LIST: usize = 4096;
 
 enum Message {
+    Observed { slot: u32, rows: u64, journey: Journey },
     Settled { slot: u32, outcome: std::result::Result<Answer, Rejection> },
     Password { function: u32, reply: oneshot::Sender<std::result::Result<String, String>> },
     Notice { function: u32, notice: Error },
@@ -207,14 +211,20 @@ impl Landing {
         Ok(landing)
     }
 
-    /// What settles the call of `slot`. The program stays alive until it has.
-    pub fn settle(&self, env: &Env, slot: u32) -> Settle {
+    /// What settles the call of `slot`, and first tells what it came to when it is observed. The program stays alive
+    /// until it has.
+    pub fn settle(&self, env: &Env, slot: u32, is_observed: bool) -> Settle {
         if self.underway.replace(self.underway.get() + 1) == 0 {
             // SAFETY: called on the thread of the environment, by a program that runs: the function has not ended.
             unsafe { sys::napi_ref_threadsafe_function(env.raw(), self.function.get()) };
         }
         let crossing = self.crossing.clone();
-        Box::new(move |outcome| crossing.send(Message::Settled { slot, outcome }))
+        Box::new(move |outcome, journey| {
+            if is_observed {
+                crossing.send(observed(slot, &outcome, journey));
+            }
+            crossing.send(Message::Settled { slot, outcome });
+        })
     }
 
     /// The answer of the program's function to `Kind::Password`.
@@ -235,6 +245,13 @@ impl Landing {
                 Message::Settled { slot, outcome } => {
                     settled += 1;
                     self.push_outcome(&mut list, slot, outcome)?;
+                }
+                Message::Observed { slot, rows, journey } => {
+                    list.start(Kind::Observed)?;
+                    list.number(slot)?;
+                    list.count_u64(rows)?;
+                    list.number(journey.sent.saturating_sub(1))?;
+                    list.number(journey.batch)?;
                 }
                 Message::Password { function, reply } => {
                     let number = self.next_password.replace(self.next_password.get().wrapping_add(1));
@@ -330,6 +347,15 @@ impl Landing {
         }
         Ok(())
     }
+}
+
+fn observed(slot: u32, outcome: &std::result::Result<Answer, Rejection>, journey: Journey) -> Message {
+    let rows = match outcome {
+        Ok(Answer::Done(changed)) => *changed,
+        Ok(Answer::Rows(rows)) => rows.rows.len() as u64,
+        Ok(Answer::Text(_) | Answer::Forms(_)) | Err(_) => 0,
+    };
+    Message::Observed { slot, rows, journey }
 }
 
 /// The list that is handed to `adapter.js` next.

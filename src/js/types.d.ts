@@ -40,6 +40,25 @@ export interface PoolStats {
   waiting: number;
 }
 
+/** What the channel `lucia-postgres-native:call` of `node:diagnostics_channel` says of each call, when it has settled. */
+export interface CallMessage {
+  /** The method that was called. */
+  method: keyof Adapter | "deleteExpiredSessions";
+  /** Rows that were read or changed; 0 when the call rejected. */
+  rows: number;
+  /** Milliseconds from the call until it settled, waiting for a connection included. */
+  duration: number;
+  /** How often it was done again: after a lost connection, say, or apart from the calls that it was sent with. */
+  retries: number;
+  /** Calls in the statement that it was sent in last; 0 when nothing was sent. */
+  batch: number;
+  /**
+   * Why it rejected: the `code` of the error, of a `LuciaError` its message, of an error without a code its name;
+   * `undefined` when it resolved.
+   */
+  error: string | undefined;
+}
+
 /** Counts as not given; where a time limit is meant, `null` switches it off. */
 type Unset = null | undefined;
 

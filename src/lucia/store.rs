@@ -12,7 +12,7 @@ use crate::pg::{
     param::Form,
     queue::Queue,
     statement::Statement,
-    waiting::{Call, Load, Reply},
+    waiting::{Call, Journey, Load, Reply},
 };
 
 /// A method of the adapter. The table of all, in the order of their declaration, is `METHODS`.
@@ -162,8 +162,14 @@ pub struct Store {
     foreign_user_id: Arc<Statement>,
 }
 
-/// Receives what became of a call, once.
-pub type Settle = Box<dyn FnOnce(Result<Answer, Rejection>) + Send + Sync>;
+/// Receives what became of a call, and how it travelled, once.
+pub type Settle = Box<dyn FnOnce(Result<Answer, Rejection>, Journey) + Send + Sync>;
+
+type Reject = Box<dyn FnOnce(Rejection) + Send + Sync>;
+
+fn reply(settle: Settle) -> Reply {
+    Reply::new(move |result, journey| settle(result.map_err(Rejection::Database), journey))
+}
 
 fn no_such_table() -> Rejection {
     Rejection::Database(Error::failure(code::INVALID_OPTIONS, "the table is not defined"))
@@ -185,9 +191,9 @@ impl Store {
     /// A method that takes an id.
     pub fn by_id(&self, method: Method, id: String, form: Form, settle: Settle) {
         let Some(statement) = self.by_id.get(method as usize).cloned().flatten() else {
-            return settle(Err(no_such_table()));
+            return settle(Err(no_such_table()), Journey::default());
         };
-        let reply = Reply::new(move |result| settle(result.map_err(Rejection::Database)));
+        let reply = reply(settle);
         self.queue.join(Call { statement, parameters: vec![Some(id)], forms: vec![form], reply });
     }
 
@@ -203,7 +209,7 @@ impl Store {
     ) {
         let entry = method.entry();
         let Some(table) = self.table(entry.table) else {
-            return settle(Err(no_such_table()));
+            return settle(Err(no_such_table()), Journey::default());
         };
         let Change { plain, with_guard, batch } = match (entry.takes, key) {
             (Takes::Change, _) => statement::update(table, &row.columns),
@@ -214,19 +220,23 @@ impl Store {
         let statement = self.queue.statement(Statement::write(plain, Some(with_guard), batch, &declared));
         let store = self.clone();
         let with_key = key.is_some();
-        let reply = Reply::new(move |result| match result {
-            Ok(answer) => settle(Ok(answer)),
-            Err(error) => store.translate(method, with_key, error, settle),
+        let reply = Reply::new(move |result, journey| match result {
+            Ok(answer) => settle(Ok(answer), journey),
+            // How the question that may follow travels is of no interest.
+            Err(error) => {
+                store.translate(method, with_key, error, Box::new(move |rejection| settle(Err(rejection), journey)));
+            }
         });
         self.queue.join(Call { statement, parameters, forms, reply });
     }
 
     /// Deletes the sessions that expired before `time`, and gives their number.
     pub fn delete_expired(&self, time: String, settle: Settle) {
-        let Some(table) = self.table(Table::Session) else { return settle(Err(no_such_table())) };
+        let Some(table) = self.table(Table::Session) else {
+            return settle(Err(no_such_table()), Journey::default());
+        };
         let statement = self.queue.statement(Statement::write(statement::delete_expired(table), None, None, &[]));
-        let reply = Reply::new(move |result| settle(result.map_err(Rejection::Database)));
-        self.queue.join(Call { statement, parameters: vec![Some(time)], forms: vec![0], reply });
+        self.queue.join(Call { statement, parameters: vec![Some(time)], forms: vec![0], reply: reply(settle) });
     }
 
     pub fn load(&self) -> Load {
@@ -238,7 +248,7 @@ impl Store {
     }
 
     /// Lucia's error for a violation that Lucia knows; every other error is the database's own.
-    fn translate(&self, method: Method, with_key: bool, error: Error, settle: Settle) {
+    fn translate(&self, method: Method, with_key: bool, error: Error, reject: Reject) {
         let (statement, table, lucia) = match (method, error.code()) {
             (Method::SetKey, sqlstate::UNIQUE_VIOLATION) => (&self.unique_id, Table::Key, "AUTH_DUPLICATE_KEY_ID"),
             (Method::SetUser, sqlstate::UNIQUE_VIOLATION) if with_key => {
@@ -250,17 +260,17 @@ impl Store {
             (Method::SetSession, sqlstate::FOREIGN_KEY_VIOLATION) => {
                 (&self.foreign_user_id, Table::Session, "AUTH_INVALID_USER_ID")
             }
-            _ => return settle(Err(Rejection::Database(error))),
+            _ => return reject(Rejection::Database(error)),
         };
         let (Some(table), Some([schema, relation, constraint])) = (self.table(table), error.constraint()) else {
-            return settle(Err(Rejection::Database(error)));
+            return reject(Rejection::Database(error));
         };
         let parameters = [schema, relation, constraint, &table.to_string()].map(|text| Some(text.to_owned())).to_vec();
         let reply = {
             let error = error.clone();
-            Reply::new(move |result| {
+            Reply::new(move |result, _| {
                 let is_known = matches!(result, Ok(Answer::Rows(rows)) if !rows.rows.is_empty());
-                settle(Err(if is_known { Rejection::Lucia(lucia) } else { Rejection::Database(error) }));
+                reject(if is_known { Rejection::Lucia(lucia) } else { Rejection::Database(error) });
             })
         };
         self.queue.join(Call { statement: statement.clone(), parameters, forms: vec![0; 4], reply });

@@ -45,7 +45,11 @@ struct RoundTrip<'a> {
 }
 
 impl RoundTrip<'_> {
-    async fn carry_out(&self, calls: Vec<Waiting>) -> Outcome {
+    async fn carry_out(&self, mut calls: Vec<Waiting>) -> Outcome {
+        let batch = u32::try_from(calls.len()).unwrap_or(u32::MAX);
+        for waiting in &mut calls {
+            waiting.call.reply.set_out(batch);
+        }
         let answers = match &calls[..] {
             [only] => Some(self.ask(&only.call).await),
             several => self.ask_together(several).await,
@@ -86,12 +90,13 @@ impl RoundTrip<'_> {
 
     async fn one_by_one(&self, calls: Vec<Waiting>) -> Outcome {
         let mut outcome = Outcome { answered: Vec::new(), again: Vec::new(), is_open: true };
-        for waiting in calls {
+        for mut waiting in calls {
             if !outcome.is_open {
                 // It was not sent.
                 outcome.again.push(waiting);
                 continue;
             }
+            waiting.call.reply.set_out(1);
             match self.ask(&waiting.call).await {
                 Ok(mut answers) => {
                     if let Some(answer) = answers.pop() {

@@ -14,30 +14,47 @@ use super::{
 /// Lookups in one statement. Of 8, 16, 32 and 64, 16 gave the most answers a second.
 pub const BATCH: usize = 16;
 
-/// Settles a call, once; when it is dropped unsettled, as destroyed.
-pub struct Reply(Option<Settle>);
+/// How a call travelled.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Journey {
+    /// How often it set out.
+    pub sent: u32,
+    /// How many calls the last statement that it set out with was for.
+    pub batch: u32,
+}
 
-type Settle = Box<dyn FnOnce(Result<Answer, Error>) + Send + Sync>;
+/// Settles a call, once; when it is dropped unsettled, as destroyed.
+pub struct Reply {
+    settle: Option<Settle>,
+    journey: Journey,
+}
+
+type Settle = Box<dyn FnOnce(Result<Answer, Error>, Journey) + Send + Sync>;
 
 impl Reply {
-    pub fn new(settle: impl FnOnce(Result<Answer, Error>) + Send + Sync + 'static) -> Self {
-        Self(Some(Box::new(settle)))
+    pub fn new(settle: impl FnOnce(Result<Answer, Error>, Journey) + Send + Sync + 'static) -> Self {
+        Self { settle: Some(Box::new(settle)), journey: Journey::default() }
+    }
+
+    /// Its call sets out, with so many in one statement.
+    pub fn set_out(&mut self, batch: u32) {
+        self.journey.sent += 1;
+        self.journey.batch = batch;
     }
 
     pub fn settle(mut self, result: Result<Answer, Error>) {
-        if let Some(settle) = self.0.take() {
-            settle(result);
+        if let Some(settle) = self.settle.take() {
+            settle(result, self.journey);
         }
     }
 }
 
 impl Drop for Reply {
     fn drop(&mut self) {
-        if let Some(settle) = self.0.take() {
-            settle(Err(Error::failure(
-                code::CONNECTION_DESTROYED,
-                "the connection was destroyed before the answer came",
-            )));
+        if let Some(settle) = self.settle.take() {
+            let error =
+                Error::failure(code::CONNECTION_DESTROYED, "the connection was destroyed before the answer came");
+            settle(Err(error), self.journey);
         }
     }
 }
