@@ -213,18 +213,18 @@ impl Landing {
 
     /// What settles the call of `slot`, and first tells what it came to when it is observed. The program stays alive
     /// until it has.
-    pub fn settle(&self, env: &Env, slot: u32, is_observed: bool) -> Settle {
+    pub fn settle(&self, env: &Env, slot: u32, is_observed: bool) -> impl Settle + use<> {
         if self.underway.replace(self.underway.get() + 1) == 0 {
             // SAFETY: called on the thread of the environment, by a program that runs: the function has not ended.
             unsafe { sys::napi_ref_threadsafe_function(env.raw(), self.function.get()) };
         }
         let crossing = self.crossing.clone();
-        Box::new(move |outcome, journey| {
+        move |outcome, journey| {
             if is_observed {
                 crossing.send(observed(slot, &outcome, journey));
             }
             crossing.send(Message::Settled { slot, outcome });
-        })
+        }
     }
 
     /// The answer of the program's function to `Kind::Password`.

@@ -1,6 +1,6 @@
 //! The seventeen methods of Lucia's `Adapter`: which statement each is, and which violation means which Lucia error.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use super::{
     name::Name,
@@ -12,7 +12,7 @@ use crate::pg::{
     param::Form,
     queue::Queue,
     statement::Statement,
-    waiting::{Call, Journey, Load, Reply},
+    waiting::{Call, Journey, Load, Parameters, Reply},
 };
 
 /// A method of the adapter. The table of all, in the order of their declaration, is `METHODS`.
@@ -163,11 +163,13 @@ pub struct Store {
 }
 
 /// Receives what became of a call, and how it travelled, once.
-pub type Settle = Box<dyn FnOnce(Result<Answer, Rejection>, Journey) + Send + Sync>;
+pub trait Settle: FnOnce(Result<Answer, Rejection>, Journey) + Send + Sync + 'static {}
+
+impl<F: FnOnce(Result<Answer, Rejection>, Journey) + Send + Sync + 'static> Settle for F {}
 
 type Reject = Box<dyn FnOnce(Rejection) + Send + Sync>;
 
-fn reply(settle: Settle) -> Reply {
+fn reply(settle: impl Settle) -> Reply {
     Reply::new(move |result, journey| settle(result.map_err(Rejection::Database), journey))
 }
 
@@ -189,12 +191,12 @@ impl Store {
     }
 
     /// A method that takes an id.
-    pub fn by_id(&self, method: Method, id: String, form: Form, settle: Settle) {
+    pub fn by_id(&self, method: Method, id: String, form: Form, settle: impl Settle) {
         let Some(statement) = self.by_id.get(method as usize).cloned().flatten() else {
             return settle(Err(no_such_table()), Journey::default());
         };
         let reply = reply(settle);
-        self.queue.join(Call { statement, parameters: vec![Some(id)], forms: vec![form], reply });
+        self.queue.join(Call { statement, parameters: Parameters::One(Some(id)), forms: one_form(form), reply });
     }
 
     /// A method that takes a row; `key` is that of `setUser`.
@@ -205,7 +207,7 @@ impl Store {
         key: Option<&Row>,
         parameters: Vec<Option<String>>,
         forms: Vec<Form>,
-        settle: Settle,
+        settle: impl Settle,
     ) {
         let entry = method.entry();
         let Some(table) = self.table(entry.table) else {
@@ -227,16 +229,21 @@ impl Store {
                 store.translate(method, with_key, error, Box::new(move |rejection| settle(Err(rejection), journey)));
             }
         });
-        self.queue.join(Call { statement, parameters, forms, reply });
+        self.queue.join(Call { statement, parameters: Parameters::Several(parameters), forms: forms.into(), reply });
     }
 
     /// Deletes the sessions that expired before `time`, and gives their number.
-    pub fn delete_expired(&self, time: String, settle: Settle) {
+    pub fn delete_expired(&self, time: String, settle: impl Settle) {
         let Some(table) = self.table(Table::Session) else {
             return settle(Err(no_such_table()), Journey::default());
         };
         let statement = self.queue.statement(Statement::write(statement::delete_expired(table), None, None, &[]));
-        self.queue.join(Call { statement, parameters: vec![Some(time)], forms: vec![0], reply: reply(settle) });
+        self.queue.join(Call {
+            statement,
+            parameters: Parameters::One(Some(time)),
+            forms: one_form(0),
+            reply: reply(settle),
+        });
     }
 
     pub fn load(&self) -> Load {
@@ -265,7 +272,8 @@ impl Store {
         let (Some(table), Some([schema, relation, constraint])) = (self.table(table), error.constraint()) else {
             return reject(Rejection::Database(error));
         };
-        let parameters = [schema, relation, constraint, &table.to_string()].map(|text| Some(text.to_owned())).to_vec();
+        let parameters = [schema, relation, constraint, &table.to_string()].map(|text| Some(text.to_owned()));
+        let parameters = Parameters::Several(parameters.into());
         let reply = {
             let error = error.clone();
             Reply::new(move |result, _| {
@@ -273,9 +281,14 @@ impl Store {
                 reject(if is_known { Rejection::Lucia(lucia) } else { Rejection::Database(error) });
             })
         };
-        self.queue.join(Call { statement: statement.clone(), parameters, forms: vec![0; 4], reply });
+        self.queue.join(Call { statement: statement.clone(), parameters, forms: vec![0; 4].into(), reply });
         self.queue.start();
     }
+}
+
+/// As a rule the value's own text.
+fn one_form(form: Form) -> Cow<'static, [Form]> {
+    if form == 0 { Cow::Borrowed(&[0]) } else { Cow::Owned(vec![form]) }
 }
 
 fn table_of(tables: &Tables, table: Table) -> Option<&Name> {

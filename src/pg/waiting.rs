@@ -1,7 +1,7 @@
 //! The calls that wait, in lanes, and the counts of those who work on them. No more than data: what is done with them is
 //! `queue.rs`.
 
-use std::{collections::VecDeque, mem, sync::Arc, time::Instant};
+use std::{borrow::Cow, collections::VecDeque, mem, ops::Deref, slice, sync::Arc, time::Instant};
 
 use super::{
     error::{Error, code},
@@ -59,11 +59,28 @@ impl Drop for Reply {
     }
 }
 
+/// Texts, or NULL.
+pub enum Parameters {
+    One(Option<String>),
+    Several(Vec<Option<String>>),
+}
+
+impl Deref for Parameters {
+    type Target = [Option<String>];
+
+    fn deref(&self) -> &[Option<String>] {
+        match self {
+            Self::One(text) => slice::from_ref(text),
+            Self::Several(texts) => texts,
+        }
+    }
+}
+
 pub struct Call {
     pub statement: Arc<Statement>,
-    pub parameters: Vec<Option<String>>,
+    pub parameters: Parameters,
     /// What the parameters' texts were made for.
-    pub forms: Vec<Form>,
+    pub forms: Cow<'static, [Form]>,
     pub reply: Reply,
 }
 
