@@ -27,7 +27,7 @@ use super::{
     pool::{self, Lease, Pool},
     round_trip::carry_out,
     statement::Statement,
-    waiting::{BATCH, Call, Load, State, Waiting, settle_all},
+    waiting::{Call, Load, State, Waiting, settle_all},
 };
 
 /// How often the queue looks for calls that have waited too long and connections that are too old.
@@ -98,7 +98,7 @@ impl Queue {
         state.next_number += 1;
         let number = state.next_number;
         let waiting = Waiting { call, number, deadline, was_lost: false, goes_alone: false, contentions: 0 };
-        if state.put(waiting, false).is_multiple_of(BATCH) {
+        if state.put(waiting, false) {
             self.start_runner(state);
         }
     }
@@ -172,6 +172,8 @@ struct Runner<'a> {
     has_lease: bool,
     is_writing: bool,
     is_probing: bool,
+    /// Calls that it has taken.
+    underway: usize,
 }
 
 impl Drop for Runner<'_> {
@@ -181,6 +183,7 @@ impl Drop for Runner<'_> {
         state.starting -= usize::from(self.is_starting);
         state.leased -= usize::from(self.has_lease);
         state.writing -= usize::from(self.is_writing);
+        state.underway -= self.underway;
         if self.is_probing {
             state.probing = false;
         }
@@ -193,7 +196,7 @@ impl Drop for Runner<'_> {
 
 impl<'a> Runner<'a> {
     fn new(queue: &'a Arc<Queue>) -> Self {
-        Self { queue, is_starting: true, has_lease: false, is_writing: false, is_probing: false }
+        Self { queue, is_starting: true, has_lease: false, is_writing: false, is_probing: false, underway: 0 }
     }
 
     async fn run(mut self) {
@@ -231,14 +234,14 @@ impl<'a> Runner<'a> {
                     && self.is_lone()
                     && queue.state().pace.send(Instant::now())
                     && queue.may_stay_awake;
-                underway.push(carry_out(lease, queue.pool.manager(), &queue.settings, calls));
+                let count = calls.len();
+                self.underway += count;
+                underway
+                    .push(async move { (count, carry_out(lease, queue.pool.manager(), &queue.settings, calls).await) });
             }
             let next = if is_awake { awake(underway.next()).await } else { underway.next().await };
-            let Some(outcome) = next else { return is_open };
-            if !outcome.answered.is_empty() {
-                self.come_back();
-                queue.state().pace.answer(Instant::now());
-            }
+            let Some((count, outcome)) = next else { return is_open };
+            self.come_back(count, !outcome.answered.is_empty());
             for (reply, answer) in outcome.answered {
                 reply.settle(Ok(answer));
             }
@@ -293,11 +296,16 @@ impl<'a> Runner<'a> {
         if state.runners < max { Vec::new() } else { state.take_batch(max) }
     }
 
-    /// Says that it is about to take more: who is answered now, and calls again at once, need not start another runner.
-    fn come_back(&mut self) {
-        if !self.is_starting {
+    /// So many calls are no longer under way. When they are answered it says that it is about to take more: who is
+    /// answered now, and calls again at once, need not start another runner.
+    fn come_back(&mut self, calls: usize, with_answers: bool) {
+        let mut state = self.queue.state();
+        state.underway -= calls;
+        self.underway -= calls;
+        if with_answers {
+            state.pace.answer(Instant::now());
+            state.starting += usize::from(!self.is_starting);
             self.is_starting = true;
-            self.queue.state().starting += 1;
         }
     }
 

@@ -1,7 +1,15 @@
 //! The calls that wait, in lanes, and the counts of those who work on them. No more than data: what is done with them is
 //! `queue.rs`.
 
-use std::{borrow::Cow, collections::VecDeque, mem, ops::Deref, slice, sync::Arc, time::Instant};
+use std::{
+    borrow::Cow,
+    collections::VecDeque,
+    mem,
+    ops::{Deref, RangeInclusive},
+    slice,
+    sync::Arc,
+    time::Instant,
+};
 
 use super::{
     error::{Error, code},
@@ -11,8 +19,9 @@ use super::{
     statement::Statement,
 };
 
-/// Lookups in one statement. Of 8, 16, 32 and 64, 16 gave the most answers a second.
-pub const BATCH: usize = 16;
+/// Calls in one statement, at most: an eighth of those in flight, within these bounds. Of 8, 12, 16, 24, 32, 48 and 64, 16
+/// gave the most answers a second with 64 in flight, 32 with 256.
+const BATCH: RangeInclusive<usize> = 16..=32;
 
 /// How a call travelled.
 #[derive(Clone, Copy, Debug, Default)]
@@ -115,8 +124,8 @@ pub struct Lane {
     pub calls: VecDeque<Waiting>,
 }
 
-/// How many of the first calls may be sent in one statement.
-fn travel_together(calls: &VecDeque<Waiting>) -> usize {
+/// How many of the first calls may be sent in one statement, of `most`.
+fn travel_together(calls: &VecDeque<Waiting>, most: usize) -> usize {
     let Some(first) = calls.front() else { return 0 };
     let Call { statement, forms, .. } = &first.call;
     if !statement.can_batch() {
@@ -125,7 +134,7 @@ fn travel_together(calls: &VecDeque<Waiting>) -> usize {
     let travels = |waiting: &&Waiting| {
         !waiting.goes_alone && Arc::ptr_eq(&waiting.call.statement, statement) && waiting.call.forms == *forms
     };
-    calls.iter().take(BATCH).take_while(travels).count().max(1)
+    calls.iter().take(most).take_while(travels).count().max(1)
 }
 
 /// How much there is to do, and who does it.
@@ -144,6 +153,8 @@ pub struct State {
     pub lookups: Vec<Lane>,
     pub writes: VecDeque<Waiting>,
     pub next_number: u64,
+    /// Calls that a runner has taken.
+    pub underway: usize,
     pub runners: usize,
     /// Runners that have been started for calls which wait, and have not yet taken any.
     pub starting: usize,
@@ -160,8 +171,8 @@ pub struct State {
 }
 
 impl State {
-    /// Returns how many calls now wait in its lane.
-    pub fn put(&mut self, waiting: Waiting, first: bool) -> usize {
+    /// True when as many calls wait in its lane as travel together.
+    pub fn put(&mut self, waiting: Waiting, first: bool) -> bool {
         let statement = &waiting.call.statement;
         let lane = if statement.access.is_write() {
             &mut self.writes
@@ -179,7 +190,13 @@ impl State {
         } else {
             lane.push_back(waiting);
         }
-        lane.len()
+        let length = lane.len();
+        length.is_multiple_of(self.most(length))
+    }
+
+    /// How many calls travel together at most, when so many of their kind wait.
+    fn most(&self, waiting: usize) -> usize {
+        ((self.underway + waiting) / 8).clamp(*BATCH.start(), *BATCH.end())
     }
 
     /// Writes may wait for each other in the server. One connection is left to lookups, so that these go on.
@@ -201,24 +218,33 @@ impl State {
     }
 
     pub fn take(&mut self, max: usize, may_batch_writes: bool) -> Vec<Waiting> {
-        match self.front(max) {
+        let calls: Vec<_> = match self.front(max) {
             Some(Front::Write) => {
-                let count = if may_batch_writes { travel_together(&self.writes) } else { 1 };
-                self.writes.drain(..count).collect()
+                let most = if may_batch_writes { self.most(self.writes.len()) } else { 1 };
+                self.writes.drain(..travel_together(&self.writes, most)).collect()
             }
             Some(Front::Lookup(lane)) => {
+                let most = self.most(self.lookups[lane].calls.len());
                 let calls = &mut self.lookups[lane].calls;
-                calls.drain(..travel_together(calls)).collect()
+                calls.drain(..travel_together(calls, most)).collect()
             }
             None => Vec::new(),
-        }
+        };
+        self.underway += calls.len();
+        calls
     }
 
     /// As many lookups as travel together at most, or none.
     pub fn take_batch(&mut self, max: usize) -> Vec<Waiting> {
         match self.front(max) {
-            Some(Front::Lookup(lane)) if travel_together(&self.lookups[lane].calls) == BATCH => {
-                self.lookups[lane].calls.drain(..BATCH).collect()
+            Some(Front::Lookup(lane)) => {
+                let most = self.most(self.lookups[lane].calls.len());
+                let calls = &mut self.lookups[lane].calls;
+                if travel_together(calls, most) < most {
+                    return Vec::new();
+                }
+                self.underway += most;
+                calls.drain(..most).collect()
             }
             _ => Vec::new(),
         }
