@@ -71,12 +71,12 @@ impl managed::Manager for Opener {
     type Error = Error;
 
     async fn create(&self) -> Result<Connection, Error> {
-        let Opened { client, task, host, tls, may_prepare, is_direct } =
+        let Opened { client, task, host, tls, may_prepare, may_batch_writes, .. } =
             Box::pin(open::open(&self.settings, &self.program)).await?;
         Ok(Connection {
             // Its task ends with it.
             client: ClientWrapper::new(client, task),
-            statements: ReadyStatements::new(may_prepare, is_direct),
+            statements: ReadyStatements::new(may_prepare, may_batch_writes),
             host,
             tls,
             retire_at: self.settings.max_lifetime.as_ref().map(|range| Instant::now() + open::somewhere_in(range)),
