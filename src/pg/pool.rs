@@ -4,11 +4,13 @@ use std::{sync::Arc, time::Instant};
 
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use deadpool_postgres::ClientWrapper;
+use tokio_postgres::SimpleQueryMessage;
 
 use super::{
     config::{Host, Settings},
     error::{Error, Failure},
     open::{self, Opened, Program},
+    pooler,
     prepare::ReadyStatements,
     tls::Connector,
 };
@@ -39,6 +41,15 @@ impl Connection {
             // Whether it arrives is not known in any case; the answer to the statement tells.
             let _ = token.cancel_query(tls).await;
         }
+    }
+
+    /// The statement that `other` has under way is committed, and waits for a standby to have it too.
+    pub async fn sees_committed(&self, other: &Self) -> Result<bool, Error> {
+        let process_id = pooler::told_process_id(&other.client.cancel_token()).await.unwrap_or_default();
+        let sql =
+            format!("SELECT FROM pg_catalog.pg_stat_activity WHERE pid = {process_id} AND wait_event = 'SyncRep'");
+        let messages = self.client.simple_query(&sql).await?;
+        Ok(messages.iter().any(|message| matches!(message, SimpleQueryMessage::Row(_))))
     }
 
     /// `error` of this connection, with the host that it was spoken to.
