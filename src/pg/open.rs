@@ -31,6 +31,8 @@ pub struct Opened {
     pub may_prepare: bool,
     /// No pooler stands between.
     pub is_direct: bool,
+    /// Several changes may travel in one statement: no pooler stands between, and NULL in an array is NULL.
+    pub may_batch_writes: bool,
 }
 
 pub async fn open(settings: &Settings, program: &Arc<dyn Program>) -> Result<Opened, Error> {
@@ -119,7 +121,9 @@ async fn open_one(
     if may_prepare && is_direct && state.may_plan_anew {
         client.batch_execute(PLAN_ONCE).await?;
     }
-    Ok(Opened { client, task, host: host.clone(), tls, may_prepare, is_direct })
+    // The server refuses what is prepared for many when a type has changed. A pooler may prepare it anew.
+    let may_batch_writes = may_prepare && is_direct && state.has_array_nulls;
+    Ok(Opened { client, task, host: host.clone(), tls, may_prepare, is_direct, may_batch_writes })
 }
 
 async fn connect(
@@ -159,12 +163,15 @@ async fn connect(
 
 /// What a server says of itself.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one of the server's answers")]
 struct State {
     process_id: Option<i32>,
     is_in_recovery: bool,
     is_read_only: bool,
     /// The server may plan a prepared statement anew each time.
     may_plan_anew: bool,
+    /// NULL in an array's text is NULL, and not a text of four letters.
+    has_array_nulls: bool,
 }
 
 /// The server plans a prepared statement anew each time if that looks cheaper than a plan for any parameters. Of a
@@ -174,7 +181,8 @@ const PLAN_ONCE: &str = "SET plan_cache_mode = force_generic_plan";
 
 const STATE: &str = "SELECT pg_catalog.pg_backend_pid(), pg_catalog.pg_is_in_recovery(), \
                      pg_catalog.current_setting('transaction_read_only'), \
-                     pg_catalog.current_setting('plan_cache_mode', true)";
+                     pg_catalog.current_setting('plan_cache_mode', true), \
+                     pg_catalog.current_setting('array_nulls', true)";
 
 async fn ask(client: &Client) -> Result<State, Error> {
     let messages = client.simple_query(STATE).await?;
@@ -187,6 +195,7 @@ async fn ask(client: &Client) -> Result<State, Error> {
         is_in_recovery: row.get(1) == Some("t"),
         is_read_only: row.get(2) == Some("on"),
         may_plan_anew: row.get(3) == Some("auto"),
+        has_array_nulls: row.get(4) == Some("on"),
     }))
 }
 

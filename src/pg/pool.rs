@@ -4,11 +4,13 @@ use std::{sync::Arc, time::Instant};
 
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use deadpool_postgres::ClientWrapper;
+use tokio_postgres::SimpleQueryMessage;
 
 use super::{
     config::{Host, Settings},
     error::{Error, Failure},
     open::{self, Opened, Program},
+    pooler,
     prepare::ReadyStatements,
     tls::Connector,
 };
@@ -41,6 +43,15 @@ impl Connection {
         }
     }
 
+    /// The statement that `other` has under way is committed, and waits for a standby to have it too.
+    pub async fn sees_committed(&self, other: &Self) -> Result<bool, Error> {
+        let process_id = pooler::told_process_id(&other.client.cancel_token()).await.unwrap_or_default();
+        let sql =
+            format!("SELECT FROM pg_catalog.pg_stat_activity WHERE pid = {process_id} AND wait_event = 'SyncRep'");
+        let messages = self.client.simple_query(&sql).await?;
+        Ok(messages.iter().any(|message| matches!(message, SimpleQueryMessage::Row(_))))
+    }
+
     /// `error` of this connection, with the host that it was spoken to.
     pub fn locate(&self, error: Error) -> Error {
         match error {
@@ -71,12 +82,12 @@ impl managed::Manager for Opener {
     type Error = Error;
 
     async fn create(&self) -> Result<Connection, Error> {
-        let Opened { client, task, host, tls, may_prepare, is_direct } =
+        let Opened { client, task, host, tls, may_prepare, may_batch_writes, .. } =
             Box::pin(open::open(&self.settings, &self.program)).await?;
         Ok(Connection {
             // Its task ends with it.
             client: ClientWrapper::new(client, task),
-            statements: ReadyStatements::new(may_prepare, is_direct),
+            statements: ReadyStatements::new(may_prepare, may_batch_writes),
             host,
             tls,
             retire_at: self.settings.max_lifetime.as_ref().map(|range| Instant::now() + open::somewhere_in(range)),

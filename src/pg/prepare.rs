@@ -51,18 +51,14 @@ pub enum Count {
 #[derive(Debug)]
 pub struct ReadyStatements {
     may_prepare: bool,
-    is_direct: bool,
+    /// Several changes may travel in one statement.
+    pub may_batch_writes: bool,
     kept: Mutex<Vec<(u64, Count, Arc<Ready>)>>,
 }
 
 impl ReadyStatements {
-    /// Changes may be put together: the server refuses the statement for many when a type has changed.
-    pub fn may_batch_writes(&self) -> bool {
-        self.may_prepare && self.is_direct
-    }
-
-    pub fn new(may_prepare: bool, is_direct: bool) -> Self {
-        Self { may_prepare, is_direct, kept: Mutex::default() }
+    pub fn new(may_prepare: bool, may_batch_writes: bool) -> Self {
+        Self { may_prepare, may_batch_writes, kept: Mutex::default() }
     }
 
     fn kept(&self) -> MutexGuard<'_, Vec<(u64, Count, Arc<Ready>)>> {

@@ -264,7 +264,7 @@ impl<'a> Runner<'a> {
             state.starting -= 1;
             self.is_starting = false;
         }
-        let calls = state.take(max, lease.statements.may_batch_writes());
+        let calls = state.take(max, lease.statements.may_batch_writes);
         if let Some(first) = calls.first() {
             if first.call.statement.access.is_write() {
                 state.writing += 1;

@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use deadpool::managed::Manager;
+use futures_util::future::{Either, select};
 use tokio::time;
 
 use super::{
@@ -38,6 +40,15 @@ pub async fn carry_out(lease: &Lease, opener: &Opener, settings: &Settings, call
     RoundTrip { lease, opener, settings }.carry_out(calls).await
 }
 
+/// What became of several calls that were sent together.
+enum Together {
+    Answered(Result<Vec<Answer>, Fault>),
+    /// After the server was told to cancel them: that may reach it only when it is at the connection's next statement.
+    Late(Result<Vec<Answer>, Fault>),
+    /// They took too long, and have not been done.
+    Held,
+}
+
 struct RoundTrip<'a> {
     lease: &'a Lease,
     opener: &'a Opener,
@@ -50,19 +61,25 @@ impl RoundTrip<'_> {
         for waiting in &mut calls {
             waiting.call.reply.set_out(batch);
         }
-        let answers = match &calls[..] {
-            [only] => Some(self.ask(&only.call).await),
+        let together = match &calls[..] {
+            [only] => Together::Answered(self.ask(&only.call).await),
             several => self.ask_together(several).await,
         };
-        match answers {
-            Some(Ok(answers)) => {
+        let (result, is_open) = match together {
+            Together::Answered(result) => (result, true),
+            Together::Late(result) => (result, false),
+            Together::Held => return self.part(calls, false),
+        };
+        match result {
+            Ok(answers) => {
                 let replies = calls.into_iter().map(|waiting| waiting.call.reply);
-                Outcome { answered: replies.zip(answers).collect(), again: Vec::new(), is_open: true }
+                Outcome { answered: replies.zip(answers).collect(), again: Vec::new(), is_open }
             }
-            None => self.part(calls),
-            // One among them that the server cannot carry out: each gets an answer of its own.
-            Some(Err(fault)) if calls.len() > 1 && is_about_one(&fault) => self.one_by_one(calls).await,
-            Some(Err(fault)) => self.after(calls, fault),
+            Err(fault) if calls.len() > 1 && is_about_one(&fault, &calls) => self.part(calls, is_open),
+            Err(fault) => {
+                let outcome = self.after(calls, fault);
+                Outcome { is_open: is_open && outcome.is_open, ..outcome }
+            }
         }
     }
 
@@ -71,56 +88,48 @@ impl RoundTrip<'_> {
         self.in_time(statement, Request::One { parameters, forms }).await
     }
 
-    /// `None` when they take too long, and have not been done.
-    async fn ask_together(&self, calls: &[Waiting]) -> Option<Result<Vec<Answer>, Fault>> {
-        let Call { statement, forms, .. } = &calls.first()?.call;
+    async fn ask_together(&self, calls: &[Waiting]) -> Together {
+        let Some(first) = calls.first() else { return Together::Answered(Ok(Vec::new())) };
+        let Call { statement, forms, .. } = &first.call;
         let parameters: Vec<&[Option<String>]> = calls.iter().map(|waiting| &waiting.call.parameters[..]).collect();
         let mut answers = pin!(self.in_time(statement, Request::Many { calls: &parameters, forms }));
         if let Ok(answers) = time::timeout(SLOW, answers.as_mut()).await {
-            return Some(answers);
+            return Together::Answered(answers);
         }
         if !statement.access.is_write() {
             tokio::spawn(self.lease.cancel());
-            return None;
+            return Together::Held;
         }
-        self.lease.cancel().await;
-        // Whether they are done only the server can tell.
-        Some(answers.await).filter(|answers| !answers.as_ref().is_err_and(is_canceled))
+        // Whether they are done only the server can tell; and the request to cancel may not arrive.
+        let result = loop {
+            if let Either::Left((result, _)) = select(answers.as_mut(), pin!(self.interrupt())).await {
+                break result;
+            }
+            if let Ok(result) = time::timeout(SLOW, answers.as_mut()).await {
+                break result;
+            }
+        };
+        if result.as_ref().is_err_and(is_canceled) { Together::Held } else { Together::Late(result) }
     }
 
-    async fn one_by_one(&self, calls: Vec<Waiting>) -> Outcome {
-        let mut outcome = Outcome { answered: Vec::new(), again: Vec::new(), is_open: true };
-        for mut waiting in calls {
-            if !outcome.is_open {
-                // It was not sent.
-                outcome.again.push(waiting);
-                continue;
-            }
-            waiting.call.reply.set_out(1);
-            match self.ask(&waiting.call).await {
-                Ok(mut answers) => {
-                    if let Some(answer) = answers.pop() {
-                        waiting.call.reply.settle(Ok(answer));
-                    }
-                }
-                Err(fault) => {
-                    let Outcome { again, is_open, .. } = self.after(vec![waiting], fault);
-                    outcome.again.extend(again);
-                    outcome.is_open = is_open;
-                }
-            }
+    /// Has the server cancel a change, unless that is committed and waits for a standby: the wait would end, and the change
+    /// be told for done.
+    async fn interrupt(&self) {
+        let Ok(other) = self.opener.create().await else { return };
+        if matches!(other.sees_committed(self.lease).await, Ok(false)) {
+            self.lease.cancel().await;
         }
-        outcome
     }
 
-    /// One of them holds up those that it travels with: each is done again alone, on other connections.
-    fn part(&self, mut calls: Vec<Waiting>) -> Outcome {
+    /// Each is done again alone: one of them is refused, or holds up those that it travels with. On several connections,
+    /// as those that are left may hold each other up as well.
+    fn part(&self, mut calls: Vec<Waiting>, is_open: bool) -> Outcome {
         let deadline = self.deadline();
         for waiting in &mut calls {
             waiting.goes_alone = true;
             waiting.deadline = deadline;
         }
-        Outcome { answered: Vec::new(), again: calls, is_open: false }
+        Outcome { answered: Vec::new(), again: calls, is_open }
     }
 
     /// Settles the calls of a statement that got no answer, or gives them back to be done again.
@@ -178,9 +187,14 @@ impl RoundTrip<'_> {
 }
 
 /// Of many calls that share an error, it may be one call's alone. The server has rolled back the others with it.
-fn is_about_one(fault: &Fault) -> bool {
+fn is_about_one(fault: &Fault, calls: &[Waiting]) -> bool {
     let Fault { error, may_be_done } = fault;
-    error.is_database() && !error.is_loss() && !may_be_done
+    if error.is_contention() && calls.iter().all(|waiting| waiting.contentions < CONTENTION_ATTEMPTS / 2) {
+        // Alone they would be so many more to contend with each other.
+        return false;
+    }
+    let is_refused = error.is_database() && !error.is_loss();
+    !may_be_done && (is_refused || [code::QUERY_TIMEOUT, code::INVALID_ANSWER].contains(&error.code()))
 }
 
 fn is_canceled(fault: &Fault) -> bool {

@@ -22,6 +22,8 @@ use super::{
 /// Calls in one statement, at most: an eighth of those in flight, within these bounds. Of 8, 12, 16, 24, 32, 48 and 64, 16
 /// gave the most answers a second with 64 in flight, 32 with 256.
 const BATCH: RangeInclusive<usize> = 16..=32;
+/// Texts that are longer than this together travel apart: a message has an end.
+const BATCH_BYTES: usize = 1 << 20;
 
 /// How a call travelled.
 #[derive(Clone, Copy, Debug, Default)]
@@ -131,8 +133,14 @@ fn travel_together(calls: &VecDeque<Waiting>, most: usize) -> usize {
     if !statement.can_batch() {
         return 1;
     }
+    let mut room = BATCH_BYTES;
     let travels = |waiting: &&Waiting| {
-        !waiting.goes_alone && Arc::ptr_eq(&waiting.call.statement, statement) && waiting.call.forms == *forms
+        let bytes: usize = waiting.call.parameters.iter().flatten().map(String::len).sum();
+        room = room.saturating_sub(bytes);
+        room > 0
+            && !waiting.goes_alone
+            && Arc::ptr_eq(&waiting.call.statement, statement)
+            && waiting.call.forms == *forms
     };
     calls.iter().take(most).take_while(travels).count().max(1)
 }
