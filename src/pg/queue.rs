@@ -88,7 +88,7 @@ impl Queue {
     /// Takes the call in: it is settled whatever happens. It waits until `start` says that those that come together are
     /// all there, or as many have come as travel together.
     pub fn join(self: &Arc<Self>, call: Call) {
-        let deadline = self.deadline();
+        let deadline = self.settings.deadline();
         let mut state = self.state();
         if state.is_ended {
             drop(state);
@@ -118,10 +118,6 @@ impl Queue {
     /// Sees to it that what waits is on its way, or will be when a connection is free.
     pub fn start(self: &Arc<Self>) {
         self.start_runner(self.state());
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        self.settings.patience().map(|limit| Instant::now() + limit)
     }
 
     /// Starts one runner if a call waits that none is on its way to.

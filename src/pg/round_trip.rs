@@ -1,10 +1,7 @@
 //! One round trip for calls of one kind: they are sent together, and each gets its own answer or its own error. Calls
 //! that got neither and may be done again are given back.
 
-use std::{
-    pin::pin,
-    time::{Duration, Instant},
-};
+use std::{pin::pin, time::Duration};
 
 use deadpool::managed::Manager;
 use futures_util::future::{Either, select};
@@ -35,7 +32,7 @@ pub struct Outcome {
     pub is_open: bool,
 }
 
-/// Carries out one call, or several lookups of one statement.
+/// Carries out one call, or several of one statement.
 pub async fn carry_out(lease: &Lease, opener: &Opener, settings: &Settings, calls: Vec<Waiting>) -> Outcome {
     RoundTrip { lease, opener, settings }.carry_out(calls).await
 }
@@ -124,7 +121,7 @@ impl RoundTrip<'_> {
     /// Each is done again alone: one of them is refused, or holds up those that it travels with. On several connections,
     /// as those that are left may hold each other up as well.
     fn part(&self, mut calls: Vec<Waiting>, is_open: bool) -> Outcome {
-        let deadline = self.deadline();
+        let deadline = self.settings.deadline();
         for waiting in &mut calls {
             waiting.goes_alone = true;
             waiting.deadline = deadline;
@@ -137,7 +134,7 @@ impl RoundTrip<'_> {
         let Fault { error, may_be_done } = fault;
         let error = self.lease.locate(error);
         let is_open = !error.is_loss() && error.code() != code::QUERY_TIMEOUT && !self.lease.client.is_closed();
-        let deadline = self.deadline();
+        let deadline = self.settings.deadline();
         let mut again = Vec::new();
         for mut waiting in calls {
             let is_write = waiting.call.statement.access.is_write();
@@ -155,10 +152,6 @@ impl RoundTrip<'_> {
             }
         }
         Outcome { answered: Vec::new(), again, is_open }
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        self.settings.connect_timeout.map(|limit| Instant::now() + limit)
     }
 
     /// `query_timeout` bounds it; a statement that takes longer is cancelled on the server.
