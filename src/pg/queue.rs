@@ -27,14 +27,15 @@ use super::{
     pool::{self, Lease, Pool},
     round_trip::carry_out,
     statement::Statement,
-    waiting::{Call, Load, State, Waiting, settle_all},
+    waiting::{Call, Front, Load, State, Waiting, settle_all},
 };
 
 /// How often the queue looks for calls that have waited too long and connections that are too old.
 const ROUND: Duration = Duration::from_millis(500);
 /// After a connection could not be opened while others work, how long until the next is tried.
 const REFUSAL: Duration = Duration::from_millis(250);
-/// A connection that was idle for longer than this may have died without anyone having looked.
+/// A connection that was idle for longer than this may have died without anyone having looked. A write does not rely on
+/// it: what it loses cannot be done again.
 const FRESH: Duration = Duration::from_millis(50);
 /// Statements that a connection has under way at a time. A third gave nothing.
 const UNDERWAY: usize = 2;
@@ -323,7 +324,8 @@ impl<'a> Runner<'a> {
             let since = self.queue.state().next_number;
             let error = match self.queue.pool.get().await {
                 Ok(lease) => {
-                    if Object::metrics(&lease).last_used() > FRESH {
+                    let is_for_write = matches!(self.queue.state().front(self.queue.settings.max), Some(Front::Write));
+                    if is_for_write || Object::metrics(&lease).last_used() > FRESH {
                         // Lets the connection find out that it was closed while nobody looked.
                         task::yield_now().await;
                         if lease.client.is_closed() {
