@@ -122,7 +122,8 @@ fn create<'env>(
     environment.initializer.borrow_back(env)?.call(parts.to_unknown())
 }
 
-/// `{ hasSessions, byId, deleteExpired, load, write, start, password, end }`, which hold on to the connections for as long as JavaScript holds on to them.
+/// `{ hasSessions, byId, deleteExpired, load, write, start, password, end }`, which hold on to the connections for as
+/// long as JavaScript holds on to them.
 fn native_functions<'env>(
     env: &'env Env,
     landing: &Arc<Landing>,

@@ -1,8 +1,8 @@
-//! Where calls wait, and the runners that take them. A runner leases one connection, takes what waits (one write, or
-//! several lookups of one kind), sends it, settles it, and goes home when nothing waits.
+//! Where calls wait, and the runners that take them. A runner leases one connection, takes what waits (one call, or
+//! several lookups or insertions of one kind), sends it, settles it, and goes home when nothing waits.
 //!
-//! Calls that come together travel together, and so does what waits until a connection is free: a server answers sixteen
-//! lookups in one statement for little more than the price of one.
+//! Calls that come together travel together, and so does what waits until a connection is free: a server does sixteen in
+//! one statement for little more than the price of one.
 
 use std::{
     collections::HashMap,
@@ -227,10 +227,7 @@ impl<'a> Runner<'a> {
                 }
                 // What goes alone may be slow, and a write may wait for another.
                 may_be_followed = calls.len() > 1 && !self.is_writing;
-                is_awake = calls.len() == 1
-                    && self.is_lone()
-                    && queue.state().pace.send(Instant::now())
-                    && queue.may_stay_awake;
+                is_awake = calls.len() == 1 && self.stays_awake();
                 let count = calls.len();
                 self.underway += count;
                 underway
@@ -276,9 +273,13 @@ impl<'a> Runner<'a> {
         calls
     }
 
-    /// A lookup is under way, and nothing else.
-    fn is_lone(&self) -> bool {
-        !self.is_writing && self.queue.state().leased == 1
+    /// A lookup is sent while nothing else is under way, and follows close upon the last.
+    fn stays_awake(&self) -> bool {
+        if self.is_writing || !self.queue.may_stay_awake {
+            return false;
+        }
+        let mut state = self.queue.state();
+        state.leased == 1 && state.pace.send(Instant::now())
     }
 
     /// While a statement is under way the next can be on its way, so that the server need not wait for it: when as many
@@ -380,6 +381,9 @@ impl<'a> Runner<'a> {
     }
 
     fn put_back(&self, calls: Vec<Waiting>) {
+        if calls.is_empty() {
+            return;
+        }
         let mut ended = Vec::new();
         let mut state = self.queue.state();
         for waiting in calls.into_iter().rev() {

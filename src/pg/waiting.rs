@@ -244,18 +244,10 @@ impl State {
 
     /// As many lookups as travel together at most, or none.
     pub fn take_batch(&mut self, max: usize) -> Vec<Waiting> {
-        match self.front(max) {
-            Some(Front::Lookup(lane)) => {
-                let most = self.most(self.lookups[lane].calls.len());
-                let calls = &mut self.lookups[lane].calls;
-                if travel_together(calls, most) < most {
-                    return Vec::new();
-                }
-                self.underway += most;
-                calls.drain(..most).collect()
-            }
-            _ => Vec::new(),
-        }
+        let Some(Front::Lookup(lane)) = self.front(max) else { return Vec::new() };
+        let calls = &self.lookups[lane].calls;
+        let most = self.most(calls.len());
+        if travel_together(calls, most) < most { Vec::new() } else { self.take(max, false) }
     }
 
     /// Removes the waiting calls that `which` names.
