@@ -1,5 +1,6 @@
-//! Lone calls that follow close upon one another, as in a loop that awaits each. To fall asleep and be woken takes the
-//! thread longer than all else that it does for such a call: while they come so, it stays awake for the next.
+//! Statements that follow close upon one another, one at a time, as in a loop that awaits each call, or a few at once. To
+//! fall asleep and be woken takes the thread longer than all else that it does for them: while they come so, it stays
+//! awake for the next.
 
 use std::{
     future::poll_fn,
@@ -11,12 +12,13 @@ use std::{
 
 use tokio::task;
 
-/// How long it stays awake, for an answer as for the next call. A server on the same machine takes half as long.
-const AWAKE: Duration = Duration::from_micros(100);
-/// So many calls in a row have come, and been answered, in less than that before it does.
+/// How long it stays awake, for an answer as for the next statement. A server on the same machine takes half as long for
+/// ten lookups.
+const AWAKE: Duration = Duration::from_micros(200);
+/// So many in a row have come, and been answered, in less than that before it does.
 const IN_A_ROW: u32 = 8;
 
-/// How fast lone calls follow one another.
+/// How fast lone statements follow one another.
 #[derive(Default)]
 pub struct Pace {
     sent: Option<Instant>,
@@ -25,7 +27,7 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// A lone call is sent. True when the thread had better stay awake.
+    /// A lone statement is sent. True when the thread had better stay awake.
     pub fn send(&mut self, now: Instant) -> bool {
         let follows = self.answered.take().is_some_and(|answered| now - answered < AWAKE);
         self.in_a_row = if follows { self.in_a_row.saturating_add(1) } else { 0 };
@@ -33,7 +35,7 @@ impl Pace {
         self.in_a_row >= IN_A_ROW
     }
 
-    /// The call is answered.
+    /// It is answered.
     pub fn answer(&mut self, now: Instant) {
         let is_fast = self.sent.take().is_some_and(|sent| now - sent < 2 * AWAKE);
         self.answered = is_fast.then_some(now);
@@ -72,12 +74,12 @@ mod tests {
 
     use super::{AWAKE, IN_A_ROW, Pace};
 
-    /// Whether the thread stays awake for the last of so many calls.
-    fn stays_awake(calls: u32, answer_takes: Duration, pause: Duration) -> bool {
+    /// Whether the thread stays awake for the last of so many statements.
+    fn stays_awake(statements: u32, answer_takes: Duration, pause: Duration) -> bool {
         let mut pace = Pace::default();
         let mut now = Instant::now();
         let mut is_awake = false;
-        for _ in 0..calls {
+        for _ in 0..statements {
             is_awake = pace.send(now);
             now += answer_takes;
             pace.answer(now);
@@ -87,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn the_thread_stays_awake_only_for_calls_that_keep_following_close_upon_one_another() {
+    fn the_thread_stays_awake_only_for_statements_that_keep_following_close_upon_one_another() {
         assert!(stays_awake(IN_A_ROW + 1, AWAKE, AWAKE / 2));
         assert!(!stays_awake(IN_A_ROW, AWAKE, AWAKE / 2));
         assert!(!stays_awake(1000, AWAKE, AWAKE * 2));

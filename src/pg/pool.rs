@@ -72,7 +72,8 @@ impl Connection {
 
 pub fn pool(settings: Settings, program: Arc<dyn Program>) -> Pool {
     let max = settings.max;
-    let pool = Pool::builder(Opener { settings, program }).max_size(max).build();
+    // The connection that was used last: what its server process needs is at hand.
+    let pool = Pool::builder(Opener { settings, program }).max_size(max).queue_mode(managed::QueueMode::Lifo).build();
     // The builder refuses only time-outs without a runtime, and it was given neither.
     pool.unwrap_or_else(|error| unreachable!("{error}"))
 }

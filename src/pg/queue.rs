@@ -118,7 +118,9 @@ impl Queue {
 
     /// Sees to it that what waits is on its way, or will be when a connection is free.
     pub fn start(self: &Arc<Self>) {
-        self.start_runner(self.state());
+        let mut state = self.state();
+        state.complete = state.next_number;
+        self.start_runner(state);
     }
 
     /// Starts one runner if a call waits that none is on its way to.
@@ -211,7 +213,7 @@ impl<'a> Runner<'a> {
         let mut underway = FuturesUnordered::new();
         let mut is_open = true;
         let mut may_be_followed = false;
-        // A lone lookup, one of many that follow close upon one another.
+        // Lookups, one of many statements that follow close upon one another.
         let mut is_awake = false;
         loop {
             while is_open && underway.len() < UNDERWAY {
@@ -227,7 +229,7 @@ impl<'a> Runner<'a> {
                 }
                 // What goes alone may be slow, and a write may wait for another.
                 may_be_followed = calls.len() > 1 && !self.is_writing;
-                is_awake = calls.len() == 1 && self.stays_awake();
+                is_awake = self.stays_awake();
                 let count = calls.len();
                 self.underway += count;
                 underway
@@ -242,7 +244,7 @@ impl<'a> Runner<'a> {
             self.put_back(outcome.again);
             is_open &= outcome.is_open;
             if is_awake && is_open {
-                await_next(|| queue.state().has_calls()).await;
+                await_next(|| queue.state().is_complete()).await;
             }
         }
     }
@@ -273,7 +275,7 @@ impl<'a> Runner<'a> {
         calls
     }
 
-    /// A lookup is sent while nothing else is under way, and follows close upon the last.
+    /// Lookups are sent while nothing else is under way, and follow close upon the last.
     fn stays_awake(&self) -> bool {
         if self.is_writing || !self.queue.may_stay_awake {
             return false;

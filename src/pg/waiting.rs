@@ -161,6 +161,8 @@ pub struct State {
     pub lookups: Vec<Lane>,
     pub writes: VecDeque<Waiting>,
     pub next_number: u64,
+    /// The calls up to this number have all that they leave with.
+    pub complete: u64,
     /// Calls that a runner has taken.
     pub underway: usize,
     pub runners: usize,
@@ -262,6 +264,11 @@ impl State {
             drained.extend(gone);
         }
         drained
+    }
+
+    /// Calls wait, and all that they leave with are there.
+    pub fn is_complete(&self) -> bool {
+        self.complete == self.next_number && self.has_calls()
     }
 
     pub fn has_calls(&self) -> bool {
