@@ -309,6 +309,19 @@ test("many callers at once each get their own answer", async () => {
   assert.deepEqual(await Promise.all(lists), asked.map((id) => (known(id) ? [session(id)] : [])));
 });
 
+test("each caller gets its own rows, in whatever order the server finds them", async () => {
+  const ids = Array.from({ length: 16 }, (_, index) => `user-${index}`);
+  const sessions = [3, 1, 2].flatMap((n) => ids.map((id) => ({ ...aliceSession, id: `${id} ${n}`, user_id: id })).reverse());
+  await sql`INSERT INTO auth_user ${sql(ids.map((id) => ({ id, username: null })))}`;
+  await sql`INSERT INTO user_session ${sql(sessions)}`;
+  // Without loops over an index the server reads the table through, and gives the rows as they lie there.
+  const settings = { enable_nestloop: "off", enable_mergejoin: "off", enable_indexscan: "off", enable_bitmapscan: "off" };
+  const scanning = adapters.open(tableNames, LuciaError, { connection: settings });
+  await scanning.getSessionsByUserId(ids[0]);
+  const lists = await Promise.all(ids.map((id) => scanning.getSessionsByUserId(id)));
+  assert.deepEqual(lists, ids.map((id) => sessions.filter((session) => session.user_id === id)));
+});
+
 test("an id that the column's type refuses rejects its own call and no other", async () => {
   await sql`CREATE TABLE uuid_user (id UUID PRIMARY KEY, name TEXT)`;
   const id = (n) => `00000000-0000-4000-8000-${String(n).padStart(12, "0")}`;

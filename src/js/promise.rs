@@ -19,13 +19,7 @@ use super::{
 };
 use crate::{
     lucia::store::{Rejection, Settle},
-    pg::{
-        error::{Error, code},
-        execute::{Answer, Rows},
-        open::Program,
-        runtime,
-        waiting::Journey,
-    },
+    pg::{error::Error, execute::Answer, open::Program, rows::Rows, runtime, waiting::Journey},
 };
 
 /// What `adapter.js` is told, by the numbers that it knows.
@@ -290,13 +284,7 @@ impl Landing {
                 list.number(slot)?;
                 list.count_u64(changed)
             }
-            Ok(Answer::Rows(rows)) => match rows::find_malformed(&rows) {
-                None => self.push_rows(list, slot, &rows),
-                Some(column) => {
-                    let message = format!("the server's bytes for the column {column:?} are not what its type allows");
-                    list.reject(slot, &Error::failure(code::INVALID_ANSWER, message))
-                }
-            },
+            Ok(Answer::Rows(rows)) => self.push_rows(list, slot, &rows),
             Ok(Answer::Text(text)) => {
                 list.start(Kind::Text)?;
                 list.number(slot)?;
@@ -319,7 +307,7 @@ impl Landing {
     }
 
     fn push_rows(&self, list: &mut List<'_>, slot: u32, rows: &Rows) -> Result<()> {
-        let columns = &rows.columns;
+        let columns = rows.columns();
         if self.introduced.borrow_mut().insert(columns.number) {
             list.start(Kind::Shape)?;
             list.count_u64(columns.number)?;
@@ -333,9 +321,9 @@ impl Landing {
             }
         }
         let in_one_part = (LIST / columns.fields.len()).max(1);
-        let parts = rows.rows.len().div_ceil(in_one_part).max(1);
+        let parts = rows.len().div_ceil(in_one_part).max(1);
         for part in 0..parts {
-            let indexes = part * in_one_part..((part + 1) * in_one_part).min(rows.rows.len());
+            let indexes = part * in_one_part..((part + 1) * in_one_part).min(rows.len());
             list.start(if part + 1 < parts { Kind::Part } else { Kind::Rows })?;
             list.number(slot)?;
             list.count_u64(columns.number)?;
@@ -352,7 +340,7 @@ impl Landing {
 fn observed(slot: u32, outcome: &std::result::Result<Answer, Rejection>, journey: Journey) -> Message {
     let rows = match outcome {
         Ok(Answer::Done(changed)) => *changed,
-        Ok(Answer::Rows(rows)) => rows.rows.len() as u64,
+        Ok(Answer::Rows(rows)) => rows.len() as u64,
         Ok(Answer::Text(_) | Answer::Forms(_)) | Err(_) => 0,
     };
     Message::Observed { slot, rows, journey }

@@ -1,14 +1,12 @@
-//! Values of rows -> JavaScript values, in one flat list: what makes objects of them is `adapter.js`.
+//! Decoded rows -> JavaScript values, in one flat list: what makes objects of them is `adapter.js`.
 
 use std::ptr;
 
 use napi::{Env, Result, bindgen_prelude::check_status, sys};
 
 use crate::pg::{
-    execute::Rows,
-    row::{self, Conversion},
-    statement::Columns,
-    value::{Malformed, Value},
+    row::Conversion,
+    rows::{Piece, Rows, Values},
 };
 
 /// The number by which `adapter.js` knows a conversion.
@@ -22,75 +20,43 @@ pub fn conversion_number(conversion: Conversion) -> u32 {
     }
 }
 
-/// The name of the first column whose bytes are not what its type allows.
-pub fn find_malformed(rows: &Rows) -> Option<&str> {
-    let Columns { fields, .. } = &*rows.columns;
-    rows.rows.iter().find_map(|row| {
-        fields.iter().enumerate().find_map(|(index, field)| {
-            let bytes = row::bytes(row, rows.columns.server_index(index))?;
-            field.reading.read(bytes).is_err().then_some(field.name.as_str())
-        })
-    })
-}
-
 /// Appends the values of the row at `index`, column by column.
 pub fn push_row(env: &Env, rows: &Rows, index: usize, list: &mut Vec<sys::napi_value>) -> Result<()> {
-    let row = &rows.rows[index];
-    for (at, field) in rows.columns.fields.iter().enumerate() {
-        let value = match row::bytes(row, rows.columns.server_index(at)) {
-            None => Ok(field.reading.null()),
-            Some(bytes) => field.reading.read(bytes),
-        };
-        list.push(value_of(env, &value.unwrap_or(Value::Null))?);
+    let mut values = rows.values(index);
+    for _ in &rows.columns().fields {
+        list.push(next_value(env, &mut values)?);
     }
     Ok(())
 }
 
-fn value_of(env: &Env, value: &Value<'_>) -> Result<sys::napi_value> {
-    match value {
-        Value::Null => null(env),
-        Value::Boolean(boolean) => {
-            let mut result = ptr::null_mut();
-            // SAFETY: `env` is the environment of this thread, and `result` outlives the call.
-            check_status!(unsafe { sys::napi_get_boolean(env.raw(), *boolean, &raw mut result) })?;
-            Ok(result)
+fn next_value(env: &Env, values: &mut Values<'_>) -> Result<sys::napi_value> {
+    // There are as many pieces as fields and elements.
+    let (piece, bytes) = values.next().unwrap_or((Piece::Null, &[]));
+    let (raw, data, length) = (env.raw(), bytes.as_ptr().cast(), bytes.len().cast_signed());
+    let mut made = ptr::null_mut();
+    let result = &raw mut made;
+    // SAFETY: `env` is the environment of this thread, and `made` outlives the call. Texts and bytes are copied before
+    // the call returns; ASCII is Latin-1, which takes no decoding.
+    let status = unsafe {
+        match piece {
+            Piece::Null => sys::napi_get_null(raw, result),
+            Piece::Number(number) => sys::napi_create_double(raw, number, result),
+            Piece::Boolean(boolean) => sys::napi_get_boolean(raw, boolean, result),
+            Piece::Ascii(_) => sys::napi_create_string_latin1(raw, data, length, result),
+            Piece::Text(_) => sys::napi_create_string_utf8(raw, data, length, result),
+            Piece::Bytes(size) => sys::napi_create_buffer_copy(raw, size, data.cast(), ptr::null_mut(), result),
+            Piece::Array(count) => sys::napi_create_array_with_length(raw, count, result),
         }
-        Value::Number(number) => self::number(env, *number),
-        Value::Text(text) => string(env, text),
-        Value::Made(text) => string(env, text),
-        Value::Bytes(bytes) => {
-            let mut result = ptr::null_mut();
-            // SAFETY: the bytes are copied before the call returns; where they are put is of no interest here.
-            check_status!(unsafe {
-                sys::napi_create_buffer_copy(
-                    env.raw(),
-                    bytes.len(),
-                    bytes.as_ptr().cast(),
-                    ptr::null_mut(),
-                    &raw mut result,
-                )
-            })?;
-            Ok(result)
-        }
-        Value::Array(values) => {
-            let mut array = ptr::null_mut();
-            // SAFETY: as above.
-            check_status!(unsafe { sys::napi_create_array_with_length(env.raw(), values.len(), &raw mut array) })?;
-            for (index, value) in (0u32..).zip(values) {
-                let value = value_of(env, value)?;
-                // SAFETY: both values are of this environment and of the handle scope that is open.
-                check_status!(unsafe { sys::napi_set_element(env.raw(), array, index, value) })?;
-            }
-            Ok(array)
+    };
+    check_status!(status)?;
+    if let Piece::Array(count) = piece {
+        for index in (0u32..).take(count) {
+            let value = next_value(env, values)?;
+            // SAFETY: both values are of this environment and of the handle scope that is open.
+            check_status!(unsafe { sys::napi_set_element(raw, made, index, value) })?;
         }
     }
-}
-
-pub fn null(env: &Env) -> Result<sys::napi_value> {
-    let mut result = ptr::null_mut();
-    // SAFETY: `env` is the environment of this thread, and `result` outlives the call.
-    check_status!(unsafe { sys::napi_get_null(env.raw(), &raw mut result) })?;
-    Ok(result)
+    Ok(made)
 }
 
 pub fn number(env: &Env, number: impl Into<f64>) -> Result<sys::napi_value> {
@@ -112,10 +78,4 @@ pub fn string(env: &Env, text: &str) -> Result<sys::napi_value> {
         }
     })?;
     Ok(result)
-}
-
-impl From<Malformed> for napi::Error {
-    fn from(Malformed: Malformed) -> Self {
-        Self::from_reason("the server's bytes are not what their type allows")
-    }
 }

@@ -277,7 +277,7 @@ impl Store {
         let reply = {
             let error = error.clone();
             Reply::new(move |result, _| {
-                let is_known = matches!(result, Ok(Answer::Rows(rows)) if !rows.rows.is_empty());
+                let is_known = matches!(result, Ok(Answer::Rows(rows)) if !rows.is_empty());
                 reject(if is_known { Rejection::Lucia(lucia) } else { Rejection::Database(error) });
             })
         };

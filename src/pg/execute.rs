@@ -1,12 +1,12 @@
 //! One exchange with the server on a leased connection: prepare what is not prepared yet, send, read the answer. When
 //! the tables have changed under a prepared statement it is prepared again and sent once more.
 
-use std::{iter::repeat, pin::pin, sync::Arc};
+use std::{iter::repeat, mem, pin::pin, sync::Arc};
 
 use deadpool::managed::Manager;
 use futures_util::TryStreamExt;
 use tokio_postgres::{
-    Client, Row,
+    Client, RowStream,
     types::{ToSql, Type},
 };
 
@@ -15,16 +15,9 @@ use super::{
     param::{Form, Text, UNKNOWN, array_literal},
     pool::{Connection, Opener},
     prepare::{Count, Ready, Sending, describe},
-    row,
-    statement::{Columns, Statement},
+    rows::{Decoding, Rows},
+    statement::Statement,
 };
-
-/// The rows that answer one call.
-#[derive(Debug)]
-pub struct Rows {
-    pub columns: Arc<Columns>,
-    pub rows: Vec<Row>,
-}
 
 #[derive(Debug)]
 pub enum Answer {
@@ -152,52 +145,26 @@ async fn describe_apart(opener: &Opener, statement: &Statement) -> Result<(), Er
 }
 
 async fn send(client: &Client, statement: &Statement, ready: &Ready, request: Request<'_>) -> Result<Attempt, Fault> {
-    let columns = &ready.shape.columns;
     if ready.forms != request.forms() {
         let answer = |_| Answer::Forms(ready.forms.clone());
         return Ok(Attempt::Answers((0..request.calls()).map(answer).collect()));
     }
-    match request {
-        Request::One { parameters, .. } => {
-            let texts: Vec<Text<'_>> = parameters.iter().map(|text| Text(text.as_deref())).collect();
-            let (rows, changed) = query(client, ready, &texts).await?;
-            if statement.access.is_write() {
-                return Ok(Attempt::Answers(vec![Answer::Done(changed)]));
-            }
-            if ready.is_stale(statement, &rows) {
-                return Ok(Attempt::Stale);
-            }
-            Ok(Attempt::Answers(vec![Answer::Rows(Rows { columns: columns.clone(), rows })]))
-        }
+    let literals: Vec<String>;
+    let texts: Vec<Text<'_>> = match request {
+        Request::One { parameters, .. } => parameters.iter().map(|text| Text(text.as_deref())).collect(),
         Request::Many { calls, forms } => {
             let literal = |at: usize| array_literal(calls.iter().map(|parameters| parameters[at].as_deref()));
-            let literals: Vec<String> = (0..forms.len()).map(literal).collect();
-            let texts: Vec<Text<'_>> = literals.iter().map(|literal| Text(Some(literal))).collect();
-            let (rows, _) = query(client, ready, &texts).await?;
-            if statement.access.is_write() {
-                return Ok(Attempt::Answers(calls.iter().map(|_| Answer::Done(1)).collect()));
-            }
-            if ready.is_stale(statement, &rows) {
-                return Ok(Attempt::Stale);
-            }
-            let mut answers: Vec<Vec<Row>> = calls.iter().map(|_| Vec::new()).collect();
-            for row in rows {
-                let position = columns.position.and_then(|column| position(&row, column)?.checked_sub(1));
-                let Some(answer) = position.and_then(|position| answers.get_mut(position)) else {
-                    return Err(Error::failure(code::INVALID_ANSWER, "a row answers no call").into());
-                };
-                answer.push(row);
-            }
-            let answer = |rows| Answer::Rows(Rows { columns: columns.clone(), rows });
-            Ok(Attempt::Answers(answers.into_iter().map(answer).collect()))
+            literals = (0..forms.len()).map(literal).collect();
+            literals.iter().map(|literal| Text(Some(literal))).collect()
         }
+    };
+    if statement.access.is_write() {
+        let changed = write(client, ready, &texts).await?;
+        let of_each = if request.count() == Count::One { changed } else { 1 };
+        return Ok(Attempt::Answers((0..request.calls()).map(|_| Answer::Done(of_each)).collect()));
     }
-}
-
-/// `WITH ORDINALITY` counts from 1.
-fn position(row: &Row, column: usize) -> Option<usize> {
-    let bytes = row::bytes(row, column)?.try_into().ok()?;
-    usize::try_from(i64::from_be_bytes(bytes)).ok()
+    let rows = read(client, statement, ready, &texts, request.calls()).await?;
+    Ok(rows.map_or(Attempt::Stale, |rows| Attempt::Answers(rows.into_iter().map(Answer::Rows).collect())))
 }
 
 /// The errors of a statement that was prepared for other tables, or on another server behind a pooler; the last is that
@@ -230,8 +197,7 @@ fn is_about_value(error: &Error) -> bool {
     error.code().starts_with(sqlstate::DATA_EXCEPTION_CLASS)
 }
 
-/// The rows, and how many were read or changed.
-async fn query(client: &Client, ready: &Ready, parameters: &[Text<'_>]) -> Result<(Vec<Row>, u64), Fault> {
+async fn start(client: &Client, ready: &Ready, parameters: &[Text<'_>]) -> Result<RowStream, Fault> {
     if client.is_closed() {
         return Err(Error::failure(code::CONNECTION_CLOSED, "the connection was lost").into());
     }
@@ -243,12 +209,37 @@ async fn query(client: &Client, ready: &Ready, parameters: &[Text<'_>]) -> Resul
             client.query_typed_raw(sql, texts.zip(declared)).await
         }
     };
-    let mut stream = pin!(stream.map_err(|error| fault(error, false))?);
-    let mut rows = Vec::new();
+    stream.map_err(|error| fault(error, false))
+}
+
+/// The rows for each of so many calls; `None` when they are of other tables than those that the statement was made for.
+async fn read(
+    client: &Client,
+    statement: &Statement,
+    ready: &Ready,
+    parameters: &[Text<'_>],
+    calls: usize,
+) -> Result<Option<Vec<Rows>>, Fault> {
+    let mut stream = pin!(start(client, ready, parameters).await?);
+    let mut rows = Decoding::new(ready.shape.columns.clone(), calls);
+    let mut is_first = true;
+    while let Some(row) = stream.try_next().await.map_err(|error| fault(error, false))? {
+        if mem::take(&mut is_first) && ready.is_stale(statement, &row) {
+            return Ok(None);
+        }
+        rows.add(&row)?;
+    }
+    Ok(Some(rows.finish()))
+}
+
+/// How many rows were changed.
+async fn write(client: &Client, ready: &Ready, parameters: &[Text<'_>]) -> Result<u64, Fault> {
+    let mut stream = pin!(start(client, ready, parameters).await?);
     loop {
         match stream.try_next().await {
-            Ok(Some(row)) => rows.push(row),
-            Ok(None) => return Ok((rows, stream.rows_affected().unwrap_or_default())),
+            // The guard's.
+            Ok(Some(_)) => {}
+            Ok(None) => return Ok(stream.rows_affected().unwrap_or_default()),
             Err(error) => return Err(fault(error, stream.rows_affected().is_some())),
         }
     }

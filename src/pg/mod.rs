@@ -12,6 +12,8 @@ mod pace;
 
 pub mod execute;
 
+pub mod rows;
+
 pub mod pool;
 
 pub mod inspect;

@@ -264,11 +264,10 @@ fn fields(statement: &Statement, sent: &[Column], position: Option<usize>) -> Ve
 }
 
 impl Ready {
-    /// The rows are of other tables than those that the statement was made ready for.
-    pub fn is_stale(&self, statement: &Statement, rows: &[Row]) -> bool {
-        let Some(first) = rows.first() else { return false };
+    /// The first row is of other tables than those that the statement was made ready for.
+    pub fn is_stale(&self, statement: &Statement, first: &Row) -> bool {
         match (&self.shape.server_text, &self.sending) {
-            (Some(server_text), _) => server_text.is_stale(rows),
+            (Some(server_text), _) => server_text.is_stale(first),
             (None, Sending::Prepared(_)) => false,
             (None, Sending::Unnamed { .. }) => {
                 let Columns { fields: expected, position, .. } = &*self.shape.columns;

@@ -22,9 +22,9 @@ impl ServerText {
         format!("{}{sql}{}", self.before, self.after)
     }
 
-    /// The rows are of other tables than those that the list of columns was made for.
-    pub fn is_stale(&self, rows: &[Row]) -> bool {
-        rows.first().is_some_and(|row| row::bytes(row, self.column) != Some(self.fingerprint.as_bytes()))
+    /// The first row is of other tables than those that the list of columns was made for.
+    pub fn is_stale(&self, first: &Row) -> bool {
+        row::bytes(first, self.column) != Some(self.fingerprint.as_bytes())
     }
 
     /// Asks for the text of those columns that `needs_text` names, by their index.

@@ -1,0 +1,181 @@
+//! The rows that answer the calls of one statement, decoded. They lie in one piece, which crosses to the JavaScript thread
+//! as a whole, while what the driver has read from the socket is free again.
+
+use std::{ops::Range, slice, sync::Arc};
+
+use tokio_postgres::Row;
+
+use super::{
+    error::{Error, code},
+    row,
+    statement::Columns,
+    value::Value,
+};
+
+/// A value, or the beginning of an array.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Piece {
+    Null,
+    Boolean(bool),
+    Number(f64),
+    /// A text of so many bytes, all of them ASCII.
+    Ascii(usize),
+    /// A text of so many bytes, in UTF-8.
+    Text(usize),
+    Bytes(usize),
+    /// So many values follow, which are its elements.
+    Array(usize),
+}
+
+/// The rows for one call.
+#[derive(Debug)]
+pub struct Rows {
+    all: Arc<All>,
+    range: Range<usize>,
+}
+
+/// The rows for all calls of a statement.
+#[derive(Debug)]
+struct All {
+    columns: Arc<Columns>,
+    pieces: Vec<Piece>,
+    bytes: Vec<u8>,
+    starts: Vec<Start>,
+}
+
+/// Whose a row is, and where it begins.
+#[derive(Clone, Copy, Debug)]
+struct Start {
+    call: usize,
+    piece: usize,
+    byte: usize,
+}
+
+impl Rows {
+    pub fn columns(&self) -> &Columns {
+        &self.all.columns
+    }
+
+    pub fn len(&self) -> usize {
+        self.range.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.range.is_empty()
+    }
+
+    /// The values of the row at `index`, and whatever follows them.
+    pub fn values(&self, index: usize) -> Values<'_> {
+        let All { pieces, bytes, starts, .. } = &*self.all;
+        let start = starts[self.range.clone()][index];
+        Values { pieces: pieces[start.piece..].iter(), bytes: &bytes[start.byte..] }
+    }
+}
+
+/// One piece after the other, each with its bytes.
+pub struct Values<'a> {
+    pieces: slice::Iter<'a, Piece>,
+    bytes: &'a [u8],
+}
+
+impl<'a> Iterator for Values<'a> {
+    type Item = (Piece, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let piece = *self.pieces.next()?;
+        let length = match piece {
+            Piece::Ascii(length) | Piece::Text(length) | Piece::Bytes(length) => length,
+            Piece::Null | Piece::Boolean(_) | Piece::Number(_) | Piece::Array(_) => 0,
+        };
+        let (own, rest) = self.bytes.split_at(length);
+        self.bytes = rest;
+        Some((piece, own))
+    }
+}
+
+/// Decodes the rows of a statement as they come.
+pub struct Decoding {
+    all: All,
+    calls: usize,
+}
+
+/// Room for a row of Lucia's.
+const ROW_BYTES: usize = 128;
+
+impl Decoding {
+    /// For so many calls.
+    pub fn new(columns: Arc<Columns>, calls: usize) -> Self {
+        let pieces = Vec::with_capacity(calls * columns.fields.len());
+        let bytes = Vec::with_capacity(calls * ROW_BYTES);
+        Self { all: All { columns, pieces, bytes, starts: Vec::with_capacity(calls) }, calls }
+    }
+
+    pub fn add(&mut self, row: &Row) -> Result<(), Error> {
+        let columns = self.all.columns.clone();
+        let call = if self.calls == 1 { Some(0) } else { columns.position.and_then(|column| call(row, column)) };
+        let Some(call) = call.filter(|&call| call < self.calls) else {
+            return Err(Error::failure(code::INVALID_ANSWER, "a row answers no call"));
+        };
+        self.all.starts.push(Start { call, piece: self.all.pieces.len(), byte: self.all.bytes.len() });
+        for (index, field) in columns.fields.iter().enumerate() {
+            let value = match row::bytes(row, columns.server_index(index)) {
+                None => Ok(field.reading.null()),
+                Some(bytes) => field.reading.read(bytes),
+            };
+            self.push(&value.map_err(|_| {
+                let message =
+                    format!("the server's bytes for the column {:?} are not what its type allows", field.name);
+                Error::failure(code::INVALID_ANSWER, message)
+            })?);
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, value: &Value<'_>) {
+        let piece = match value {
+            Value::Null => Piece::Null,
+            Value::Boolean(boolean) => Piece::Boolean(*boolean),
+            Value::Number(number) => Piece::Number(*number),
+            Value::Text(text) => self.text(text),
+            Value::Made(text) => self.text(text),
+            Value::Bytes(bytes) => {
+                self.all.bytes.extend_from_slice(bytes);
+                Piece::Bytes(bytes.len())
+            }
+            Value::Array(values) => {
+                self.all.pieces.push(Piece::Array(values.len()));
+                for value in values {
+                    self.push(value);
+                }
+                return;
+            }
+        };
+        self.all.pieces.push(piece);
+    }
+
+    fn text(&mut self, text: &str) -> Piece {
+        self.all.bytes.extend_from_slice(text.as_bytes());
+        if text.is_ascii() { Piece::Ascii(text.len()) } else { Piece::Text(text.len()) }
+    }
+
+    /// The rows of each call.
+    pub fn finish(mut self) -> Vec<Rows> {
+        if !self.all.starts.is_sorted_by_key(|start| start.call) {
+            self.all.starts.sort_by_key(|start| start.call);
+        }
+        let all = Arc::new(self.all);
+        let mut from = 0;
+        let rows = |call| {
+            let range = from..from + all.starts[from..].iter().take_while(|start| start.call == call).count();
+            from = range.end;
+            Rows { all: all.clone(), range }
+        };
+        (0..self.calls).map(rows).collect()
+    }
+}
+
+/// Whom a row is for. `WITH ORDINALITY` counts from 1.
+fn call(row: &Row, column: usize) -> Option<usize> {
+    let bytes = row::bytes(row, column)?.try_into().ok()?;
+    usize::try_from(i64::from_be_bytes(bytes)).ok()?.checked_sub(1)
+}
