@@ -24,6 +24,9 @@
   const FLOAT = 4;
   const THEN_NUMBER = 8;
 
+  /** Three arguments of all and two of each of sixteen calls: as many as travel together when there are few. */
+  const GROUP = 3 + 2 * 16;
+
   /** Beyond it a `Date` is invalid (ECMA-262, time values). */
   const LAST_TIME = 8.64e15;
 
@@ -271,9 +274,18 @@
   const createConnection = (native, PostgresError) => {
     let underway = 0;
     let isStarting = false;
+    // Calls by id that are yet to be handed over: the arguments of the native function.
+    let group = [];
+    /** As the last ones of a turn, or before others. */
+    const handOver = (areLast) => {
+      const calls = group;
+      group = [];
+      native.byId(areLast, ...calls);
+    };
     const start = () => {
       isStarting = false;
-      native.start();
+      if (group.length > 0) handOver(true);
+      else native.start();
     };
     let isEnding = false;
     let drained;
@@ -287,6 +299,17 @@
         isStarting = true;
         // The answers that came together are followed by calls that can travel together: one wake-up for all of them.
         queueMicrotask(start);
+      },
+      /** Of one method, as many as travel together are handed over together. */
+      byId(index, form, isObserved, slot, id) {
+        if (group.length > 0 && !(group[0] === index && group[1] === form && group[2] === isObserved)) handOver(false);
+        if (group.length === 0) group.push(index, form, isObserved);
+        group.push(slot, id);
+        if (group.length >= GROUP) handOver(false);
+      },
+      load() {
+        if (group.length > 0) handOver(false);
+        return native.load();
       },
       settled() {
         underway -= 1;
@@ -342,8 +365,7 @@
         new Promise((resolve) => {
           const text = form === 0 ? id : serialize(id, form);
           const slot = take(resolve, connection, LuciaError, gives, tally, again, id);
-          if (tally) native.byId(slot, index, text, form, true);
-          else native.byId(slot, index, text, form);
+          connection.byId(index, form, tally !== undefined, slot, text);
         });
       // An id column whose texts have rules of their own (`bytea`, say) is found out by the first call.
       const again = (id, forms, tally) => {
@@ -474,7 +496,7 @@
         throw new TypeError("the initializer must be called with the class LuciaError, as `lucia({ adapter })` does");
       };
       initialize.end = connection.end;
-      initialize.stats = () => native.load();
+      initialize.stats = connection.load;
       const deleteExpired = async (_, __, tally) => {
         connection.checkOpen();
         if (!native.hasSessions) throw new Error("Session table not defined");

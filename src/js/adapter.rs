@@ -18,6 +18,7 @@ use crate::{
     pg::{
         config::Settings,
         shared::{self, Shared},
+        waiting::{Caller, Reply, Slot},
     },
 };
 
@@ -138,12 +139,21 @@ fn native_functions<'env>(
     native.set(
         "byId",
         env.create_function_from_closure::<(), (), _>("byId", move |call: FunctionCallContext<'_>| {
-            let (slot, method, Short(id), form) = (call.get(0)?, method(&call)?, call.get(2)?, call.get(3)?);
-            // A fifth argument takes longer to receive than the others together: only a call that is observed has it.
-            let is_observed = call.length() > 4;
-            // From here on nothing may fail: the call is counted as under way.
-            let settle = from.settle(call.env, slot, is_observed);
-            to.by_id(method, id, form, settle);
+            // Are these the last?; method, form, is it observed?; then for each call its slot and its id.
+            const FIRST: usize = 4;
+            let (are_last, method, form, is_observed) =
+                (call.get(0)?, method(call.get(1)?)?, call.get(2)?, call.get(3)?);
+            let mut calls = Vec::with_capacity(call.length() / 2);
+            for at in (FIRST..call.length()).step_by(2) {
+                let slot = Slot { number: call.get(at)?, is_observed };
+                let Short(id) = call.get(at + 1)?;
+                calls.push((slot, id));
+            }
+            // From here on nothing may fail: the calls are counted as under way.
+            from.begin(call.env, calls.len());
+            let caller: Arc<dyn Caller> = from.crossing.clone();
+            let calls = calls.into_iter().map(|(slot, id)| (id, Reply::new(caller.clone(), slot)));
+            to.by_id(method, form, calls, are_last);
             Ok(())
         })?,
     )?;
@@ -152,8 +162,8 @@ fn native_functions<'env>(
     native.set(
         "deleteExpired",
         env.create_function_from_closure::<(), (), _>("deleteExpired", move |call: FunctionCallContext<'_>| {
-            let (slot, time, is_observed) = (call.get(0)?, call.get(1)?, call.get(2)?);
-            let settle = from.settle(call.env, slot, is_observed);
+            let (slot, time) = (Slot { number: call.get(0)?, is_observed: call.get(2)? }, call.get(1)?);
+            let settle = from.settle(call.env, slot);
             to.delete_expired(time, settle);
             Ok(())
         })?,
@@ -196,10 +206,10 @@ fn native_functions<'env>(
             .map(|(names, declared)| names.map(|names| args::columns(names).map(|columns| Row { columns, declared })));
             let row = row.unwrap_or_else(|| Err(bad("a row is missing")))?;
             let key = key.transpose()?;
-            let (slot, method, texts, forms) = (call.get(0)?, method(&call)?, call.get(4)?, call.get(5)?);
-            let is_observed = call.get(6)?;
+            let (method, texts, forms) = (method(call.get(1)?)?, call.get(4)?, call.get(5)?);
+            let slot = Slot { number: call.get(0)?, is_observed: call.get(6)? };
             // From here on nothing may fail: the call is counted as under way.
-            let settle = from.settle(call.env, slot, is_observed);
+            let settle = from.settle(call.env, slot);
             store.write(method, &row, key.as_ref(), texts, forms, settle);
             Ok(())
         })?,
@@ -226,6 +236,6 @@ fn native_functions<'env>(
     Ok(native)
 }
 
-fn method(call: &FunctionCallContext<'_>) -> Result<Method> {
-    Method::from_index(call.get(1)?).ok_or_else(|| bad("there is no such method"))
+fn method(index: u32) -> Result<Method> {
+    Method::from_index(index).ok_or_else(|| bad("there is no such method"))
 }

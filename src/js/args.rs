@@ -93,7 +93,8 @@ impl FromNapiValue for Short {
             sys::napi_get_value_string_utf8(env, value, bytes.as_mut_ptr().cast(), ROOM, &raw mut length)
         })?;
         if length < ROOM - LAST {
-            return Ok(Self(String::from_utf8_lossy(&bytes[..length]).into_owned()));
+            // V8 writes UTF-8, whatever the string has.
+            return Ok(Self(str::from_utf8(&bytes[..length]).unwrap_or_default().to_owned()));
         }
         // SAFETY: as above.
         unsafe { String::from_napi_value(env, value) }.map(Self)

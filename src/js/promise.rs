@@ -19,7 +19,15 @@ use super::{
 };
 use crate::{
     lucia::store::{Rejection, Settle},
-    pg::{error::Error, execute::Answer, open::Program, rows::Rows, runtime, waiting::Journey},
+    pg::{
+        error::Error,
+        execute::Answer,
+        open::Program,
+        rows::Rows,
+        runtime,
+        statement::Columns,
+        waiting::{Caller, Journey, Slot},
+    },
 };
 
 /// What `adapter.js` is told, by the numbers that it knows.
@@ -48,6 +56,8 @@ enum Kind {
     /// slot, rows, retries, batch; the answer follows
     Observed = 10,
 }
+
+const KINDS: usize = Kind::Observed as usize + 1;
 
 /// With so much in the list the JavaScript thread starts at once, while the runtime thread goes on.
 const AT_ONCE: usize = 16;
@@ -101,6 +111,14 @@ impl Crossing {
         }
     }
 
+    /// Settles the call of `slot`, and first tells what it came to when it is observed.
+    fn settle_with(&self, slot: Slot, outcome: std::result::Result<Answer, Rejection>, journey: Journey) {
+        if slot.is_observed {
+            self.send(observed(slot.number, &outcome, journey));
+        }
+        self.send(Message::Settled { slot: slot.number, outcome });
+    }
+
     /// Wakes the JavaScript thread; false when it is gone.
     fn wake_up(&self) -> bool {
         let wake = self.wake();
@@ -133,6 +151,12 @@ impl Crossing {
         *self.wake() = None;
         self.list().clear();
         self.filled.notify_one();
+    }
+}
+
+impl Caller for Crossing {
+    fn settle(&self, slot: Slot, result: std::result::Result<Answer, Error>, journey: Journey) {
+        self.settle_with(slot, result.map_err(Rejection::Database), journey);
     }
 }
 
@@ -205,20 +229,19 @@ impl Landing {
         Ok(landing)
     }
 
-    /// What settles the call of `slot`, and first tells what it came to when it is observed. The program stays alive
-    /// until it has.
-    pub fn settle(&self, env: &Env, slot: u32, is_observed: bool) -> impl Settle + use<> {
-        if self.underway.replace(self.underway.get() + 1) == 0 {
+    /// So many calls are made. The program stays alive until they are settled.
+    pub fn begin(&self, env: &Env, calls: usize) {
+        if self.underway.replace(self.underway.get() + calls) == 0 {
             // SAFETY: called on the thread of the environment, by a program that runs: the function has not ended.
             unsafe { sys::napi_ref_threadsafe_function(env.raw(), self.function.get()) };
         }
+    }
+
+    /// What settles the call of `slot`, which begins.
+    pub fn settle(&self, env: &Env, slot: Slot) -> impl Settle + use<> {
+        self.begin(env, 1);
         let crossing = self.crossing.clone();
-        move |outcome, journey| {
-            if is_observed {
-                crossing.send(observed(slot, &outcome, journey));
-            }
-            crossing.send(Message::Settled { slot, outcome });
-        }
+        move |outcome, journey| crossing.settle_with(slot, outcome, journey)
     }
 
     /// The answer of the program's function to `Kind::Password`.
@@ -233,7 +256,7 @@ impl Landing {
         let mut messages = self.messages.take();
         std::mem::swap(&mut messages, &mut *self.crossing.list());
         let mut settled = 0;
-        let mut list = List { env, settle, values: self.values.take() };
+        let mut list = List { env, settle, values: self.values.take(), shape: None, kinds: [None; KINDS] };
         for message in messages.drain(..) {
             match message {
                 Message::Settled { slot, outcome } => {
@@ -266,7 +289,7 @@ impl Landing {
         self.values.replace(list.values);
         self.messages.replace(messages);
         if settled > 0 && self.underway.replace(self.underway.get() - settled) == settled {
-            // SAFETY: as in `settle`.
+            // SAFETY: as in `begin`.
             unsafe { sys::napi_unref_threadsafe_function(env.raw(), self.function.get()) };
         }
         Ok(())
@@ -306,8 +329,8 @@ impl Landing {
         }
     }
 
-    fn push_rows(&self, list: &mut List<'_>, slot: u32, rows: &Rows) -> Result<()> {
-        let columns = rows.columns();
+    /// Tells of a shape, unless `adapter.js` knows it, and gives the value that it is known by.
+    fn introduce(&self, list: &mut List<'_>, columns: &Columns) -> Result<sys::napi_value> {
         if self.introduced.borrow_mut().insert(columns.number) {
             list.start(Kind::Shape)?;
             list.count_u64(columns.number)?;
@@ -320,13 +343,25 @@ impl Landing {
                 list.number(conversion_number(field.conversion) | if field.is_number { THEN_NUMBER } else { 0 })?;
             }
         }
+        #[expect(clippy::cast_precision_loss, reason = "there are no 2^53 statements")]
+        let shape = rows::number(list.env, columns.number as f64)?;
+        list.shape = Some((columns.number, shape));
+        Ok(shape)
+    }
+
+    fn push_rows(&self, list: &mut List<'_>, slot: u32, rows: &Rows) -> Result<()> {
+        let columns = rows.columns();
+        let shape = match list.shape {
+            Some((number, shape)) if number == columns.number => shape,
+            _ => self.introduce(list, columns)?,
+        };
         let in_one_part = (LIST / columns.fields.len()).max(1);
         let parts = rows.len().div_ceil(in_one_part).max(1);
         for part in 0..parts {
             let indexes = part * in_one_part..((part + 1) * in_one_part).min(rows.len());
             list.start(if part + 1 < parts { Kind::Part } else { Kind::Rows })?;
             list.number(slot)?;
-            list.count_u64(columns.number)?;
+            list.values.push(shape);
             list.count(indexes.len())?;
             for index in indexes {
                 rows::push_row(list.env, rows, index, &mut list.values)?;
@@ -351,11 +386,20 @@ struct List<'env> {
     env: &'env Env,
     settle: sys::napi_value,
     values: Vec<sys::napi_value>,
+    /// The last shape of rows, and its number's value.
+    shape: Option<(u64, sys::napi_value)>,
+    /// The value of each kind that has been told of.
+    kinds: [Option<sys::napi_value>; KINDS],
 }
 
 impl List<'_> {
     fn start(&mut self, kind: Kind) -> Result<()> {
-        self.number(kind as u32)
+        let kind = kind as u32;
+        let known = self.kinds[kind as usize];
+        let value = known.map_or_else(|| rows::number(self.env, kind), Ok)?;
+        self.kinds[kind as usize] = Some(value);
+        self.values.push(value);
+        Ok(())
     }
 
     fn number(&mut self, number: impl Into<f64>) -> Result<()> {

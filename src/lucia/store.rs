@@ -170,11 +170,11 @@ impl<F: FnOnce(Result<Answer, Rejection>, Journey) + Send + Sync + 'static> Sett
 type Reject = Box<dyn FnOnce(Rejection) + Send + Sync>;
 
 fn reply(settle: impl Settle) -> Reply {
-    Reply::new(move |result, journey| settle(result.map_err(Rejection::Database), journey))
+    Reply::with(move |result, journey| settle(result.map_err(Rejection::Database), journey))
 }
 
-fn no_such_table() -> Rejection {
-    Rejection::Database(Error::failure(code::INVALID_OPTIONS, "the table is not defined"))
+fn no_such_table() -> Error {
+    Error::failure(code::INVALID_OPTIONS, "the table is not defined")
 }
 
 impl Store {
@@ -190,13 +190,22 @@ impl Store {
         self.queue.start();
     }
 
-    /// A method that takes an id.
-    pub fn by_id(&self, method: Method, id: String, form: Form, settle: impl Settle) {
-        let Some(statement) = self.by_id.get(method as usize).cloned().flatten() else {
-            return settle(Err(no_such_table()), Journey::default());
+    /// Calls of a method that takes an id; the last of those that are made together, or some of them.
+    pub fn by_id(&self, method: Method, form: Form, calls: impl IntoIterator<Item = (String, Reply)>, are_last: bool) {
+        let statement = self.by_id.get(method as usize).and_then(Option::as_ref);
+        let Some(statement) = statement else {
+            for (_, reply) in calls {
+                reply.settle(Err(no_such_table()));
+            }
+            return;
         };
-        let reply = reply(settle);
-        self.queue.join(Call { statement, parameters: Parameters::One(Some(id)), forms: one_form(form), reply });
+        let call = |(id, reply)| Call {
+            statement: statement.clone(),
+            parameters: Parameters::One(Some(id)),
+            forms: one_form(form),
+            reply,
+        };
+        self.queue.join(calls.into_iter().map(call), are_last);
     }
 
     /// A method that takes a row; `key` is that of `setUser`.
@@ -211,7 +220,7 @@ impl Store {
     ) {
         let entry = method.entry();
         let Some(table) = self.table(entry.table) else {
-            return settle(Err(no_such_table()), Journey::default());
+            return settle(Err(Rejection::Database(no_such_table())), Journey::default());
         };
         let Change { plain, with_guard, batch } = match (entry.takes, key) {
             (Takes::Change, _) => statement::update(table, &row.columns),
@@ -222,28 +231,27 @@ impl Store {
         let statement = self.queue.statement(Statement::write(plain, Some(with_guard), batch, &declared));
         let store = self.clone();
         let with_key = key.is_some();
-        let reply = Reply::new(move |result, journey| match result {
+        let reply = Reply::with(move |result, journey| match result {
             Ok(answer) => settle(Ok(answer), journey),
             // How the question that may follow travels is of no interest.
             Err(error) => {
                 store.translate(method, with_key, error, Box::new(move |rejection| settle(Err(rejection), journey)));
             }
         });
-        self.queue.join(Call { statement, parameters: Parameters::Several(parameters), forms: forms.into(), reply });
+        self.queue
+            .join([Call { statement, parameters: Parameters::Several(parameters), forms: forms.into(), reply }], false);
     }
 
     /// Deletes the sessions that expired before `time`, and gives their number.
     pub fn delete_expired(&self, time: String, settle: impl Settle) {
         let Some(table) = self.table(Table::Session) else {
-            return settle(Err(no_such_table()), Journey::default());
+            return settle(Err(Rejection::Database(no_such_table())), Journey::default());
         };
         let statement = self.queue.statement(Statement::write(statement::delete_expired(table), None, None, &[]));
-        self.queue.join(Call {
-            statement,
-            parameters: Parameters::One(Some(time)),
-            forms: one_form(0),
-            reply: reply(settle),
-        });
+        self.queue.join(
+            [Call { statement, parameters: Parameters::One(Some(time)), forms: one_form(0), reply: reply(settle) }],
+            false,
+        );
     }
 
     pub fn load(&self) -> Load {
@@ -276,13 +284,12 @@ impl Store {
         let parameters = Parameters::Several(parameters.into());
         let reply = {
             let error = error.clone();
-            Reply::new(move |result, _| {
+            Reply::with(move |result, _| {
                 let is_known = matches!(result, Ok(Answer::Rows(rows)) if !rows.is_empty());
                 reject(if is_known { Rejection::Lucia(lucia) } else { Rejection::Database(error) });
             })
         };
-        self.queue.join(Call { statement: statement.clone(), parameters, forms: vec![0; 4].into(), reply });
-        self.queue.start();
+        self.queue.join([Call { statement: statement.clone(), parameters, forms: vec![0; 4].into(), reply }], true);
     }
 }
 

@@ -86,20 +86,29 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the call in: it is settled whatever happens. It waits until `start` says that those that come together are
-    /// all there, or as many have come as travel together.
-    pub fn join(self: &Arc<Self>, call: Call) {
+    /// Takes the calls in: they are settled whatever happens. They wait until those that come together are all there, which
+    /// the last ones or `start` say, or as many have come as travel together.
+    pub fn join(self: &Arc<Self>, calls: impl IntoIterator<Item = Call>, are_last: bool) {
         let deadline = self.settings.deadline();
         let mut state = self.state();
         if state.is_ended {
             drop(state);
-            call.reply.settle(Err(Error::failure(code::CONNECTION_ENDED, "the adapter has ended")));
+            for call in calls {
+                call.reply.settle(Err(Error::failure(code::CONNECTION_ENDED, "the adapter has ended")));
+            }
             return;
         }
-        state.next_number += 1;
-        let number = state.next_number;
-        let waiting = Waiting { call, number, deadline, was_lost: false, goes_alone: false, contentions: 0 };
-        if state.put(waiting, false) {
+        let mut may_leave = are_last;
+        for call in calls {
+            state.next_number += 1;
+            let number = state.next_number;
+            let waiting = Waiting { call, number, deadline, was_lost: false, goes_alone: false, contentions: 0 };
+            may_leave |= state.put(waiting, false);
+        }
+        if are_last {
+            state.complete = state.next_number;
+        }
+        if may_leave {
             self.start_runner(state);
         }
     }

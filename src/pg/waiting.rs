@@ -34,17 +34,39 @@ pub struct Journey {
     pub batch: u32,
 }
 
+/// Where a call comes from, and its answer goes to.
+pub trait Caller: Send + Sync {
+    /// Settles the call of `slot`.
+    fn settle(&self, slot: Slot, result: Result<Answer, Error>, journey: Journey);
+}
+
+/// What a caller knows a call by.
+#[derive(Clone, Copy, Debug)]
+pub struct Slot {
+    pub number: u32,
+    /// The caller wants to know how it travelled.
+    pub is_observed: bool,
+}
+
 /// Settles a call, once; when it is dropped unsettled, as destroyed.
 pub struct Reply {
-    settle: Option<Settle>,
+    to: Option<To>,
     journey: Journey,
 }
 
-type Settle = Box<dyn FnOnce(Result<Answer, Error>, Journey) + Send + Sync>;
+enum To {
+    Caller(Arc<dyn Caller>, Slot),
+    Function(Box<dyn FnOnce(Result<Answer, Error>, Journey) + Send + Sync>),
+}
 
 impl Reply {
-    pub fn new(settle: impl FnOnce(Result<Answer, Error>, Journey) + Send + Sync + 'static) -> Self {
-        Self { settle: Some(Box::new(settle)), journey: Journey::default() }
+    /// Takes nothing from the heap, as there are many of them.
+    pub fn new(caller: Arc<dyn Caller>, slot: Slot) -> Self {
+        Self { to: Some(To::Caller(caller, slot)), journey: Journey::default() }
+    }
+
+    pub fn with(settle: impl FnOnce(Result<Answer, Error>, Journey) + Send + Sync + 'static) -> Self {
+        Self { to: Some(To::Function(Box::new(settle))), journey: Journey::default() }
     }
 
     /// Its call sets out, with so many in one statement.
@@ -54,19 +76,24 @@ impl Reply {
     }
 
     pub fn settle(mut self, result: Result<Answer, Error>) {
-        if let Some(settle) = self.settle.take() {
-            settle(result, self.journey);
+        self.take(|| result);
+    }
+
+    fn take(&mut self, result: impl FnOnce() -> Result<Answer, Error>) {
+        match self.to.take() {
+            Some(To::Caller(caller, slot)) => caller.settle(slot, result(), self.journey),
+            Some(To::Function(settle)) => settle(result(), self.journey),
+            None => {}
         }
     }
 }
 
 impl Drop for Reply {
     fn drop(&mut self) {
-        if let Some(settle) = self.settle.take() {
-            let error =
-                Error::failure(code::CONNECTION_DESTROYED, "the connection was destroyed before the answer came");
-            settle(Err(error), self.journey);
-        }
+        self.take(|| {
+            let message = "the connection was destroyed before the answer came";
+            Err(Error::failure(code::CONNECTION_DESTROYED, message))
+        });
     }
 }
 
