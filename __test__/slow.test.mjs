@@ -106,6 +106,19 @@ describe("reads of other rows go on", () => {
     assert.equal((await result[0]).country, "slow");
   });
 
+  test("while as many as a near server is sent at a time wait for another table", limit, async (t) => {
+    const { adapter, name } = openAdapter(t, database.url, { max: 5 });
+    await othersAreRead(adapter, 5);
+    const held = await sql.begin(async (other) => {
+      await other`LOCK TABLE stored_session IN ACCESS EXCLUSIVE MODE`;
+      const sessions = Array.from({ length: 64 }, (_, n) => read(adapter, "getSession", n + 1));
+      await waiting(name, 4);
+      await within(10, "a read of users is answered", read(adapter, "getUser", 1));
+      return { sessions };
+    });
+    await Promise.all(held.sessions);
+  });
+
   test("while more updates than there are connections wait for one locked row", limit, async (t) => {
     const { adapter, name } = openAdapter(t, database.url, { max: 4 });
     await othersAreRead(adapter, 1);

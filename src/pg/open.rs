@@ -1,6 +1,13 @@
 //! Opens a connection: to the first host that answers and is of the wanted kind.
 
-use std::{collections::hash_map::RandomState, hash::BuildHasher, io, ops::Range, sync::Arc, time::Duration};
+use std::{
+    collections::hash_map::RandomState,
+    hash::BuildHasher,
+    io,
+    ops::Range,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::future::BoxFuture;
 use tokio::{task::JoinHandle, time};
@@ -33,6 +40,8 @@ pub struct Opened {
     pub is_direct: bool,
     /// Several changes may travel in one statement: no pooler stands between, and NULL in an array is NULL.
     pub may_batch_writes: bool,
+    /// How long a round trip took, where one was made that the server has next to nothing to do for.
+    pub round_trip: Option<Duration>,
 }
 
 pub async fn open(settings: &Settings, program: &Arc<dyn Program>) -> Result<Opened, Error> {
@@ -118,12 +127,15 @@ async fn open_one(
         Prepare::Never => false,
         Prepare::Detect => is_direct,
     };
+    let mut round_trip = None;
     if may_prepare && is_direct && state.may_plan_anew {
+        let sent = Instant::now();
         client.batch_execute(PLAN_ONCE).await?;
+        round_trip = Some(sent.elapsed());
     }
     // The server refuses what is prepared for many when a type has changed. A pooler may prepare it anew.
     let may_batch_writes = may_prepare && is_direct && state.has_array_nulls;
-    Ok(Opened { client, task, host: host.clone(), tls, may_prepare, is_direct, may_batch_writes })
+    Ok(Opened { client, task, host: host.clone(), tls, may_prepare, is_direct, may_batch_writes, round_trip })
 }
 
 async fn connect(

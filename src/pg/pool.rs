@@ -1,6 +1,9 @@
 //! Connections: leased to one runner at a time, and retired. deadpool keeps them.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use deadpool_postgres::ClientWrapper;
@@ -28,6 +31,8 @@ pub struct Opener {
 pub struct Connection {
     pub client: ClientWrapper,
     pub statements: ReadyStatements,
+    /// How long a round trip took when it was opened, as far as known.
+    pub round_trip: Option<Duration>,
     host: Host,
     tls: Connector,
     retire_at: Option<Instant>,
@@ -83,12 +88,13 @@ impl managed::Manager for Opener {
     type Error = Error;
 
     async fn create(&self) -> Result<Connection, Error> {
-        let Opened { client, task, host, tls, may_prepare, may_batch_writes, .. } =
+        let Opened { client, task, host, tls, may_prepare, may_batch_writes, round_trip, .. } =
             Box::pin(open::open(&self.settings, &self.program)).await?;
         Ok(Connection {
             // Its task ends with it.
             client: ClientWrapper::new(client, task),
             statements: ReadyStatements::new(may_prepare, may_batch_writes),
+            round_trip,
             host,
             tls,
             retire_at: self.settings.max_lifetime.as_ref().map(|range| Instant::now() + open::somewhere_in(range)),

@@ -39,6 +39,8 @@ const REFUSAL: Duration = Duration::from_millis(250);
 const FRESH: Duration = Duration::from_millis(50);
 /// Statements that a connection has under way at a time. A third gave nothing.
 const UNDERWAY: usize = 2;
+/// After this, lookups are not likely to be answered soon: others do not wait for their connection.
+const PROMPT: Duration = Duration::from_millis(5);
 /// Statements known at a time. Writes vary with the columns that they name.
 const STATEMENTS: usize = 1000;
 
@@ -138,6 +140,9 @@ impl Queue {
         if state.is_ended || state.starting > 0 || state.runners >= max || state.front(max).is_none() {
             return;
         }
+        if state.is_well_served() && matches!(state.front(max), Some(Front::Lookup(_))) {
+            return;
+        }
         if state.leased > 0 && state.refused_until.is_some_and(|until| Instant::now() < until) {
             return;
         }
@@ -179,6 +184,7 @@ struct Runner<'a> {
     is_starting: bool,
     has_lease: bool,
     is_writing: bool,
+    is_prompt: bool,
     is_probing: bool,
     /// Calls that it has taken.
     underway: usize,
@@ -191,6 +197,7 @@ impl Drop for Runner<'_> {
         state.starting -= usize::from(self.is_starting);
         state.leased -= usize::from(self.has_lease);
         state.writing -= usize::from(self.is_writing);
+        state.prompt -= usize::from(self.is_prompt);
         state.underway -= self.underway;
         if self.is_probing {
             state.probing = false;
@@ -204,7 +211,15 @@ impl Drop for Runner<'_> {
 
 impl<'a> Runner<'a> {
     fn new(queue: &'a Arc<Queue>) -> Self {
-        Self { queue, is_starting: true, has_lease: false, is_writing: false, is_probing: false, underway: 0 }
+        Self {
+            queue,
+            is_starting: true,
+            has_lease: false,
+            is_writing: false,
+            is_prompt: false,
+            is_probing: false,
+            underway: 0,
+        }
     }
 
     async fn run(mut self) {
@@ -244,7 +259,7 @@ impl<'a> Runner<'a> {
                 underway
                     .push(async move { (count, carry_out(lease, queue.pool.manager(), &queue.settings, calls).await) });
             }
-            let next = if is_awake { awake(underway.next()).await } else { underway.next().await };
+            let next = if is_awake { awake(underway.next()).await } else { self.next(underway.next()).await };
             let Some((count, outcome)) = next else { return is_open };
             self.come_back(count, !outcome.answered.is_empty());
             for (reply, answer) in outcome.answered {
@@ -258,9 +273,26 @@ impl<'a> Runner<'a> {
         }
     }
 
+    /// Waits for what is under way. While that may come soon, others may wait for it too.
+    async fn next<T>(&mut self, underway: impl Future<Output = T>) -> T {
+        let mut underway = pin!(underway);
+        if self.is_prompt {
+            if let Ok(next) = time::timeout(PROMPT, underway.as_mut()).await {
+                return next;
+            }
+            let mut state = self.queue.state();
+            state.prompt -= 1;
+            self.is_prompt = false;
+            self.queue.start_runner(state);
+        }
+        underway.await
+    }
+
     fn take(&mut self, lease: &Lease) -> Vec<Waiting> {
         let max = self.queue.settings.max;
         let mut state = self.queue.state();
+        state.prompt -= usize::from(self.is_prompt);
+        self.is_prompt = false;
         if self.is_writing {
             state.writing -= 1;
             self.is_writing = false;
@@ -274,6 +306,9 @@ impl<'a> Runner<'a> {
             if first.call.statement.access.is_write() {
                 state.writing += 1;
                 self.is_writing = true;
+            } else {
+                state.prompt += 1;
+                self.is_prompt = true;
             }
             self.queue.start_runner(state);
         } else {
@@ -302,7 +337,7 @@ impl<'a> Runner<'a> {
             state.starting -= 1;
             self.is_starting = false;
         }
-        if state.runners < max { Vec::new() } else { state.take_batch(max) }
+        if state.runners < max && !state.is_well_served() { Vec::new() } else { state.take_batch(max) }
     }
 
     /// So many calls are no longer under way. When they are answered it says that it is about to take more: who is
@@ -347,6 +382,7 @@ impl<'a> Runner<'a> {
                     }
                     let mut state = self.queue.state();
                     state.was_connected = true;
+                    state.round_trip = [state.round_trip, lease.round_trip].into_iter().flatten().min();
                     state.leased += 1;
                     self.has_lease = true;
                     if self.is_probing {

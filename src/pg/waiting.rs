@@ -8,7 +8,7 @@ use std::{
     ops::{Deref, RangeInclusive},
     slice,
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -22,6 +22,8 @@ use super::{
 /// Calls in one statement, at most: an eighth of those in flight, within these bounds. Of 8, 12, 16, 24, 32, 48 and 64, 16
 /// gave the most answers a second with 64 in flight, 32 with 256.
 const BATCH: RangeInclusive<usize> = 16..=32;
+/// A server is near when it answers within this, having nothing to do.
+const NEAR: Duration = Duration::from_millis(1);
 /// Texts that are longer than this together travel apart: a message has an end.
 const BATCH_BYTES: usize = 1 << 20;
 
@@ -199,6 +201,10 @@ pub struct State {
     pub leased: usize,
     /// Runners that carry out a write.
     pub writing: usize,
+    /// Runners whose lookups left so short a time ago that they may soon be answered.
+    pub prompt: usize,
+    /// The shortest round trip that was seen when a connection was opened.
+    pub round_trip: Option<Duration>,
     /// A runner tries again and again to reach a server that was there before.
     pub probing: bool,
     pub was_connected: bool,
@@ -269,6 +275,14 @@ impl State {
         };
         self.underway += calls.len();
         calls
+    }
+
+    /// So many lookups are under way that a server which is near does them sooner on a few connections, which never wait for
+    /// it, than on many. Those that wait are next.
+    pub fn is_well_served(&self) -> bool {
+        self.underway >= 4 * BATCH.start()
+            && self.prompt >= (self.underway / (2 * BATCH.end())).max(4)
+            && self.round_trip.is_some_and(|time| time < NEAR)
     }
 
     /// As many lookups as travel together at most, or none.
