@@ -256,6 +256,24 @@ test("a subscriber that throws does not disturb the call: the error is an uncaug
   assert.deepEqual(stdout.trim().split("\n").sort(), ["TypeError", "u", "uncaught of the subscriber", "uncaught of the subscriber"]);
 });
 
+test("rows are the same in a program that forbids code which is made of strings", async (t) => {
+  await database.sql`ALTER TABLE auth_user ADD COLUMN "__proto__" JSONB, ADD COLUMN born DATE`;
+  t.after(() => database.sql`ALTER TABLE auth_user DROP COLUMN "__proto__", DROP COLUMN born`);
+  await database.sql`INSERT INTO auth_user (id, "__proto__", born) VALUES ('strict', '{"a": 1}', '2001-02-03')`;
+  await database.sql`INSERT INTO user_session VALUES ('strict', 'strict', 1, 2)`;
+  const text = `
+    let isForbidden = false;
+    try { eval("0"); } catch { isForbidden = true; }
+    const [session, user] = await adapter.getSessionAndUser("strict");
+    console.log(isForbidden, JSON.stringify([session, user, await adapter.getSessionsByUserId("strict")]));
+    await initializer.end();
+  `;
+  const free = await runChild(text, database.url);
+  const strict = await runChild(text, database.url, { flags: ["--disallow-code-generation-from-strings"] });
+  assert.match(free.stdout, /^false .*"__proto__":{"a":1},"born":"2001-02-03T00:00:00.000Z"}/);
+  assert.equal(strict.stdout.replace("true", "false"), free.stdout, strict.stderr);
+});
+
 test("an error that nobody handles stays an unhandled one, and its stack names the caller, while a subscriber listens", async () => {
   const { code, stdout } = await runChild(`
     import { subscribe } from "node:diagnostics_channel";

@@ -66,40 +66,37 @@
     return (value) => Number(convert ? convert(value) : value);
   };
 
-  const define = (row, name, value) => {
-    // An assignment to `__proto__` would not make a property.
-    if (name === "__proto__") Object.defineProperty(row, name, { value, writable: true, enumerable: true, configurable: true });
-    else row[name] = value;
-  };
-
-  const assemble = ({ names, convert, plain }, values, at, from, to) => {
-    const row = {};
-    if (plain) for (let index = from; index < to; index++) row[names[index]] = values[at + index];
-    else {
-      for (let index = from; index < to; index++) {
+  /** Makes a row of the values from `at` on, whose columns have these names. */
+  const assembler = (names, convert) => {
+    const property = (name, index) => {
+      const value = `values[at + ${index}]`;
+      // In brackets it is a property like any other.
+      const key = name === "__proto__" ? '["__proto__"]' : JSON.stringify(name);
+      return `${key}: ${convert[index] ? `convert[${index}](${value})` : value}`;
+    };
+    try {
+      // The engine makes a literal six times as fast as it assigns properties whose names it learns one by one.
+      return new Function("convert", `return (values, at) => ({ ${names.map(property).join(", ")} })`)(convert);
+    } catch {
+      // The program forbids code that is made of strings.
+      return (values, at) => Object.fromEntries(names.map((name, index) => {
         const value = values[at + index];
-        define(row, names[index], convert[index] ? convert[index](value) : value);
-      }
+        return [name, convert[index] ? convert[index](value) : value];
+      }));
     }
-    return row;
   };
 
   const give = {
     Nothing: () => undefined,
     Count: (count) => count,
-    Row: (shape, count, values, at) => (count === 0 ? null : assemble(shape, values, at, 0, shape.names.length)),
-    Rows(shape, count, values, at) {
+    Row: ({ first }, count, values, at) => (count === 0 ? null : first(values, at)),
+    Rows({ first, width }, count, values, at) {
       const rows = [];
-      const width = shape.names.length;
-      for (let row = 0; row < count; row++) rows.push(assemble(shape, values, at + row * width, 0, width));
+      for (let row = 0; row < count; row++) rows.push(first(values, at + row * width));
       return rows;
     },
-    Pair(shape, count, values, at) {
-      if (count === 0) return [null, null];
-      return [
-        assemble(shape, values, at, 0, shape.split),
-        assemble(shape, values, at, shape.split, shape.names.length),
-      ];
+    Pair({ first, second, split }, count, values, at) {
+      return count === 0 ? [null, null] : [first(values, at), second(values, at + split)];
     },
   };
 
@@ -135,7 +132,7 @@
       const call = release(values[at]);
       const result = call.gives(shape, count, values, at + 3);
       call.resolve(call.part === undefined ? result : join(call, result));
-      return at + 3 + count * shape.names.length;
+      return at + 3 + count * shape.width;
     },
     [PART](values, at) {
       const shape = shapes.get(values[at + 1]);
@@ -143,7 +140,7 @@
       const call = calls[values[at]];
       const part = call.gives(shape, count, values, at + 3);
       call.part = call.part === undefined ? part : join(call, part);
-      return at + 3 + count * shape.names.length;
+      return at + 3 + count * shape.width;
     },
     [FORMS](values, at) {
       const count = values[at + 1];
@@ -172,8 +169,9 @@
       const [number, split, width] = values.slice(at, at + 3);
       const names = values.slice(at + 3, at + 3 + width);
       const convert = values.slice(at + 3 + width, at + 3 + 2 * width).map(conversion);
-      const plain = convert.every((each) => each === undefined) && !names.includes("__proto__");
-      shapes.set(number, { names, convert, plain, split });
+      const first = assembler(names.slice(0, split), convert.slice(0, split));
+      const second = assembler(names.slice(split), convert.slice(split));
+      shapes.set(number, { first, second, split, width });
       return at + 3 + 2 * width;
     },
     [PASSWORD](values, at) {
