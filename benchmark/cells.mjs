@@ -13,7 +13,8 @@ export const series = [
   { name: "validate-1000000", scenario: "validate", sessions: 1_000_000, levels: [1, 256] },
   { name: "sign-up", scenario: "sign-up", sessions: 100_000, levels },
   { name: "sign-in", scenario: "sign-in", sessions: 100_000, levels },
-  { name: "sign-out", scenario: "sign-out", sessions: 100_000, levels },
+  // Every user signs out once: there must be enough of them.
+  { name: "sign-out", scenario: "sign-out", sessions: 500_000, levels },
 ].map((one) => ({
   ...one,
   title: `${scenarios[one.scenario].title} (${one.sessions.toLocaleString("en")} sessions`

@@ -139,8 +139,12 @@ fn nothing_of(columns: &[Name]) -> String {
     columns.iter().map(nothing).collect::<Vec<_>>().join(", ")
 }
 
-pub fn delete(table: &Name, column: &str) -> String {
-    format!("DELETE FROM {table} WHERE {column} = $1")
+pub fn delete(table: &Name, column: &str) -> Change {
+    let plain = format!("DELETE FROM {table} AS t WHERE t.{column} = $1");
+    let guard = format!("RETURNING CASE WHEN false THEN t.{column} END");
+    let before = format!("DELETE FROM {table} AS t USING pg_catalog.unnest(");
+    let after = format!(") WITH ORDINALITY AS call(id, position) WHERE t.{column} = call.id {guard}, call.position");
+    Change { with_guard: format!("{plain} {guard}"), plain, batch: Some(Batch { parts: vec![before, after] }) }
 }
 
 /// Sessions that Lucia takes for dead: those whose idle period ended before the time that is the parameter, in

@@ -313,7 +313,8 @@ fn by_id(entry: &MethodEntry, tables: &Tables) -> Option<Statement> {
     let table = table_of(tables, entry.table)?;
     let (one, many) = match entry.gives {
         Gives::Nothing => {
-            return Some(Statement::write(statement::delete(table, entry.column), None, None, &[]));
+            let Change { plain, with_guard, batch } = statement::delete(table, entry.column);
+            return Some(Statement::write(plain, Some(with_guard), batch, &[]));
         }
         Gives::Pair => statement::session_and_user(table, &tables.user),
         Gives::Row | Gives::Rows => statement::lookup(table, entry.column),

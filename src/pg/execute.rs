@@ -15,7 +15,7 @@ use super::{
     param::{Form, Text, UNKNOWN, array_literal},
     pool::{Connection, Opener},
     prepare::{Count, Ready, Sending, describe},
-    rows::{Decoding, Rows},
+    rows::{self, Decoding, Rows},
     statement::Statement,
 };
 
@@ -159,9 +159,8 @@ async fn send(client: &Client, statement: &Statement, ready: &Ready, request: Re
         }
     };
     if statement.access.is_write() {
-        let changed = write(client, ready, &texts).await?;
-        let of_each = if request.count() == Count::One { changed } else { 1 };
-        return Ok(Attempt::Answers((0..request.calls()).map(|_| Answer::Done(of_each)).collect()));
+        let changed = write(client, ready, &texts, request.calls()).await?;
+        return Ok(Attempt::Answers(changed.into_iter().map(Answer::Done).collect()));
     }
     let rows = read(client, statement, ready, &texts, request.calls()).await?;
     Ok(rows.map_or(Attempt::Stale, |rows| Attempt::Answers(rows.into_iter().map(Answer::Rows).collect())))
@@ -232,17 +231,27 @@ async fn read(
     Ok(Some(rows.finish()))
 }
 
-/// How many rows were changed.
-async fn write(client: &Client, ready: &Ready, parameters: &[Text<'_>]) -> Result<u64, Fault> {
+/// How many rows each of so many calls has changed: of many insertions, one.
+async fn write(client: &Client, ready: &Ready, parameters: &[Text<'_>], calls: usize) -> Result<Vec<u64>, Fault> {
+    let position = if calls > 1 { ready.position() } else { None };
+    let mut changed = vec![u64::from(position.is_none()); calls];
     let mut stream = pin!(start(client, ready, parameters).await?);
     loop {
         match stream.try_next().await {
-            // The guard's.
-            Ok(Some(_)) => {}
-            Ok(None) => return Ok(stream.rows_affected().unwrap_or_default()),
+            Ok(Some(row)) => {
+                let call = position.and_then(|column| changed.get_mut(rows::call(&row, column)?));
+                if let Some(count) = call {
+                    *count += 1;
+                }
+            }
+            Ok(None) => break,
             Err(error) => return Err(fault(error, stream.rows_affected().is_some())),
         }
     }
+    if let [only] = &mut changed[..] {
+        *only = stream.rows_affected().unwrap_or_default();
+    }
+    Ok(changed)
 }
 
 /// A statement that the server refuses before it says that the command is complete has been rolled back. One whose

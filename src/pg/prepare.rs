@@ -115,7 +115,7 @@ impl ReadyStatements {
         let sending = self.sending(client, statement, one.shape.dress(sql), Vec::new()).await?;
         if statement.access.is_write() {
             // The batch casts to the types that the parameters had when `one` was prepared.
-            if column_types(&sending) != column_types(&one.sending) {
+            if !column_types(&sending).starts_with(&column_types(&one.sending)) {
                 return Ok(None);
             }
         } else if let (Sending::Prepared(many), None) = (&sending, &one.shape.server_text) {
@@ -196,10 +196,11 @@ async fn discover(
     Ok((statement.agree(shape), None))
 }
 
-fn column_types(sending: &Sending) -> Option<Vec<u32>> {
+/// Of a statement that has been prepared under a name, as those are that change something for many calls.
+fn column_types(sending: &Sending) -> Vec<u32> {
     match sending {
-        Sending::Prepared(statement) => Some(statement.columns().iter().map(|column| column.type_().oid()).collect()),
-        Sending::Unnamed { .. } => None,
+        Sending::Prepared(statement) => statement.columns().iter().map(|column| column.type_().oid()).collect(),
+        Sending::Unnamed { .. } => Vec::new(),
     }
 }
 
@@ -273,6 +274,14 @@ impl Ready {
                 let Columns { fields: expected, position, .. } = &*self.shape.columns;
                 fields(statement, first.columns(), *position) != *expected
             }
+        }
+    }
+
+    /// The column that says which of many calls a row is for.
+    pub fn position(&self) -> Option<usize> {
+        match &self.sending {
+            Sending::Prepared(statement) => statement.columns().iter().position(|column| column.name() == "position"),
+            Sending::Unnamed { .. } => None,
         }
     }
 

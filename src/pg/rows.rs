@@ -175,7 +175,7 @@ impl Decoding {
 }
 
 /// Whom a row is for. `WITH ORDINALITY` counts from 1.
-fn call(row: &Row, column: usize) -> Option<usize> {
+pub fn call(row: &Row, column: usize) -> Option<usize> {
     let bytes = row::bytes(row, column)?.try_into().ok()?;
     usize::try_from(i64::from_be_bytes(bytes)).ok()?.checked_sub(1)
 }

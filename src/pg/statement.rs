@@ -25,7 +25,8 @@ pub enum Access {
 }
 
 /// The text of a statement for many calls, around its parameters: each is an array that has an element for every call.
-/// The answer has the columns of the statement for one. A lookup's `position` says which call a row is for.
+/// The answer has the columns of the statement for one. A lookup's `position` says which call a row is for; that of a
+/// deletion stands behind them.
 #[derive(Debug)]
 pub struct Batch {
     /// One more than parameters.
