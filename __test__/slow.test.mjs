@@ -112,7 +112,7 @@ describe("reads of other rows go on", () => {
     const held = await sql.begin(async (other) => {
       await other`LOCK TABLE stored_session IN ACCESS EXCLUSIVE MODE`;
       const sessions = Array.from({ length: 64 }, (_, n) => read(adapter, "getSession", n + 1));
-      await waiting(name, 4);
+      await eventually(10, "lookups wait for the table", async () => await waitingStatements(sql, name) >= 3);
       await within(10, "a read of users is answered", read(adapter, "getUser", 1));
       return { sessions };
     });

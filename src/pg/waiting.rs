@@ -22,6 +22,8 @@ use super::{
 /// Calls in one statement, at most: an eighth of those in flight, within these bounds. Of 8, 12, 16, 24, 32, 48 and 64, 16
 /// gave the most answers a second with 64 in flight, 32 with 256.
 const BATCH: RangeInclusive<usize> = 16..=32;
+/// Connections that are enough for a server which is near, as long as they have a next statement each.
+const FEW: usize = 3;
 /// A server is near when it answers within this, having nothing to do.
 const NEAR: Duration = Duration::from_millis(1);
 /// Texts that are longer than this together travel apart: a message has an end.
@@ -280,9 +282,7 @@ impl State {
     /// So many lookups are under way that a server which is near does them sooner on a few connections, which never wait for
     /// it, than on many. Those that wait are next.
     pub fn is_well_served(&self) -> bool {
-        self.underway >= 4 * BATCH.start()
-            && self.prompt >= (self.underway / (2 * BATCH.end())).max(4)
-            && self.round_trip.is_some_and(|time| time < NEAR)
+        self.underway >= FEW * BATCH.start() && self.prompt >= FEW && self.round_trip.is_some_and(|time| time < NEAR)
     }
 
     /// As many lookups as travel together at most, or none.
