@@ -19,9 +19,11 @@ use super::{
     statement::Statement,
 };
 
-/// Calls in one statement, at most: an eighth of those in flight, within these bounds. Of 8, 12, 16, 24, 32, 48 and 64, 16
-/// gave the most answers a second with 64 in flight, 32 with 256.
-const BATCH: RangeInclusive<usize> = 16..=32;
+/// Lookups in one statement, at most: a quarter of the calls in flight, within these bounds. 16 gave the most answers a
+/// second with 64 in flight, 64 with 256, and 128 with 1,024.
+const BATCH: RangeInclusive<usize> = 16..=128;
+/// Changes in one statement, at most: when one of them is refused all are done again.
+const CHANGES: usize = 32;
 /// Connections that are enough for a server which is near, as long as they have a next statement each.
 const FEW: usize = 3;
 /// A server is near when it answers within this, having nothing to do.
@@ -241,7 +243,7 @@ impl State {
 
     /// How many calls travel together at most, when so many of their kind wait.
     fn most(&self, waiting: usize) -> usize {
-        ((self.underway + waiting) / 8).clamp(*BATCH.start(), *BATCH.end())
+        ((self.underway + waiting) / 4).clamp(*BATCH.start(), *BATCH.end())
     }
 
     /// Writes may wait for each other in the server. One connection is left to lookups, so that these go on.
@@ -265,7 +267,7 @@ impl State {
     pub fn take(&mut self, max: usize, may_batch_writes: bool) -> Vec<Waiting> {
         let calls: Vec<_> = match self.front(max) {
             Some(Front::Write) => {
-                let most = if may_batch_writes { self.most(self.writes.len()) } else { 1 };
+                let most = if may_batch_writes { self.most(self.writes.len()).min(CHANGES) } else { 1 };
                 self.writes.drain(..travel_together(&self.writes, most)).collect()
             }
             Some(Front::Lookup(lane)) => {
@@ -285,12 +287,12 @@ impl State {
         self.underway >= FEW * BATCH.start() && self.prompt >= FEW && self.round_trip.is_some_and(|time| time < NEAR)
     }
 
-    /// As many lookups as travel together at most, or none.
+    /// As many lookups as travel together, or none when they are few.
     pub fn take_batch(&mut self, max: usize) -> Vec<Waiting> {
         let Some(Front::Lookup(lane)) = self.front(max) else { return Vec::new() };
         let calls = &self.lookups[lane].calls;
         let most = self.most(calls.len());
-        if travel_together(calls, most) < most { Vec::new() } else { self.take(max, false) }
+        if travel_together(calls, most) < *BATCH.start() { Vec::new() } else { self.take(max, false) }
     }
 
     /// Removes the waiting calls that `which` names.
