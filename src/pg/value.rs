@@ -1,7 +1,5 @@
 //! The binary forms of single values: bytes -> what JavaScript is to have.
 
-use std::borrow::Cow;
-
 /// One column's value, as close to the wire as JavaScript allows.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value<'a> {
@@ -95,10 +93,7 @@ fn exactly<const LENGTH: usize>(bytes: &[u8]) -> Result<[u8; LENGTH], Malformed>
 
 /// The server's text is UTF-8, but for the upper half of its type `"char"`.
 fn readable(bytes: &[u8]) -> Value<'_> {
-    match String::from_utf8_lossy(bytes) {
-        Cow::Borrowed(text) => Value::Text(text),
-        Cow::Owned(text) => Value::Made(text),
-    }
+    str::from_utf8(bytes).map_or_else(|_| Value::Made(String::from_utf8_lossy(bytes).into_owned()), Value::Text)
 }
 
 /// As `Number(text)` rounds.
