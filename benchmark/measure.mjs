@@ -5,8 +5,11 @@ import { setTimeout as wait } from "node:timers/promises";
 
 import { threadTime } from "./thread-time.mjs";
 
-/** The newest latencies; a power of two, so that a number is cut to a place by its last bits. */
-const latencies = new Float32Array(1 << 20);
+/**
+ * The newest latencies; a power of two, so that a number is cut to a place by its last bits. Filled, so that its memory is
+ * there for all contenders alike, not for the quick ones alone.
+ */
+const latencies = new Float32Array(1 << 20).fill(0);
 const timerInterval = 10;
 
 function percentile(sorted, share) {
@@ -74,7 +77,7 @@ export async function measure({ begin, check }, { inFlight, seconds, warmUp }) {
   running = false;
   await lanes;
   if (counted === 0) throw new Error("no call was answered while the clock ran: measure for a longer time");
-  const sorted = latencies.slice(0, Math.min(counted, latencies.length)).sort();
+  const sorted = latencies.subarray(0, Math.min(counted, latencies.length)).sort();
   return {
     finished,
     figures: {

@@ -1,5 +1,5 @@
 //! Where calls wait, and the runners that take them. A runner leases one connection, takes what waits (one call, or
-//! several lookups or insertions of one kind), sends it, settles it, and goes home when nothing waits.
+//! several lookups, insertions or deletions of one kind), sends it, settles it, and goes home when nothing waits.
 //!
 //! Calls that come together travel together, and so does what waits until a connection is free: a server does sixteen in
 //! one statement for little more than the price of one.
@@ -259,7 +259,8 @@ impl<'a> Runner<'a> {
                 underway
                     .push(async move { (count, carry_out(lease, queue.pool.manager(), &queue.settings, calls).await) });
             }
-            let next = if is_awake { awake(underway.next()).await } else { self.next(underway.next()).await };
+            let next = self.next(underway.next());
+            let next = if is_awake { awake(next).await } else { next.await };
             let Some((count, outcome)) = next else { return is_open };
             self.come_back(count, !outcome.answered.is_empty());
             for (reply, answer) in outcome.answered {
@@ -328,8 +329,8 @@ impl<'a> Runner<'a> {
         state.leased == 1 && state.pace.send(Instant::now())
     }
 
-    /// While a statement is under way the next can be on its way, so that the server need not wait for it: when as many
-    /// lookups wait as travel together, and there is nobody else to take them.
+    /// While a statement is under way the next can be on its way, so that the server need not wait for it: when many lookups
+    /// wait, and there is nobody else to take them.
     fn take_more(&mut self) -> Vec<Waiting> {
         let max = self.queue.settings.max;
         let mut state = self.queue.state();
