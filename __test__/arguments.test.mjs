@@ -179,6 +179,15 @@ describe("the methods", { timeout: 60_000 }, () => {
     }
   });
 
+  test("refuse an id that is longer than a value can be, with a TypeError, and no call beside it", async () => {
+    const long = "x".repeat(2 ** 28 + 1);
+    for (const [name, rest] of Object.entries(idMethods)) {
+      const beside = adapter.getUser("nobody");
+      await assertRefused(() => adapter[name](long, ...rest), /the id is too long/, name);
+      assert.equal(await beside, null);
+    }
+  });
+
   test("refuse what is not an object where a row belongs, with a TypeError", async () => {
     for (const name of Object.keys(rowMethods)) {
       for (const wrong of notRows) await assertRefused(() => adapter[name](wrong, null), /./, `${name}(${shown(wrong)})`);

@@ -252,6 +252,7 @@
 
   const checkId = (name, id) => {
     if (typeof id !== "string") throw new TypeError(`${name}: the id must be a string, not ${describe(id)}`);
+    if (id.length > LONGEST_ID) throw new TypeError(`${name}: the id is too long: a value has less than 1 GB in PostgreSQL`);
   };
 
   const checkRow = (name, what, row) => {
@@ -468,6 +469,8 @@
     return adapter;
   };
 
+  /** In UTF-8 a character of JavaScript's takes three bytes at most. */
+  const LONGEST_ID = 2 ** 28;
   /** A form that no parameter has: the server tells it before anything is sent. */
   const UNKNOWN = -1;
   /** The protocol counts a statement's parameters in 16 bits; one is left for the id. */

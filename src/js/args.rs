@@ -93,8 +93,10 @@ impl FromNapiValue for Short {
             sys::napi_get_value_string_utf8(env, value, bytes.as_mut_ptr().cast(), ROOM, &raw mut length)
         })?;
         if length < ROOM - LAST {
-            // V8 writes UTF-8, whatever the string has.
-            return Ok(Self(str::from_utf8(&bytes[..length]).unwrap_or_default().to_owned()));
+            let bytes = &bytes[..length];
+            // Half of a surrogate pair is no UTF-8, and not every engine replaces it.
+            let text = str::from_utf8(bytes);
+            return Ok(Self(text.map_or_else(|_| String::from_utf8_lossy(bytes).into_owned(), str::to_owned)));
         }
         // SAFETY: as above.
         unsafe { String::from_napi_value(env, value) }.map(Self)

@@ -356,8 +356,11 @@ impl<'a> Runner<'a> {
 
     fn give_up(&mut self, lease: Lease) {
         drop(Object::take(lease));
-        self.queue.state().leased -= 1;
+        let mut state = self.queue.state();
+        state.leased -= 1;
+        state.prompt -= usize::from(self.is_prompt);
         self.has_lease = false;
+        self.is_prompt = false;
     }
 
     /// A connection, or `None` when there is nothing to do for this runner.
