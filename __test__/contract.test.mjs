@@ -309,6 +309,15 @@ test("many callers at once each get their own answer", async () => {
   assert.deepEqual(await Promise.all(lists), asked.map((id) => (known(id) ? [session(id)] : [])));
 });
 
+test("over one connection a change comes after the calls that were made before it", async () => {
+  const single = adapters.open(tableNames, LuciaError, { max: 1 });
+  await single.getUser("alice");
+  const newKey = { ...aliceKey, hashed_password: "new" };
+  const calls = [single.getKey("email:alice"), single.deleteKey("email:alice"), single.setKey(newKey)];
+  const [before] = await Promise.all(calls);
+  assert.deepEqual([before, await single.getKey("email:alice")], [aliceKey, newKey]);
+});
+
 test("each caller gets its own rows, in whatever order the server finds them", async () => {
   const ids = Array.from({ length: 16 }, (_, index) => `user-${index}`);
   const sessions = [3, 1, 2].flatMap((n) => ids.map((id) => ({ ...aliceSession, id: `${id} ${n}`, user_id: id })).reverse());

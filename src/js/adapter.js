@@ -24,7 +24,7 @@
   const FLOAT = 4;
   const THEN_NUMBER = 8;
 
-  /** Three arguments of all and two of each of sixteen calls: as many as travel together when there are few. */
+  /** Three arguments of all and two of each of sixteen calls: as many as travel together when few are in flight. */
   const GROUP = 3 + 2 * 16;
 
   /** Beyond it a `Date` is invalid (ECMA-262, time values). */
@@ -145,11 +145,11 @@
     [FORMS](values, at) {
       const count = values[at + 1];
       const forms = values.slice(at + 2, at + 2 + count);
-      const { again, argument, tally } = calls[values[at]];
+      const { again, argument, tally, isDestroyed } = calls[values[at]];
       // Nothing was sent.
       if (tally) tally.batch = 0;
       // First again, then release: the adapter may be waiting for its last call to end.
-      const result = again ? again(argument, forms, tally) : forms;
+      const result = again && !isDestroyed ? again(argument, forms, tally) : forms;
       release(values[at]).resolve(result);
       return at + 2 + count;
     },
@@ -275,11 +275,15 @@
     let isStarting = false;
     // Calls by id that are yet to be handed over: the arguments of the native function.
     let group = [];
-    /** As the last ones of a turn, or before others. */
+    /** Hands them over: as the last ones of a turn, or some of them. */
     const handOver = (areLast) => {
-      const calls = group;
+      const handed = group;
       group = [];
-      native.byId(areLast, ...calls);
+      native.byId(areLast, ...handed);
+    };
+    /** What is called for next comes after them. */
+    const handOverFirst = () => {
+      if (group.length > 0) handOver(false);
     };
     const start = () => {
       isStarting = false;
@@ -301,14 +305,22 @@
       },
       /** Of one method, as many as travel together are handed over together. */
       byId(index, form, isObserved, slot, id) {
-        if (group.length > 0 && !(group[0] === index && group[1] === form && group[2] === isObserved)) handOver(false);
+        if (group.length > 0 && !(group[0] === index && group[1] === form && group[2] === isObserved)) handOverFirst();
         if (group.length === 0) group.push(index, form, isObserved);
         group.push(slot, id);
         if (group.length >= GROUP) handOver(false);
       },
       load() {
-        if (group.length > 0) handOver(false);
+        handOverFirst();
         return native.load();
+      },
+      write(...call) {
+        handOverFirst();
+        native.write(...call);
+      },
+      deleteExpired(...call) {
+        handOverFirst();
+        native.deleteExpired(...call);
       },
       settled() {
         underway -= 1;
@@ -415,7 +427,7 @@
           forms = await new Promise((resolve) => {
             const slot = take(resolve, connection, LuciaError, gives, tally);
             try {
-              native.write(slot, index, columns, declared, texts, sent, tally !== undefined);
+              connection.write(slot, index, columns, declared, texts, sent, tally !== undefined);
             } catch (error) {
               // A column without a name: nothing has been started.
               release(slot);
@@ -503,7 +515,7 @@
         if (!native.hasSessions) throw new Error("Session table not defined");
         return await new Promise((resolve) => {
           const slot = take(resolve, connection, undefined, give.Count, tally);
-          native.deleteExpired(slot, String(Date.now()), tally !== undefined);
+          connection.deleteExpired(slot, String(Date.now()), tally !== undefined);
         });
       };
       initialize.deleteExpiredSessions = observable("deleteExpiredSessions", undefined, deleteExpired);

@@ -1,6 +1,9 @@
 //! JavaScript -> Rust: the arguments of `postgres`.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::{
+    ptr,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use napi::{
     Env, Error, Result, Status, ValueType,
@@ -93,14 +96,23 @@ impl FromNapiValue for Short {
             sys::napi_get_value_string_utf8(env, value, bytes.as_mut_ptr().cast(), ROOM, &raw mut length)
         })?;
         if length < ROOM - LAST {
-            let bytes = &bytes[..length];
-            // Half of a surrogate pair is no UTF-8, and not every engine replaces it.
-            let text = str::from_utf8(bytes);
-            return Ok(Self(text.map_or_else(|_| String::from_utf8_lossy(bytes).into_owned(), str::to_owned)));
+            return Ok(Self(text(bytes[..length].to_vec())));
         }
-        // SAFETY: as above.
-        unsafe { String::from_napi_value(env, value) }.map(Self)
+        // SAFETY: as above; without room for it only the length is told.
+        check_status!(unsafe { sys::napi_get_value_string_utf8(env, value, ptr::null_mut(), 0, &raw mut length) })?;
+        let mut bytes = vec![0_u8; length + 1];
+        // SAFETY: as above; no more bytes are written than there are.
+        check_status!(unsafe {
+            sys::napi_get_value_string_utf8(env, value, bytes.as_mut_ptr().cast(), bytes.len(), &raw mut length)
+        })?;
+        bytes.truncate(length);
+        Ok(Self(text(bytes)))
     }
+}
+
+/// Half of a surrogate pair is no UTF-8, and not every engine replaces it.
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 pub fn read<T: FromNapiValue>(value: Unknown<'_>) -> Result<T> {

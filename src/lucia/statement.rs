@@ -198,7 +198,7 @@ fn parameters(before: usize, count: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{insert, insert_user_and_key, lookup, session_and_user, update};
+    use super::{delete, insert, insert_user_and_key, lookup, session_and_user, update};
     use crate::lucia::name::Name;
 
     fn names(texts: &[&str]) -> Vec<Name> {
@@ -238,6 +238,21 @@ mod tests {
             "WITH u(g1) AS (INSERT INTO \"na me\" (\"id\") VALUES ($1) RETURNING CASE WHEN false THEN \"id\" END) \
              INSERT INTO \"id\" (\"id\", \"na me\") SELECT $2, $3 FROM (SELECT pg_catalog.count(*) FROM u) AS u \
              RETURNING CASE WHEN false THEN \"id\" END, CASE WHEN false THEN \"na me\" END, (SELECT g1 FROM u LIMIT 0)"
+        );
+    }
+
+    #[test]
+    fn a_deletion_tells_the_type_of_its_column_and_for_many_which_call_a_row_was_deleted_for() {
+        let deletion = delete(&names(&["user_key"])[0], "user_id");
+        let guard = "RETURNING CASE WHEN false THEN t.user_id END";
+        assert_eq!(deletion.plain, r#"DELETE FROM "user_key" AS t WHERE t.user_id = $1"#);
+        assert_eq!(deletion.with_guard, format!("{} {guard}", deletion.plain));
+        assert_eq!(
+            deletion.batch.unwrap().parts,
+            [
+                r#"DELETE FROM "user_key" AS t USING pg_catalog.unnest("#.to_owned(),
+                format!(") WITH ORDINALITY AS call(id, position) WHERE t.user_id = call.id {guard}, call.position")
+            ]
         );
     }
 

@@ -197,6 +197,9 @@ impl Store {
             for (_, reply) in calls {
                 reply.settle(Err(no_such_table()));
             }
+            if are_last {
+                self.queue.start();
+            }
             return;
         };
         let call = |(id, reply)| Call {

@@ -86,12 +86,14 @@ pub async fn execute(
         let attempt = match ready(connection, opener, statement, request.count()).await {
             Ok(None) => Ok(Attempt::Stale),
             Ok(Some(ready)) => {
-                if let Some((fault, before)) = refused.take()
-                    && is_about_value(&fault.error)
-                    && ready.takes_the_same(&before)
-                {
+                if let Some((fault, before)) = refused.take() {
                     // The server's idea of the parameters has not changed: it is the value that it refuses.
-                    return Err(fault);
+                    let is_value = is_about_value(&fault.error) && ready.takes_the_same(&before);
+                    // Nor has its idea of the columns: it is the value that cannot be read.
+                    let is_answer = is_misread(statement, &fault.error) && Arc::ptr_eq(&ready.shape, &before.shape);
+                    if is_value || is_answer {
+                        return Err(fault);
+                    }
                 }
                 send(&connection.client, statement, &ready, request).await.map_err(|fault| (fault, Some(ready)))
             }

@@ -53,7 +53,7 @@ fn is_plain(server: &Type) -> bool {
 
 /// `texts` as the literal of a one-dimensional array.
 pub fn array_literal<'a>(texts: impl Iterator<Item = Option<&'a str>>) -> String {
-    // Room for as many ids of Lucia's as travel together.
+    // Room for twenty ids of Lucia's.
     let mut literal = String::with_capacity(1024);
     literal.push('{');
     for text in texts {

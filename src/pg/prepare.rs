@@ -15,8 +15,8 @@ use super::{
     statement::{Columns, Shape, Statement, quote, unique_comment},
 };
 
-/// How many statements a connection keeps prepared. The lookups take at most twice ten; the writes vary with their
-/// attributes.
+/// How many statements a connection keeps prepared. Lookups and deletions take twice eleven at most; other writes vary with
+/// their attributes.
 const KEPT_PER_CONNECTION: usize = 100;
 /// How often another name is tried where a pooler's server already has a statement of this name.
 const NAME_ATTEMPTS: usize = 500;
@@ -251,9 +251,10 @@ async fn prepared_names(client: &Client) -> Result<Vec<String>, Error> {
 }
 
 fn columns(statement: &Statement, plain: &ServerStatement) -> Arc<Columns> {
-    // The only column that is no table's.
+    // The only column of a lookup that is no table's.
     let is_position = |column: &Column| column.table_oid().is_none();
-    let position = statement.batch.as_ref().and_then(|_| plain.columns().iter().position(is_position));
+    let is_lookup = statement.batch.is_some() && !statement.access.is_write();
+    let position = plain.columns().iter().position(is_position).filter(|_| is_lookup);
     Arc::new(Columns::new(fields(statement, plain.columns(), position), position))
 }
 

@@ -266,8 +266,13 @@ impl<'a> Runner<'a> {
             for (reply, answer) in outcome.answered {
                 reply.settle(Ok(answer));
             }
+            let is_any_again = !outcome.again.is_empty();
             self.put_back(outcome.again);
-            is_open &= outcome.is_open;
+            if is_any_again && !underway.is_empty() {
+                // They need not wait for what this connection still has to answer.
+                queue.start_runner(queue.state());
+            }
+            is_open &= outcome.is_open && !lease.is_worn();
             if is_awake && is_open {
                 await_next(|| queue.state().is_complete()).await;
             }
@@ -320,7 +325,7 @@ impl<'a> Runner<'a> {
         calls
     }
 
-    /// Lookups are sent while nothing else is under way, and follow close upon the last.
+    /// Lookups are sent over this connection alone, and follow close upon the last.
     fn stays_awake(&self) -> bool {
         if self.is_writing || !self.queue.may_stay_awake {
             return false;
@@ -338,7 +343,12 @@ impl<'a> Runner<'a> {
             state.starting -= 1;
             self.is_starting = false;
         }
-        if state.runners < max && !state.is_well_served() { Vec::new() } else { state.take_batch(max) }
+        let calls = if state.runners < max && !state.is_well_served() { Vec::new() } else { state.take_batch(max) };
+        if calls.is_empty() {
+            // They may have come while this runner was about to take them.
+            self.queue.start_runner(state);
+        }
+        calls
     }
 
     /// So many calls are no longer under way. When they are answered it says that it is about to take more: who is
@@ -359,6 +369,8 @@ impl<'a> Runner<'a> {
         let mut state = self.queue.state();
         state.leased -= 1;
         state.prompt -= usize::from(self.is_prompt);
+        // The next may be of another server.
+        state.round_trip = None;
         self.has_lease = false;
         self.is_prompt = false;
     }

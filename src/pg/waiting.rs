@@ -221,7 +221,8 @@ impl State {
     /// True when as many calls wait in its lane as travel together.
     pub fn put(&mut self, waiting: Waiting, first: bool) -> bool {
         let statement = &waiting.call.statement;
-        let lane = if statement.access.is_write() {
+        let is_write = statement.access.is_write();
+        let lane = if is_write {
             &mut self.writes
         } else {
             let at = self.lookups.iter().position(|lane| Arc::ptr_eq(&lane.statement, statement));
@@ -238,12 +239,16 @@ impl State {
             lane.push_back(waiting);
         }
         let length = lane.len();
-        length.is_multiple_of(self.most(length))
+        length.is_multiple_of(if is_write { self.most_changes(length) } else { self.most(length) })
     }
 
     /// How many calls travel together at most, when so many of their kind wait.
     fn most(&self, waiting: usize) -> usize {
         ((self.underway + waiting) / 4).clamp(*BATCH.start(), *BATCH.end())
+    }
+
+    fn most_changes(&self, waiting: usize) -> usize {
+        self.most(waiting).min(CHANGES)
     }
 
     /// Writes may wait for each other in the server. One connection is left to lookups, so that these go on.
@@ -267,7 +272,7 @@ impl State {
     pub fn take(&mut self, max: usize, may_batch_writes: bool) -> Vec<Waiting> {
         let calls: Vec<_> = match self.front(max) {
             Some(Front::Write) => {
-                let most = if may_batch_writes { self.most(self.writes.len()).min(CHANGES) } else { 1 };
+                let most = if may_batch_writes { self.most_changes(self.writes.len()) } else { 1 };
                 self.writes.drain(..travel_together(&self.writes, most)).collect()
             }
             Some(Front::Lookup(lane)) => {
