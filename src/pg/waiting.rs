@@ -24,7 +24,7 @@ use super::{
 const BATCH: RangeInclusive<usize> = 16..=128;
 /// Changes in one statement, at most: when one of them is refused all are done again.
 const CHANGES: usize = 32;
-/// Connections that are enough for a server which is near, as long as they have a next statement each.
+/// Connections that are enough for a server which is near.
 const FEW: usize = 3;
 /// A server is near when it answers within this, having nothing to do.
 const NEAR: Duration = Duration::from_millis(1);
@@ -286,8 +286,8 @@ impl State {
         calls
     }
 
-    /// So many lookups are under way that a server which is near does them sooner on a few connections, which never wait for
-    /// it, than on many. Those that wait are next.
+    /// So many calls are under way that a server which is near does more on a few connections, where it always finds a next
+    /// statement, than on many. Those that wait are next.
     pub fn is_well_served(&self) -> bool {
         self.underway >= FEW * BATCH.start() && self.prompt >= FEW && self.round_trip.is_some_and(|time| time < NEAR)
     }
