@@ -23,7 +23,8 @@ const releases = {
 };
 
 /** The test files in which the server's version can make a difference. */
-const files = ["contract", "names", "errors", "existing", "values", "writing", "schema-change", "types", "cli"];
+const files = ["contract", "names", "errors", "existing", "values", "writing", "schema-change", "types", "cli",
+  "insertions", "insertions-tables", "deletions"];
 
 async function runTests(url) {
   const environment = { ...process.env, DATABASE_URL: url };
