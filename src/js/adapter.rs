@@ -18,7 +18,7 @@ use crate::{
     pg::{
         config::Settings,
         shared::{self, Shared},
-        waiting::{Caller, Reply, Slot},
+        waiting::Reply,
     },
 };
 
@@ -139,19 +139,18 @@ fn native_functions<'env>(
     native.set(
         "byId",
         env.create_function_from_closure::<(), (), _>("byId", move |call: FunctionCallContext<'_>| {
-            // Are these the last?; method, form, is it observed?; then for each call its slot and its id.
+            // Are these the last?; method, form, are they observed?; then for each call its slot and its id.
             const FIRST: usize = 4;
-            let (are_last, method, form, is_observed) =
+            let (are_last, method, form, are_observed) =
                 (call.get(0)?, method(call.get(1)?)?, call.get(2)?, call.get(3)?);
             let mut calls = Vec::with_capacity(call.length() / 2);
             for at in (FIRST..call.length()).step_by(2) {
-                let slot = Slot { number: call.get(at)?, is_observed };
-                let Short(id) = call.get(at + 1)?;
+                let (slot, Short(id)) = (call.get(at)?, call.get(at + 1)?);
                 calls.push((slot, id));
             }
             // From here on nothing may fail: the calls are counted as under way.
             from.begin(call.env, calls.len());
-            let caller: Arc<dyn Caller> = from.crossing.clone();
+            let caller = from.caller(are_observed);
             let calls = calls.into_iter().map(|(slot, id)| (id, Reply::new(caller.clone(), slot)));
             to.by_id(method, form, calls, are_last);
             Ok(())
@@ -162,8 +161,8 @@ fn native_functions<'env>(
     native.set(
         "deleteExpired",
         env.create_function_from_closure::<(), (), _>("deleteExpired", move |call: FunctionCallContext<'_>| {
-            let (slot, time) = (Slot { number: call.get(0)?, is_observed: call.get(2)? }, call.get(1)?);
-            let settle = from.settle(call.env, slot);
+            let (slot, time, is_observed) = (call.get(0)?, call.get(1)?, call.get(2)?);
+            let settle = from.settle(call.env, slot, is_observed);
             to.delete_expired(time, settle);
             Ok(())
         })?,
@@ -207,9 +206,9 @@ fn native_functions<'env>(
             let row = row.unwrap_or_else(|| Err(bad("a row is missing")))?;
             let key = key.transpose()?;
             let (method, texts, forms) = (method(call.get(1)?)?, call.get(4)?, call.get(5)?);
-            let slot = Slot { number: call.get(0)?, is_observed: call.get(6)? };
+            let (slot, is_observed) = (call.get(0)?, call.get(6)?);
             // From here on nothing may fail: the call is counted as under way.
-            let settle = from.settle(call.env, slot);
+            let settle = from.settle(call.env, slot, is_observed);
             store.write(method, &row, key.as_ref(), texts, forms, settle);
             Ok(())
         })?,

@@ -19,7 +19,7 @@ use crate::{
         execute::Answer,
         inspect::{self, Inspection, Protection},
         runtime,
-        waiting::{Journey, Slot},
+        waiting::Journey,
     },
 };
 
@@ -41,8 +41,7 @@ pub fn inspect(env: &Env, url: String, sql: String, parameter: String) -> Result
         let Some((settings, sql, parameter)) = given.take() else {
             return Err(napi::Error::new(Status::GenericFailure, "it has been started"));
         };
-        let (settle, program) =
-            (landing.settle(call.env, Slot { number: slot, is_observed: false }), landing.crossing.clone());
+        let (settle, program) = (landing.settle(call.env, slot, false), landing.crossing.clone());
         runtime.spawn(async move {
             let inspection = Box::pin(inspect::inspect(settings, program, &sql, &parameter)).await;
             let outcome = inspection.map(|inspection| Answer::Text(json(&inspection))).map_err(Rejection::Database);

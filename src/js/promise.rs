@@ -26,7 +26,7 @@ use crate::{
         rows::Rows,
         runtime,
         statement::Columns,
-        waiting::{Caller, Journey, Slot},
+        waiting::{Caller, Journey},
     },
 };
 
@@ -112,11 +112,17 @@ impl Crossing {
     }
 
     /// Settles the call of `slot`, and first tells what it came to when it is observed.
-    fn settle_with(&self, slot: Slot, outcome: std::result::Result<Answer, Rejection>, journey: Journey) {
-        if slot.is_observed {
-            self.send(observed(slot.number, &outcome, journey));
+    fn settle_with(
+        &self,
+        slot: u32,
+        is_observed: bool,
+        outcome: std::result::Result<Answer, Rejection>,
+        journey: Journey,
+    ) {
+        if is_observed {
+            self.send(observed(slot, &outcome, journey));
         }
-        self.send(Message::Settled { slot: slot.number, outcome });
+        self.send(Message::Settled { slot, outcome });
     }
 
     /// Wakes the JavaScript thread; false when it is gone.
@@ -155,8 +161,17 @@ impl Crossing {
 }
 
 impl Caller for Crossing {
-    fn settle(&self, slot: Slot, result: std::result::Result<Answer, Error>, journey: Journey) {
-        self.settle_with(slot, result.map_err(Rejection::Database), journey);
+    fn settle(&self, slot: u32, result: std::result::Result<Answer, Error>, journey: Journey) {
+        self.settle_with(slot, false, result.map_err(Rejection::Database), journey);
+    }
+}
+
+/// The same, of calls that are observed.
+struct Observed(Arc<Crossing>);
+
+impl Caller for Observed {
+    fn settle(&self, slot: u32, result: std::result::Result<Answer, Error>, journey: Journey) {
+        self.0.settle_with(slot, true, result.map_err(Rejection::Database), journey);
     }
 }
 
@@ -238,10 +253,15 @@ impl Landing {
     }
 
     /// What settles the call of `slot`, which begins.
-    pub fn settle(&self, env: &Env, slot: Slot) -> impl Settle + use<> {
+    pub fn settle(&self, env: &Env, slot: u32, is_observed: bool) -> impl Settle + use<> {
         self.begin(env, 1);
         let crossing = self.crossing.clone();
-        move |outcome, journey| crossing.settle_with(slot, outcome, journey)
+        move |outcome, journey| crossing.settle_with(slot, is_observed, outcome, journey)
+    }
+
+    /// What settles many calls, which have begun.
+    pub fn caller(&self, are_observed: bool) -> Arc<dyn Caller> {
+        if are_observed { Arc::new(Observed(self.crossing.clone())) } else { self.crossing.clone() }
     }
 
     /// The answer of the program's function to `Kind::Password`.

@@ -137,11 +137,13 @@ impl Queue {
     /// Starts one runner if a call waits that none is on its way to.
     fn start_runner(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
         let max = self.settings.max;
-        if state.is_ended || state.starting > 0 || state.runners >= max || state.front(max).is_none() {
+        if state.is_ended || state.starting > 0 || state.runners >= max {
             return;
         }
-        if state.is_well_served() && matches!(state.front(max), Some(Front::Lookup(_))) {
-            return;
+        match state.front(max) {
+            None => return,
+            Some(Front::Lookup(_)) if state.is_well_served() => return,
+            Some(_) => {}
         }
         if state.leased > 0 && state.refused_until.is_some_and(|until| Instant::now() < until) {
             return;
@@ -266,11 +268,12 @@ impl<'a> Runner<'a> {
             for (reply, answer) in outcome.answered {
                 reply.settle(Ok(answer));
             }
-            let is_any_again = !outcome.again.is_empty();
-            self.put_back(outcome.again);
-            if is_any_again && !underway.is_empty() {
-                // They need not wait for what this connection still has to answer.
-                queue.start_runner(queue.state());
+            if !outcome.again.is_empty() {
+                self.put_back(outcome.again);
+                if !underway.is_empty() {
+                    // They need not wait for what this connection still has to answer.
+                    queue.start_runner(queue.state());
+                }
             }
             is_open &= outcome.is_open && !lease.is_worn();
             if is_awake && is_open {
@@ -444,9 +447,6 @@ impl<'a> Runner<'a> {
     }
 
     fn put_back(&self, calls: Vec<Waiting>) {
-        if calls.is_empty() {
-            return;
-        }
         let mut ended = Vec::new();
         let mut state = self.queue.state();
         for waiting in calls.into_iter().rev() {

@@ -38,9 +38,44 @@ pub struct Rows {
 #[derive(Debug)]
 struct All {
     columns: Arc<Columns>,
+    decoded: Decoded,
+    starts: Vec<Start>,
+}
+
+/// One row after the other.
+#[derive(Debug)]
+struct Decoded {
     pieces: Vec<Piece>,
     bytes: Vec<u8>,
-    starts: Vec<Start>,
+}
+
+impl Decoded {
+    fn push(&mut self, value: &Value<'_>) {
+        let piece = match value {
+            Value::Null => Piece::Null,
+            Value::Boolean(boolean) => Piece::Boolean(*boolean),
+            Value::Number(number) => Piece::Number(*number),
+            Value::Text(text) => self.text(text),
+            Value::Made(text) => self.text(text),
+            Value::Bytes(bytes) => {
+                self.bytes.extend_from_slice(bytes);
+                Piece::Bytes(bytes.len())
+            }
+            Value::Array(values) => {
+                self.pieces.push(Piece::Array(values.len()));
+                for value in values {
+                    self.push(value);
+                }
+                return;
+            }
+        };
+        self.pieces.push(piece);
+    }
+
+    fn text(&mut self, text: &str) -> Piece {
+        self.bytes.extend_from_slice(text.as_bytes());
+        if text.is_ascii() { Piece::Ascii(text.len()) } else { Piece::Text(text.len()) }
+    }
 }
 
 /// Whose a row is, and where it begins.
@@ -66,7 +101,7 @@ impl Rows {
 
     /// The values of the row at `index`, and whatever follows them.
     pub fn values(&self, index: usize) -> Values<'_> {
-        let All { pieces, bytes, starts, .. } = &*self.all;
+        let All { decoded: Decoded { pieces, bytes }, starts, .. } = &*self.all;
         let start = starts[self.range.clone()][index];
         Values { pieces: pieces[start.piece..].iter(), bytes: &bytes[start.byte..] }
     }
@@ -107,55 +142,29 @@ impl Decoding {
     pub fn new(columns: Arc<Columns>, calls: usize) -> Self {
         let pieces = Vec::with_capacity(calls * columns.fields.len());
         let bytes = Vec::with_capacity(calls * ROW_BYTES);
-        Self { all: All { columns, pieces, bytes, starts: Vec::with_capacity(calls) }, calls }
+        let decoded = Decoded { pieces, bytes };
+        Self { all: All { columns, decoded, starts: Vec::with_capacity(calls) }, calls }
     }
 
     pub fn add(&mut self, row: &Row) -> Result<(), Error> {
-        let columns = self.all.columns.clone();
+        let All { columns, decoded, starts } = &mut self.all;
         let call = if self.calls == 1 { Some(0) } else { columns.position.and_then(|column| call(row, column)) };
         let Some(call) = call.filter(|&call| call < self.calls) else {
             return Err(Error::failure(code::INVALID_ANSWER, "a row answers no call"));
         };
-        self.all.starts.push(Start { call, piece: self.all.pieces.len(), byte: self.all.bytes.len() });
+        starts.push(Start { call, piece: decoded.pieces.len(), byte: decoded.bytes.len() });
         for (index, field) in columns.fields.iter().enumerate() {
             let value = match row::bytes(row, columns.server_index(index)) {
                 None => Ok(field.reading.null()),
                 Some(bytes) => field.reading.read(bytes),
             };
-            self.push(&value.map_err(|_| {
+            decoded.push(&value.map_err(|_| {
                 let message =
                     format!("the server's bytes for the column {:?} are not what its type allows", field.name);
                 Error::failure(code::INVALID_ANSWER, message)
             })?);
         }
         Ok(())
-    }
-
-    fn push(&mut self, value: &Value<'_>) {
-        let piece = match value {
-            Value::Null => Piece::Null,
-            Value::Boolean(boolean) => Piece::Boolean(*boolean),
-            Value::Number(number) => Piece::Number(*number),
-            Value::Text(text) => self.text(text),
-            Value::Made(text) => self.text(text),
-            Value::Bytes(bytes) => {
-                self.all.bytes.extend_from_slice(bytes);
-                Piece::Bytes(bytes.len())
-            }
-            Value::Array(values) => {
-                self.all.pieces.push(Piece::Array(values.len()));
-                for value in values {
-                    self.push(value);
-                }
-                return;
-            }
-        };
-        self.all.pieces.push(piece);
-    }
-
-    fn text(&mut self, text: &str) -> Piece {
-        self.all.bytes.extend_from_slice(text.as_bytes());
-        if text.is_ascii() { Piece::Ascii(text.len()) } else { Piece::Text(text.len()) }
     }
 
     /// The rows of each call.

@@ -42,16 +42,8 @@ pub struct Journey {
 
 /// Where a call comes from, and its answer goes to.
 pub trait Caller: Send + Sync {
-    /// Settles the call of `slot`.
-    fn settle(&self, slot: Slot, result: Result<Answer, Error>, journey: Journey);
-}
-
-/// What a caller knows a call by.
-#[derive(Clone, Copy, Debug)]
-pub struct Slot {
-    pub number: u32,
-    /// The caller wants to know how it travelled.
-    pub is_observed: bool,
+    /// Settles the call that the caller knows by `slot`.
+    fn settle(&self, slot: u32, result: Result<Answer, Error>, journey: Journey);
 }
 
 /// Settles a call, once; when it is dropped unsettled, as destroyed.
@@ -61,13 +53,13 @@ pub struct Reply {
 }
 
 enum To {
-    Caller(Arc<dyn Caller>, Slot),
+    Caller(Arc<dyn Caller>, u32),
     Function(Box<dyn FnOnce(Result<Answer, Error>, Journey) + Send + Sync>),
 }
 
 impl Reply {
     /// Takes nothing from the heap, as there are many of them.
-    pub fn new(caller: Arc<dyn Caller>, slot: Slot) -> Self {
+    pub fn new(caller: Arc<dyn Caller>, slot: u32) -> Self {
         Self { to: Some(To::Caller(caller, slot)), journey: Journey::default() }
     }
 
