@@ -51,7 +51,7 @@ function readTree(list, at, prefix = []) {
 
 /**
  * @param {string} source of a file
- * @param {string[]} home the file's module, as in `["pg", "row"]` for `src/pg/row.rs`
+ * @param {string[]} home the file's module, as in `["pg", "row"]` for `src/pg/value/field.rs`
  * @returns the file's child modules in their order, which of them only tests have, what it re-exports under which name,
  *   and every path into the crate that it names, written from the crate's root
  */

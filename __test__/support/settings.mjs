@@ -5,7 +5,7 @@ const read = (path) => readFileSync(new URL(`../../src/pg/${path}`, import.meta.
 const found = (text, pattern) => [...text.matchAll(pattern)].map(([, name]) => name);
 const named = (text, constant) => found(new RegExp(`const ${constant}\\b[^]*?\\n\\];`).exec(text)[0], /^ {4,8}\(?"(\w+)"/gm);
 
-const options = read("options.rs");
+const options = read("settings/options.rs");
 const settings = [...options.matchAll(/^ {4}(option|text|both|limit)\("(\w+)"(?:, Writer::(\w+))?/gm)]
   .map(([, kind, name, writer]) => ({ name, writer: writer ?? { option: "Program", text: "Text", both: "Both" }[kind] }));
 
@@ -19,14 +19,14 @@ export const ignoredOptions = named(options, "IGNORED")
 /** What only a connection string may hold. */
 export const parameters = settings.filter(({ writer }) => writer === "Text").map(({ name }) => name);
 
-export const modes = found(read("tls_settings.rs"), /^ {12}"([\w-]+)"(?: \|.*)? => Self::/gm);
-export const targets = found(read("stated.rs"), /^ {8}\("([\w-]+)", Self::/gm);
+export const modes = found(read("settings/tls.rs"), /^ {12}"([\w-]+)"(?: \|.*)? => Self::/gm);
+export const targets = found(read("settings/stated.rs"), /^ {8}\("([\w-]+)", Self::/gm);
 /** Environment variables; the last two are read by `rustls-native-certs`. */
 export const variables = [
-  ...new Set(found(read("environment.rs"), /"(PG[A-Z_]+|NODE_[A-Z_]+)"/g)), "SSL_CERT_FILE", "SSL_CERT_DIR",
+  ...new Set(found(read("settings/environment.rs"), /"(PG[A-Z_]+|NODE_[A-Z_]+)"/g)), "SSL_CERT_FILE", "SSL_CERT_DIR",
 ];
 
-const ssl = read("ssl_option.rs");
+const ssl = read("settings/ssl_option.rs");
 /** The members of the option `ssl`. */
 export const tlsMembers = [...named(ssl, "HARMLESS"), ...found(ssl, /^ {8}"(\w+)" =>/gm)];
 export const refusedTlsMembers = named(ssl, "REFUSED");

@@ -15,11 +15,7 @@ use super::{
 };
 use crate::{
     lucia::store::{Method, Row, Store, Tables},
-    pg::{
-        config::Settings,
-        shared::{self, Shared},
-        waiting::Reply,
-    },
+    pg::{self, Reply, Settings, Shared},
 };
 
 /// Handles of the functions among the options are unique in the process, as settings are compared across its threads.
@@ -106,7 +102,7 @@ fn create<'env>(
     let variables = args::environment_variables(env)?;
     let lookup = |name: &str| variables.get::<String>(name).ok().flatten();
     let settings = Settings::read(url.as_deref(), &known, &given, &lookup).map_err(|invalid| bad(invalid.message))?;
-    let shared = shared::share(settings, environment.landing.crossing.clone())
+    let shared = pg::share(settings, environment.landing.crossing.clone())
         .map_err(|error| napi::Error::from_reason(error.to_string()))?;
 
     let mut parts = Object::new(env)?;

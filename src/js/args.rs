@@ -15,7 +15,7 @@ use napi::{
 
 use crate::{
     lucia::{name::Name, store::Tables},
-    pg::option_value::{OptionValue, Options},
+    pg::{OptionValue, Options},
 };
 
 /// A bad argument: becomes a `TypeError`.

@@ -6,7 +6,7 @@ use napi::{
     sys,
 };
 
-use crate::pg::error::Error;
+use crate::pg::Error;
 
 /// `{ message, code, fields?, address?, port?, cause? }`
 pub fn description(env: &Env, error: &Error) -> Result<sys::napi_value> {

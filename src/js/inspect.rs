@@ -14,13 +14,7 @@ use super::{
 };
 use crate::{
     lucia::store::Rejection,
-    pg::{
-        config::Settings,
-        execute::Answer,
-        inspect::{self, Inspection, Protection},
-        runtime,
-        waiting::Journey,
-    },
+    pg::{self, Answer, Inspection, Journey, Protection, Settings, runtime},
 };
 
 /// Asks the statement `sql`, which takes one text and gives one that is JSON. Resolves to JSON,
@@ -33,7 +27,7 @@ pub fn inspect(env: &Env, url: String, sql: String, parameter: String) -> Result
     let url = Some(url);
     let settings =
         Settings::read(url.as_deref(), &Vec::new(), &Vec::new(), &lookup).map_err(|invalid| bad(invalid.message))?;
-    let runtime = runtime::handle().map_err(|error| napi::Error::from_reason(error.to_string()))?;
+    let runtime = runtime().map_err(|error| napi::Error::from_reason(error.to_string()))?;
     let landing = environment.landing.clone();
     let given = Cell::new(Some((settings, sql, parameter)));
     let start = env.create_function_from_closure::<(), (), _>("start", move |call: FunctionCallContext<'_>| {
@@ -43,7 +37,7 @@ pub fn inspect(env: &Env, url: String, sql: String, parameter: String) -> Result
         };
         let (settle, program) = (landing.settle(call.env, slot, false), landing.crossing.clone());
         runtime.spawn(async move {
-            let inspection = Box::pin(inspect::inspect(settings, program, &sql, &parameter)).await;
+            let inspection = Box::pin(pg::inspect(settings, program, &sql, &parameter)).await;
             let outcome = inspection.map(|inspection| Answer::Text(json(&inspection))).map_err(Rejection::Database);
             settle(outcome, Journey::default());
         });

@@ -19,15 +19,7 @@ use super::{
 };
 use crate::{
     lucia::store::{Rejection, Settle},
-    pg::{
-        error::Error,
-        execute::Answer,
-        open::Program,
-        rows::Rows,
-        runtime,
-        statement::Columns,
-        waiting::{Caller, Journey},
-    },
+    pg::{Answer, Caller, Columns, Error, Journey, Program, Rows, runtime},
 };
 
 /// What `adapter.js` is told, by the numbers that it knows.
@@ -239,7 +231,7 @@ impl Landing {
         check_status!(unsafe { sys::napi_unref_threadsafe_function(env.raw(), function) })?;
         landing.function.set(function);
         *landing.crossing.wake() = Some(Wake(function));
-        let runtime = runtime::handle().map_err(|error| napi::Error::from_reason(error.to_string()))?;
+        let runtime = runtime().map_err(|error| napi::Error::from_reason(error.to_string()))?;
         runtime.spawn(landing.crossing.clone().wake_when_filled());
         Ok(landing)
     }

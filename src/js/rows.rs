@@ -4,10 +4,7 @@ use std::ptr;
 
 use napi::{Env, Result, bindgen_prelude::check_status, sys};
 
-use crate::pg::{
-    row::Conversion,
-    rows::{Piece, Rows, Values},
-};
+use crate::pg::{Conversion, Piece, Rows, Values};
 
 /// The number by which `adapter.js` knows a conversion.
 pub fn conversion_number(conversion: Conversion) -> u32 {

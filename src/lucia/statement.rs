@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::name::Name;
-use crate::pg::statement::Batch;
+use crate::pg::Batch;
 
 /// A lookup, for one id and for many.
 ///

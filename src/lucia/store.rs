@@ -6,14 +6,7 @@ use super::{
     name::Name,
     statement::{self, Change, Violation},
 };
-use crate::pg::{
-    error::{Error, code, sqlstate},
-    execute::Answer,
-    param::Form,
-    queue::Queue,
-    statement::Statement,
-    waiting::{Call, Journey, Load, Parameters, Reply},
-};
+use crate::pg::{Answer, Call, Error, Form, Journey, Load, Parameters, Queue, Reply, Statement, code, sqlstate};
 
 /// A method of the adapter. The table of all, in the order of their declaration, is `METHODS`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

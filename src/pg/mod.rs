@@ -1,71 +1,32 @@
 //! What PostgreSQL speaks. The only code that names `tokio_postgres` and deadpool.
+#![forbid(unsafe_code)]
 
-pub mod shared;
+mod shared;
 
-pub mod queue;
+mod queue;
 
-mod round_trip;
+mod exchange;
 
-pub mod waiting;
+mod connection;
 
-mod pace;
+mod statement;
 
-pub mod execute;
-
-pub mod rows;
-
-pub mod pool;
-
-pub mod inspect;
-
-pub mod open;
-
-mod pooler;
-
-pub mod prepare;
-
-pub mod statement;
-
-mod server_text;
-
-pub mod param;
-
-pub mod row;
-
-mod array;
-
-pub mod value;
+mod value;
 
 mod tls;
 
-mod verifier;
+mod settings;
 
-mod certificate;
+mod runtime;
 
-pub mod config;
+mod error;
 
-mod environment;
-
-mod service_file;
-
-mod url;
-
-mod options;
-
-mod ssl_option;
-
-mod session_settings;
-
-mod stated;
-
-mod tls_settings;
-
-mod password;
-
-mod host;
-
-pub mod option_value;
-
-pub mod runtime;
-
-pub mod error;
+pub use connection::{Inspection, Program, Protection, inspect};
+pub use error::{Error, code, sqlstate};
+pub use exchange::{Answer, Call, Caller, Journey, Parameters, Reply};
+pub use queue::{Load, Queue};
+pub use runtime::handle as runtime;
+pub use settings::{OptionValue, Options, Settings};
+pub use shared::{Shared, share};
+pub use statement::{Batch, Statement};
+pub use value::{Columns, Conversion, Form, Piece, Rows, Values};

@@ -5,7 +5,7 @@ use std::{future, sync::OnceLock, thread};
 
 use tokio::runtime::{Builder, Handle};
 
-use super::error::{Error, code};
+use crate::pg::error::{Error, code};
 
 static RUNTIME: OnceLock<Result<Handle, String>> = OnceLock::new();
 

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use super::{config::Settings, error::Error, open::Program, queue::Queue, runtime};
+use crate::pg::{connection::Program, error::Error, queue::Queue, runtime, settings::Settings};
 
 /// A queue, for as long as someone holds it. The last one who lets go ends it.
 pub struct Shared {

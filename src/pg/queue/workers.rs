@@ -20,14 +20,15 @@ use futures_util::{
 use tokio::{runtime::Handle, sync::Notify, task, time};
 
 use super::{
-    config::Settings,
-    error::{Error, code},
-    open::Program,
     pace::{await_next, awake, may_stay_awake},
-    pool::{self, Lease, Pool},
-    round_trip::carry_out,
+    waiting::{Front, Load, State, settle_all},
+};
+use crate::pg::{
+    connection::{Lease, Pool, Program, new_pool},
+    error::{Error, code},
+    exchange::{Call, Waiting, carry_out},
+    settings::Settings,
     statement::Statement,
-    waiting::{Call, Front, Load, State, Waiting, settle_all},
 };
 
 /// How often the queue looks for calls that have waited too long and connections that are too old.
@@ -56,7 +57,7 @@ pub struct Queue {
 
 impl Queue {
     pub fn new(settings: Settings, program: Arc<dyn Program>, runtime: Handle) -> Arc<Self> {
-        let pool = pool::pool(settings.clone(), program);
+        let pool = new_pool(settings.clone(), program);
         let queue = Arc::new(Self {
             settings,
             pool,

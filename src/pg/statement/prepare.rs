@@ -8,11 +8,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_postgres::{Client, Column, Row, Statement as ServerStatement, types::Type};
 
 use super::{
-    error::{Error, code, sqlstate},
-    param::{Form, form},
-    row::Field,
+    definition::{Shape, Statement, quote, unique_comment},
     server_text::{self, ServerText},
-    statement::{Columns, Shape, Statement, quote, unique_comment},
+};
+use crate::pg::{
+    error::{Error, code, sqlstate},
+    value::Columns,
+    value::{Field, Form, form},
 };
 
 /// How many statements a connection keeps prepared. Lookups and deletions take twice eleven at most; other writes vary with

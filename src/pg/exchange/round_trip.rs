@@ -8,12 +8,14 @@ use futures_util::future::{Either, select};
 use tokio::time;
 
 use super::{
-    config::Settings,
-    error::{Error, code, sqlstate},
+    call::{Call, Reply, Waiting},
     execute::{Answer, Fault, Request, execute},
-    pool::{Lease, Opener},
+};
+use crate::pg::{
+    connection::{Lease, Opener},
+    error::{Error, code, sqlstate},
+    settings::Settings,
     statement::Statement,
-    waiting::{Call, Reply, Waiting},
 };
 
 /// How often a statement is done again that the server rolled back for another one's sake.

@@ -21,11 +21,9 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{
     certificate::Certificate,
-    host::Host,
-    option_value::Invalid,
-    tls_settings::{Identity, Material, Mode, Roots, Tls, Version},
     verifier::{Trust, Verifier},
 };
+use crate::pg::settings::{Host, Identity, Invalid, Material, Mode, Roots, Tls, Version};
 
 /// Makes TLS connections of plain ones.
 #[derive(Clone)]
@@ -232,8 +230,8 @@ pub fn explain(error: &(dyn error::Error + 'static)) -> Option<(&'static str, &'
 mod tests {
     use super::*;
     use crate::pg::{
-        certificate::samples,
-        tls_settings::{HomeFiles, Ssl, StatedTls},
+        settings::{HomeFiles, Ssl, StatedTls},
+        tls::certificate::samples,
     };
 
     fn host() -> Host {

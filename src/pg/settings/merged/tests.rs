@@ -4,8 +4,8 @@ use std::fs;
 
 use tokio_postgres::config::SslMode;
 
-use super::super::option_value::OptionValue;
 use super::*;
+use crate::pg::settings::option_value::OptionValue;
 
 fn text(text: &str) -> OptionValue {
     OptionValue::Text(text.into())

@@ -168,7 +168,7 @@ mod tests {
     use rustls::crypto::ring;
 
     use super::*;
-    use crate::pg::certificate::samples;
+    use crate::pg::tls::certificate::samples;
 
     const IN_2030: u64 = 1_900_000_000;
     const IN_2200: u64 = 7_258_118_400;

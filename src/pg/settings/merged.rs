@@ -12,7 +12,7 @@ use tokio_postgres::{Config, config};
 
 use super::{
     environment::{self, Environment},
-    host, options, password, service_file, session_settings,
+    host, options, password, service_file, session as session_settings,
     stated::{Limit, Stated},
     url,
 };
@@ -21,7 +21,7 @@ pub use super::{
     option_value::{Invalid, Options},
     password::Password,
     stated::Target,
-    tls_settings::{ChannelBinding, Tls},
+    tls::{ChannelBinding, Tls},
 };
 
 /// Whether statements are prepared under a name.

@@ -2,7 +2,7 @@
 
 use super::{
     option_value::{OptionValue, Problem},
-    tls_settings::{Material, Roots, Ssl, StatedTls, Version},
+    tls::{Material, Roots, Ssl, StatedTls, Version},
 };
 
 const MODES: &str = "must be true, false, disable, allow, prefer, require, verify-ca, verify-full or no-verify";

@@ -4,9 +4,9 @@ use super::{
     host,
     option_value::{Invalid, OptionValue, Options, Problem},
     password::{Password, Secret},
-    session_settings, ssl_option,
+    session as session_settings, ssl_option,
     stated::{Limit, Stated, Target},
-    tls_settings::{ChannelBinding, Material, Roots, Ssl},
+    tls::{ChannelBinding, Material, Roots, Ssl},
 };
 
 type Setter = fn(&mut Stated, &OptionValue) -> Result<(), Problem>;

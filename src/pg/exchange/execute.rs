@@ -10,13 +10,11 @@ use tokio_postgres::{
     types::{ToSql, Type},
 };
 
-use super::{
+use crate::pg::{
+    connection::{Connection, Opener},
     error::{Error, code, sqlstate},
-    param::{Form, Text, UNKNOWN, array_literal},
-    pool::{Connection, Opener},
-    prepare::{Count, Ready, Sending, describe},
-    rows::{self, Decoding, Rows},
-    statement::Statement,
+    statement::{Count, Ready, Sending, Statement, describe},
+    value::{Decoding, Form, Rows, Text, UNKNOWN, array_literal, row_call},
 };
 
 #[derive(Debug)]
@@ -241,7 +239,7 @@ async fn write(client: &Client, ready: &Ready, parameters: &[Text<'_>], calls: u
     loop {
         match stream.try_next().await {
             Ok(Some(row)) => {
-                let call = position.and_then(|column| changed.get_mut(rows::call(&row, column)?));
+                let call = position.and_then(|column| changed.get_mut(row_call(&row, column)?));
                 if let Some(count) = call {
                     *count += 1;
                 }

@@ -5,11 +5,10 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use tokio::time;
 use tokio_postgres::types::Type;
 
-use super::{
-    config::{Host, Prepare, Settings},
+use super::open::{self, Opened, Program};
+use crate::pg::{
     error::{Error, code},
-    open::{self, Opened, Program},
-    tls_settings::Mode,
+    settings::{Host, Mode, Prepare, Settings},
 };
 
 /// How long the statement may take.

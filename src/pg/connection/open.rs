@@ -13,10 +13,10 @@ use futures_util::future::BoxFuture;
 use tokio::{task::JoinHandle, time};
 use tokio_postgres::{AsyncMessage, Client, Config, SimpleQueryMessage, error::DbError};
 
-use super::{
-    config::{Host, Password, Prepare, Settings, Target},
+use super::pooler;
+use crate::pg::{
     error::{Address, Error, Failure, Refusal, code, describe},
-    pooler,
+    settings::{Host, Password, Prepare, Settings, Target},
     tls::{self, Connector},
 };
 

@@ -5,11 +5,10 @@ use std::{ops::Range, slice, sync::Arc};
 
 use tokio_postgres::Row;
 
-use super::{
+use super::{decode::Value, field as row};
+use crate::pg::{
     error::{Error, code},
-    row,
-    statement::Columns,
-    value::Value,
+    value::Columns,
 };
 
 /// A value, or the beginning of an array.

@@ -1,7 +1,7 @@
 //! Arrays, in the server's binary form and in its text. Both may nest; a custom lower bound is not told to JavaScript,
 //! whose arrays have none.
 
-use super::value::{Decoder, Malformed, Value};
+use super::decode::{Decoder, Malformed, Value};
 
 /// PostgreSQL's own limit (`MAXDIM`), which also bounds the recursion here.
 const MAX_DIMENSIONS: usize = 6;
@@ -141,7 +141,7 @@ impl<'a> Literal<'a> {
 #[cfg(test)]
 mod tests {
     use super::{read_binary, read_text};
-    use crate::pg::value::{Decoder, Malformed, Value};
+    use crate::pg::value::decode::{Decoder, Malformed, Value};
 
     fn binary(lengths: &[i32], elements: &[Option<i32>]) -> Vec<u8> {
         let mut bytes = Vec::new();

@@ -6,7 +6,7 @@ use super::{
     option_value::{Invalid, OptionValue, Options},
     options,
     stated::Stated,
-    tls_settings::HomeFiles,
+    tls::HomeFiles,
 };
 
 /// Looks up an environment variable.

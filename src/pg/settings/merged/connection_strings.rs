@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::super::password::Secret;
 use super::{Host, Invalid, Password, Settings, url};
+use crate::pg::settings::password::Secret;
 
 /// The settings under an empty environment, in one line.
 fn summary(url: &str) -> Result<String, Invalid> {

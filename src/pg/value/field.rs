@@ -10,7 +10,7 @@ use tokio_postgres::{
 
 use super::{
     array,
-    value::{Decoder, Malformed, Value},
+    decode::{Decoder, Malformed, Value},
 };
 
 /// What JavaScript has still to do with a value, or with each leaf of an array.

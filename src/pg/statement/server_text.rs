@@ -5,7 +5,7 @@
 
 use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement as ServerStatement};
 
-use super::{error::Error, row};
+use crate::pg::{error::Error, value::field_bytes};
 
 #[derive(Debug, PartialEq, Eq)]
 pub struct ServerText {
@@ -24,7 +24,7 @@ impl ServerText {
 
     /// The first row is of other tables than those that the list of columns was made for.
     pub fn is_stale(&self, first: &Row) -> bool {
-        row::bytes(first, self.column) != Some(self.fingerprint.as_bytes())
+        field_bytes(first, self.column) != Some(self.fingerprint.as_bytes())
     }
 
     /// Asks for the text of those columns that `needs_text` names, by their index.

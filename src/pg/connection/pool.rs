@@ -10,11 +10,13 @@ use deadpool_postgres::ClientWrapper;
 use tokio_postgres::SimpleQueryMessage;
 
 use super::{
-    config::{Host, Settings},
-    error::{Error, Failure},
     open::{self, Opened, Program},
     pooler,
-    prepare::ReadyStatements,
+};
+use crate::pg::{
+    error::{Error, Failure},
+    settings::{Host, Settings},
+    statement::ReadyStatements,
     tls::Connector,
 };
 

@@ -1,0 +1,13 @@
+//! Connections: opened to the right host, told apart from a pooler's, leased, cancelled, inspected, retired.
+
+mod pool;
+
+mod inspect;
+
+mod open;
+
+mod pooler;
+
+pub use inspect::{Inspection, Protection, inspect};
+pub use open::Program;
+pub use pool::{Connection, Lease, Opener, Pool, pool as new_pool};

@@ -1,0 +1,10 @@
+//! What is prepared, described, kept and found stale.
+
+mod prepare;
+
+mod definition;
+
+mod server_text;
+
+pub use definition::{Batch, Statement};
+pub use prepare::{Count, Ready, ReadyStatements, Sending, describe};
