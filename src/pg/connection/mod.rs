@@ -10,4 +10,4 @@ mod pooler;
 
 pub use inspect::{Inspection, Protection, inspect};
 pub use open::Program;
-pub use pool::{Connection, Lease, Opener, Pool, pool as new_pool};
+pub(in crate::pg) use pool::{Connection, Lease, Opener, Pool, pool as new_pool};

@@ -29,22 +29,22 @@ pub trait Program: Send + Sync {
 }
 
 /// A connection that has just been opened.
-pub struct Opened {
-    pub client: Client,
-    pub task: JoinHandle<()>,
+pub(super) struct Opened {
+    pub(in crate::pg) client: Client,
+    pub(super) task: JoinHandle<()>,
     pub host: Host,
-    pub tls: Connector,
+    pub(in crate::pg) tls: Connector,
     /// Statements may be prepared under a name.
-    pub may_prepare: bool,
+    pub(super) may_prepare: bool,
     /// No pooler stands between.
-    pub is_direct: bool,
+    pub(in crate::pg) is_direct: bool,
     /// Several changes may travel in one statement: no pooler stands between, and NULL in an array is NULL.
-    pub may_batch_writes: bool,
+    pub(in crate::pg) may_batch_writes: bool,
     /// How long a round trip took, where one was made that the server has next to nothing to do for.
-    pub round_trip: Option<Duration>,
+    pub(in crate::pg) round_trip: Option<Duration>,
 }
 
-pub async fn open(settings: &Settings, program: &Arc<dyn Program>) -> Result<Opened, Error> {
+pub(super) async fn open(settings: &Settings, program: &Arc<dyn Program>) -> Result<Opened, Error> {
     // The kinds of server to look for, one after the other among all hosts.
     let rounds = match &settings.target {
         Target::PreferStandby => &[Target::Standby, Target::Any][..],
@@ -280,7 +280,7 @@ fn failure(host: &Host, code: &'static str, text: &str) -> Error {
     Error::Failure(Arc::new(Failure { code, message, host: Some(address(host)), cause: None }))
 }
 
-pub fn address(host: &Host) -> Address {
+pub(super) fn address(host: &Host) -> Address {
     match host {
         Host::Tcp { name, port, .. } => Address { address: name.clone(), port: Some(*port) },
         Host::Unix { .. } => Address { address: name(host), port: None },
@@ -296,7 +296,7 @@ fn name(host: &Host) -> String {
 }
 
 /// A moment of the range: connections opened together need not all be replaced together.
-pub fn somewhere_in(range: &Range<Duration>) -> Duration {
+pub(super) fn somewhere_in(range: &Range<Duration>) -> Duration {
     // The hasher's keys are the standard library's source of chance.
     let chance = f64::from(u32::try_from(RandomState::new().hash_one(0) >> 32).unwrap_or(0)) / f64::from(u32::MAX);
     range.start + range.end.saturating_sub(range.start).mul_f64(chance)

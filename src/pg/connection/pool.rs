@@ -20,21 +20,21 @@ use crate::pg::{
     tls::Connector,
 };
 
-pub type Pool = managed::Pool<Opener>;
+pub(in crate::pg) type Pool = managed::Pool<Opener>;
 /// A connection, for as long as it is not given back.
-pub type Lease = managed::Object<Opener>;
+pub(in crate::pg) type Lease = managed::Object<Opener>;
 
-pub struct Opener {
+pub(in crate::pg) struct Opener {
     settings: Settings,
     program: Arc<dyn Program>,
 }
 
 /// An open connection.
-pub struct Connection {
-    pub client: ClientWrapper,
-    pub statements: ReadyStatements,
+pub(in crate::pg) struct Connection {
+    pub(in crate::pg) client: ClientWrapper,
+    pub(in crate::pg) statements: ReadyStatements,
     /// How long a round trip took when it was opened, as far as known.
-    pub round_trip: Option<Duration>,
+    pub(in crate::pg) round_trip: Option<Duration>,
     host: Host,
     tls: Connector,
     retire_at: Option<Instant>,
@@ -42,7 +42,7 @@ pub struct Connection {
 
 impl Connection {
     /// Tells the server to give up what it is doing for this connection, while someone else waits for that.
-    pub fn cancel(&self) -> impl Future<Output = ()> + use<> {
+    pub(in crate::pg) fn cancel(&self) -> impl Future<Output = ()> + use<> {
         let (token, tls) = (self.client.cancel_token(), self.tls.clone());
         async move {
             // Whether it arrives is not known in any case; the answer to the statement tells.
@@ -51,7 +51,7 @@ impl Connection {
     }
 
     /// The statement that `other` has under way is committed, and waits for a standby to have it too.
-    pub async fn sees_committed(&self, other: &Self) -> Result<bool, Error> {
+    pub(in crate::pg) async fn sees_committed(&self, other: &Self) -> Result<bool, Error> {
         let process_id = pooler::told_process_id(&other.client.cancel_token()).await.unwrap_or_default();
         let sql =
             format!("SELECT FROM pg_catalog.pg_stat_activity WHERE pid = {process_id} AND wait_event = 'SyncRep'");
@@ -60,7 +60,7 @@ impl Connection {
     }
 
     /// `error` of this connection, with the host that it was spoken to.
-    pub fn locate(&self, error: Error) -> Error {
+    pub(in crate::pg) fn locate(&self, error: Error) -> Error {
         match error {
             Error::Failure(failure) if failure.host.is_none() => Error::Failure(Arc::new(Failure {
                 code: failure.code,
@@ -72,12 +72,12 @@ impl Connection {
         }
     }
 
-    pub fn is_worn(&self) -> bool {
+    pub(in crate::pg) fn is_worn(&self) -> bool {
         self.client.is_closed() || self.retire_at.is_some_and(|at| at <= Instant::now())
     }
 }
 
-pub fn pool(settings: Settings, program: Arc<dyn Program>) -> Pool {
+pub(in crate::pg) fn pool(settings: Settings, program: Arc<dyn Program>) -> Pool {
     let max = settings.max;
     // The connection that was used last: what its server process needs is at hand.
     let pool = Pool::builder(Opener { settings, program }).max_size(max).queue_mode(managed::QueueMode::Lifo).build();

@@ -20,7 +20,7 @@ use tokio_postgres::{
 
 /// The process id that the other side told when the connection started. The driver keeps it to itself but for one
 /// purpose, the request to cancel a statement: so that request is written, and sent to nobody.
-pub async fn told_process_id(token: &CancelToken) -> Option<i32> {
+pub(super) async fn told_process_id(token: &CancelToken) -> Option<i32> {
     let written = Written::default();
     token.cancel_query_raw(written.clone(), NoTls).await.ok()?;
     let bytes = written.0.lock().unwrap_or_else(PoisonError::into_inner);

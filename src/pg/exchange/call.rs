@@ -46,7 +46,7 @@ impl Reply {
     }
 
     /// Its call sets out, with so many in one statement.
-    pub fn set_out(&mut self, batch: u32) {
+    pub(super) fn set_out(&mut self, batch: u32) {
         self.journey.sent += 1;
         self.journey.batch = batch;
     }
@@ -99,21 +99,21 @@ pub struct Call {
 }
 
 /// A call in the queue.
-pub struct Waiting {
+pub(in crate::pg) struct Waiting {
     pub call: Call,
     /// Older calls have lower numbers.
     pub number: u64,
-    pub deadline: Option<Instant>,
+    pub(in crate::pg) deadline: Option<Instant>,
     /// Its connection was lost: the deadline counts from the first time.
-    pub was_lost: bool,
+    pub(in crate::pg) was_lost: bool,
     /// It, or one that it travelled with, has ended a connection or held it up: it must not take others along again.
-    pub goes_alone: bool,
-    pub contentions: u32,
+    pub(in crate::pg) goes_alone: bool,
+    pub(in crate::pg) contentions: u32,
 }
 
 impl Waiting {
     /// The wait for another connection begins when one is lost, however long the call had waited for that.
-    pub fn may_wait_again(&mut self, deadline: Option<Instant>) -> bool {
+    pub(super) fn may_wait_again(&mut self, deadline: Option<Instant>) -> bool {
         if !self.was_lost {
             self.was_lost = true;
             self.goes_alone = true;

@@ -29,10 +29,10 @@ pub enum Answer {
 
 /// Why there is no answer.
 #[derive(Clone, Debug)]
-pub struct Fault {
-    pub error: Error,
+pub(super) struct Fault {
+    pub(super) error: Error,
     /// The server may have carried the statement out all the same.
-    pub may_be_done: bool,
+    pub(super) may_be_done: bool,
 }
 
 impl From<Error> for Fault {
@@ -49,7 +49,7 @@ enum Attempt {
 
 /// What a statement is sent for.
 #[derive(Clone, Copy, Debug)]
-pub enum Request<'a> {
+pub(super) enum Request<'a> {
     One {
         parameters: &'a [Option<String>],
         forms: &'a [Form],
@@ -65,7 +65,7 @@ pub enum Request<'a> {
 const ATTEMPTS: usize = 5;
 
 /// Sends `statement`, and returns the answer to each call of the request in their order.
-pub async fn execute(
+pub(super) async fn execute(
     connection: &Connection,
     opener: &Opener,
     statement: &Statement,

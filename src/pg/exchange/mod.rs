@@ -6,6 +6,7 @@ mod call;
 
 mod execute;
 
-pub use call::{Call, Caller, Journey, Parameters, Reply, Waiting};
+pub(in crate::pg) use call::Waiting;
+pub use call::{Call, Caller, Journey, Parameters, Reply};
 pub use execute::Answer;
-pub use round_trip::carry_out;
+pub(in crate::pg) use round_trip::carry_out;

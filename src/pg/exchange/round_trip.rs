@@ -27,15 +27,20 @@ const CANCEL_GRACE: Duration = Duration::from_secs(2);
 const SLOW: Duration = Duration::from_secs(1);
 
 /// What remains to be done when the server has answered, or will not.
-pub struct Outcome {
+pub(in crate::pg) struct Outcome {
     pub answered: Vec<(Reply, Answer)>,
-    pub again: Vec<Waiting>,
+    pub(in crate::pg) again: Vec<Waiting>,
     /// The connection is of further use.
-    pub is_open: bool,
+    pub(in crate::pg) is_open: bool,
 }
 
 /// Carries out one call, or several of one statement.
-pub async fn carry_out(lease: &Lease, opener: &Opener, settings: &Settings, calls: Vec<Waiting>) -> Outcome {
+pub(in crate::pg) async fn carry_out(
+    lease: &Lease,
+    opener: &Opener,
+    settings: &Settings,
+    calls: Vec<Waiting>,
+) -> Outcome {
     RoundTrip { lease, opener, settings }.carry_out(calls).await
 }
 

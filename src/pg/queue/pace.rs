@@ -20,7 +20,7 @@ const IN_A_ROW: u32 = 8;
 
 /// How fast lone statements follow one another.
 #[derive(Default)]
-pub struct Pace {
+pub(super) struct Pace {
     sent: Option<Instant>,
     answered: Option<Instant>,
     in_a_row: u32,
@@ -28,7 +28,7 @@ pub struct Pace {
 
 impl Pace {
     /// A lone statement is sent. True when the thread had better stay awake.
-    pub fn send(&mut self, now: Instant) -> bool {
+    pub(super) fn send(&mut self, now: Instant) -> bool {
         let follows = self.answered.take().is_some_and(|answered| now - answered < AWAKE);
         self.in_a_row = if follows { self.in_a_row.saturating_add(1) } else { 0 };
         self.sent = Some(now);
@@ -36,19 +36,19 @@ impl Pace {
     }
 
     /// It is answered.
-    pub fn answer(&mut self, now: Instant) {
+    pub(super) fn answer(&mut self, now: Instant) {
         let is_fast = self.sent.take().is_some_and(|sent| now - sent < 2 * AWAKE);
         self.answered = is_fast.then_some(now);
     }
 }
 
 /// Whether there is another processor, for what the thread is awake for.
-pub fn may_stay_awake() -> bool {
+pub(super) fn may_stay_awake() -> bool {
     thread::available_parallelism().is_ok_and(|processors| processors.get() > 1)
 }
 
 /// `future`, for a while without letting the thread sleep. Other tasks run all the same.
-pub async fn awake<F: Future>(future: F) -> F::Output {
+pub(super) async fn awake<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let until = Instant::now() + AWAKE;
     while Instant::now() < until {
@@ -61,7 +61,7 @@ pub async fn awake<F: Future>(future: F) -> F::Output {
 }
 
 /// Waits for `has_come`, for a while.
-pub async fn await_next(has_come: impl Fn() -> bool) {
+pub(super) async fn await_next(has_come: impl Fn() -> bool) {
     let until = Instant::now() + AWAKE;
     while !has_come() && Instant::now() < until {
         task::yield_now().await;

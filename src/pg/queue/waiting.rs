@@ -29,9 +29,9 @@ const NEAR: Duration = Duration::from_millis(1);
 const BATCH_BYTES: usize = 1 << 20;
 
 /// The lookups of one statement.
-pub struct Lane {
+pub(super) struct Lane {
     pub statement: Arc<Statement>,
-    pub calls: VecDeque<Waiting>,
+    pub(in crate::pg) calls: VecDeque<Waiting>,
 }
 
 /// How many of the first calls may be sent in one statement, of `most`.
@@ -65,36 +65,36 @@ pub struct Load {
 }
 
 #[derive(Default)]
-pub struct State {
-    pub lookups: Vec<Lane>,
-    pub writes: VecDeque<Waiting>,
-    pub next_number: u64,
+pub(super) struct State {
+    pub(super) lookups: Vec<Lane>,
+    pub(in crate::pg) writes: VecDeque<Waiting>,
+    pub(super) next_number: u64,
     /// The calls up to this number have all that they leave with.
-    pub complete: u64,
+    pub(super) complete: u64,
     /// Calls that a runner has taken.
-    pub underway: usize,
-    pub runners: usize,
+    pub(super) underway: usize,
+    pub(super) runners: usize,
     /// Runners that have been started for calls which wait, and have not yet taken any.
-    pub starting: usize,
+    pub(super) starting: usize,
     /// Runners that have a connection.
-    pub leased: usize,
+    pub(super) leased: usize,
     /// Runners that carry out a write.
-    pub writing: usize,
+    pub(super) writing: usize,
     /// Runners whose lookups left so short a time ago that they may soon be answered.
-    pub prompt: usize,
+    pub(super) prompt: usize,
     /// The shortest round trip that was seen when a connection was opened.
-    pub round_trip: Option<Duration>,
+    pub(in crate::pg) round_trip: Option<Duration>,
     /// A runner tries again and again to reach a server that was there before.
-    pub probing: bool,
-    pub was_connected: bool,
-    pub refused_until: Option<Instant>,
-    pub pace: Pace,
-    pub is_ended: bool,
+    pub(super) probing: bool,
+    pub(super) was_connected: bool,
+    pub(super) refused_until: Option<Instant>,
+    pub(super) pace: Pace,
+    pub(super) is_ended: bool,
 }
 
 impl State {
     /// True when as many calls wait in its lane as travel together.
-    pub fn put(&mut self, waiting: Waiting, first: bool) -> bool {
+    pub(super) fn put(&mut self, waiting: Waiting, first: bool) -> bool {
         let statement = &waiting.call.statement;
         let is_write = statement.access.is_write();
         let lane = if is_write {
@@ -127,12 +127,12 @@ impl State {
     }
 
     /// Writes may wait for each other in the server. One connection is left to lookups, so that these go on.
-    pub fn may_write(&self, max: usize) -> bool {
+    fn may_write(&self, max: usize) -> bool {
         max == 1 || self.writing < max - 1
     }
 
     /// The lane whose first call is the oldest: a lookup's, or the writes'.
-    pub fn front(&self, max: usize) -> Option<Front> {
+    pub(super) fn front(&self, max: usize) -> Option<Front> {
         let lookup =
             self.lookups.iter().enumerate().filter_map(|(index, lane)| Some((lane.calls.front()?.number, index))).min();
         let write = self.writes.front().filter(|_| self.may_write(max)).map(|waiting| waiting.number);
@@ -144,7 +144,7 @@ impl State {
         }
     }
 
-    pub fn take(&mut self, max: usize, may_batch_writes: bool) -> Vec<Waiting> {
+    pub(super) fn take(&mut self, max: usize, may_batch_writes: bool) -> Vec<Waiting> {
         let calls: Vec<_> = match self.front(max) {
             Some(Front::Write) => {
                 let most = if may_batch_writes { self.most_changes(self.writes.len()) } else { 1 };
@@ -163,12 +163,12 @@ impl State {
 
     /// So many calls are under way that a server which is near does more on a few connections, where it always finds a next
     /// statement, than on many. Those that wait are next.
-    pub fn is_well_served(&self) -> bool {
+    pub(super) fn is_well_served(&self) -> bool {
         self.underway >= FEW * BATCH.start() && self.prompt >= FEW && self.round_trip.is_some_and(|time| time < NEAR)
     }
 
     /// As many lookups as travel together, or none when they are few.
-    pub fn take_batch(&mut self, max: usize) -> Vec<Waiting> {
+    pub(super) fn take_batch(&mut self, max: usize) -> Vec<Waiting> {
         let Some(Front::Lookup(lane)) = self.front(max) else { return Vec::new() };
         let calls = &self.lookups[lane].calls;
         let most = self.most(calls.len());
@@ -176,7 +176,7 @@ impl State {
     }
 
     /// Removes the waiting calls that `which` names.
-    pub fn drain(&mut self, which: impl Fn(&Waiting) -> bool) -> Vec<Waiting> {
+    pub(super) fn drain(&mut self, which: impl Fn(&Waiting) -> bool) -> Vec<Waiting> {
         let mut drained = Vec::new();
         for calls in self.lookups.iter_mut().map(|lane| &mut lane.calls).chain([&mut self.writes]) {
             if !calls.iter().any(&which) {
@@ -190,21 +190,21 @@ impl State {
     }
 
     /// Calls wait, and all that they leave with are there.
-    pub fn is_complete(&self) -> bool {
+    pub(super) fn is_complete(&self) -> bool {
         self.complete == self.next_number && self.has_calls()
     }
 
-    pub fn has_calls(&self) -> bool {
+    pub(super) fn has_calls(&self) -> bool {
         !self.writes.is_empty() || self.lookups.iter().any(|lane| !lane.calls.is_empty())
     }
 }
 
-pub enum Front {
+pub(super) enum Front {
     Lookup(usize),
     Write,
 }
 
-pub fn settle_all(calls: Vec<Waiting>, error: &Error) {
+pub(super) fn settle_all(calls: Vec<Waiting>, error: &Error) {
     for waiting in calls {
         waiting.call.reply.settle(Err(error.clone()));
     }

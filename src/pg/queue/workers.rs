@@ -56,7 +56,7 @@ pub struct Queue {
 }
 
 impl Queue {
-    pub fn new(settings: Settings, program: Arc<dyn Program>, runtime: Handle) -> Arc<Self> {
+    pub(in crate::pg) fn new(settings: Settings, program: Arc<dyn Program>, runtime: Handle) -> Arc<Self> {
         let pool = new_pool(settings.clone(), program);
         let queue = Arc::new(Self {
             settings,
@@ -71,7 +71,7 @@ impl Queue {
         queue
     }
 
-    pub fn settings(&self) -> &Settings {
+    pub(in crate::pg) fn settings(&self) -> &Settings {
         &self.settings
     }
 
@@ -163,7 +163,7 @@ impl Queue {
     }
 
     /// Waits for nothing: calls that still wait are settled as ended, connections close as they come back.
-    pub fn end(&self) {
+    fn end(&self) {
         let calls = {
             let mut state = self.state();
             state.is_ended = true;
@@ -174,7 +174,7 @@ impl Queue {
     }
 
     /// As `end`, and gives up what is under way.
-    pub fn destroy(&self) {
+    pub(in crate::pg) fn destroy(&self) {
         self.end();
         self.destroyed.notify_waiters();
     }

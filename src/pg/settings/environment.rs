@@ -10,11 +10,11 @@ use super::{
 };
 
 /// Looks up an environment variable.
-pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// libpq's variables, then `postgres`'s own, each with the setting that it gives.
 /// <https://www.postgresql.org/docs/current/libpq-envars.html>
-pub const VARIABLES: [(&str, &str); 40] = [
+pub(super) const VARIABLES: [(&str, &str); 40] = [
     ("PGHOST", "host"),
     ("PGHOSTADDR", "hostaddr"),
     ("PGPORT", "port"),
@@ -57,7 +57,7 @@ pub const VARIABLES: [(&str, &str); 40] = [
     ("PGCLIENTENCODING", "client_encoding"),
 ];
 
-pub fn read(environment: Environment) -> Result<Stated, Invalid> {
+pub(super) fn read(environment: Environment) -> Result<Stated, Invalid> {
     let value = |(variable, name): &(&str, &str)| Some(((*name).to_owned(), OptionValue::Text(environment(variable)?)));
     let texts: Options = VARIABLES.iter().rev().filter_map(value).collect();
     options::read_texts(&texts, |name| {
@@ -79,29 +79,29 @@ fn personal(environment: Environment, name: &str, windows_name: &str) -> Option<
     }
 }
 
-pub fn password_file(environment: Environment) -> Option<PathBuf> {
+pub(super) fn password_file(environment: Environment) -> Option<PathBuf> {
     personal(environment, ".pgpass", "pgpass.conf")
 }
 
-pub fn service_files(environment: Environment) -> Vec<PathBuf> {
+pub(super) fn service_files(environment: Environment) -> Vec<PathBuf> {
     let own =
         folder(environment, "PGSERVICEFILE").or_else(|| personal(environment, ".pg_service.conf", ".pg_service.conf"));
     let shared = folder(environment, "PGSYSCONFDIR").map(|folder| folder.join("pg_service.conf"));
     own.into_iter().chain(shared).collect()
 }
 
-pub fn certificates(environment: Environment) -> HomeFiles {
+pub(super) fn certificates(environment: Environment) -> HomeFiles {
     let find = |name: &str| personal(environment, &format!(".postgresql/{name}"), name).filter(|path| path.is_file());
     HomeFiles { root: find("root.crt"), certificate: find("postgresql.crt"), key: find("postgresql.key") }
 }
 
 /// Certificates that Node trusts beside its own.
-pub fn extra_roots(environment: Environment) -> Option<PathBuf> {
+pub(super) fn extra_roots(environment: Environment) -> Option<PathBuf> {
     folder(environment, "NODE_EXTRA_CA_CERTS")
 }
 
 /// The name of the user who runs this process.
-pub fn user(environment: Environment) -> Option<String> {
+pub(super) fn user(environment: Environment) -> Option<String> {
     let from_variables = || ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| environment(name));
     account().or_else(from_variables).filter(|name| !name.is_empty())
 }

@@ -24,7 +24,7 @@ pub enum Host {
 }
 
 impl Host {
-    pub fn port(&self) -> u16 {
+    pub(super) fn port(&self) -> u16 {
         match self {
             Self::Tcp { port, .. } | Self::Unix { port, .. } => *port,
         }
@@ -33,16 +33,16 @@ impl Host {
 
 /// A host as it is written, before the defaults. An empty name stands for the default one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Place {
+pub(super) struct Place {
     pub name: String,
-    pub port: Option<u16>,
+    pub(super) port: Option<u16>,
 }
 
 const EXPECTED: &str =
     "must be a host name, an address or the absolute path of a socket directory, a port after a colon";
 
 /// Reads `name`, `name:port`, an IPv6 address bare or in brackets, a socket directory.
-pub fn place(text: &str) -> Result<Place, Problem> {
+pub(super) fn place(text: &str) -> Result<Place, Problem> {
     let wrong = || Problem::refused(EXPECTED);
     let port = |text: &str| match text {
         "" => Ok(None),
@@ -64,12 +64,12 @@ pub fn place(text: &str) -> Result<Place, Problem> {
 }
 
 /// The same, for a name that may no longer be written with escapes.
-pub fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     is_directory(name) && !name.contains('\0')
         || !name.contains(|letter: char| letter.is_control() || letter.is_whitespace() || "/\\?#@".contains(letter))
 }
 
-pub fn is_directory(name: &str) -> bool {
+fn is_directory(name: &str) -> bool {
     name.starts_with(['/', '@'])
 }
 
@@ -82,7 +82,7 @@ fn items(value: &OptionValue) -> Vec<OptionValue> {
     }
 }
 
-pub fn places(value: &OptionValue) -> Result<Vec<Place>, Problem> {
+pub(super) fn places(value: &OptionValue) -> Result<Vec<Place>, Problem> {
     let read = |item: &OptionValue| {
         let place = place(&item.text()?)?;
         if is_name(&place.name) { Ok(place) } else { Err(Problem::refused(EXPECTED)) }
@@ -90,11 +90,11 @@ pub fn places(value: &OptionValue) -> Result<Vec<Place>, Problem> {
     items(value).iter().map(read).collect()
 }
 
-pub fn ports(value: &OptionValue) -> Result<Vec<Option<u16>>, Problem> {
+pub(super) fn ports(value: &OptionValue) -> Result<Vec<Option<u16>>, Problem> {
     items(value).iter().map(|item| if item.is_left_out() { Ok(None) } else { item.port().map(Some) }).collect()
 }
 
-pub fn addresses(value: &OptionValue) -> Result<Vec<Option<IpAddr>>, Problem> {
+pub(super) fn addresses(value: &OptionValue) -> Result<Vec<Option<IpAddr>>, Problem> {
     let read = |item: &OptionValue| match item.text()? {
         text if text.is_empty() => Ok(None),
         text => text.parse().map(Some).map_err(|_| Problem::expected("must be numeric addresses")),
@@ -106,7 +106,7 @@ const DEFAULT_NAME: &str = "localhost";
 const DEFAULT_PORT: u16 = 5432;
 
 /// The hosts, with what is left out of them. One port may serve all; an address belongs to one host, or stands alone.
-pub fn hosts(
+pub(super) fn hosts(
     places: Option<Vec<Place>>,
     ports: Option<Vec<Option<u16>>>,
     addresses: Option<Vec<Option<IpAddr>>>,
@@ -144,7 +144,7 @@ fn aligned<T: Copy>(values: Option<Vec<Option<T>>>, count: usize, name: &str) ->
 }
 
 /// `postgres` takes the path of the socket itself.
-pub fn socket(value: &OptionValue) -> Result<(PathBuf, u16), Problem> {
+pub(super) fn socket(value: &OptionValue) -> Result<(PathBuf, u16), Problem> {
     let path = PathBuf::from(value.text()?);
     let port = path.file_name().and_then(|name| name.to_str()?.strip_prefix(".s.PGSQL.")?.parse().ok());
     match (path.parent(), port) {

@@ -26,7 +26,7 @@ pub use super::{
 
 /// Whether statements are prepared under a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Prepare {
+pub(in crate::pg) enum Prepare {
     Always,
     Never,
     /// Unless a pooler stands before the server.
@@ -39,28 +39,28 @@ pub struct Settings {
     /// In the order in which they are tried; at least one.
     pub hosts: Vec<Host>,
     pub user: String,
-    pub database: String,
+    pub(super) database: String,
     pub password: Password,
     /// Read for every new connection that has no other password.
-    pub password_file: Option<PathBuf>,
+    pub(super) password_file: Option<PathBuf>,
     /// Off unless something asks for it, as in `postgres`; libpq's own default would be `prefer`.
     pub tls: Tls,
     pub target: Target,
     /// The session's settings; `application_name` and `options`, a command line, are parameters of the protocol.
-    pub startup: Vec<(String, String)>,
+    startup: Vec<(String, String)>,
     pub max: usize,
-    pub idle_timeout: Option<Duration>,
-    pub connect_timeout: Option<Duration>,
+    pub(in crate::pg) idle_timeout: Option<Duration>,
+    pub(in crate::pg) connect_timeout: Option<Duration>,
     /// Connections are replaced after a time from this range.
-    pub max_lifetime: Option<Range<Duration>>,
-    pub keep_alive: Option<Duration>,
-    pub max_pipeline: usize,
-    pub prepare: Prepare,
-    pub query_timeout: Option<Duration>,
+    pub(in crate::pg) max_lifetime: Option<Range<Duration>>,
+    pub(super) keep_alive: Option<Duration>,
+    pub(super) max_pipeline: usize,
+    pub(in crate::pg) prepare: Prepare,
+    pub(in crate::pg) query_timeout: Option<Duration>,
     /// The handle of a JavaScript function.
-    pub onnotice: Option<u32>,
+    pub(in crate::pg) onnotice: Option<u32>,
     /// Tells settings that are not to be shared from all others.
-    pub own: Option<u64>,
+    own: Option<u64>,
 }
 
 /// The port of Supabase's transaction pooler, and by custom of others.
@@ -154,20 +154,20 @@ impl Settings {
     }
 
     /// How long a call waits for a connection: as long as it may take to open one, to whichever host in the end.
-    pub fn patience(&self) -> Option<Duration> {
+    pub(in crate::pg) fn patience(&self) -> Option<Duration> {
         let rounds = if self.target == Target::PreferStandby { 2 } else { 1 };
         let attempts = u32::try_from(rounds * self.hosts.len()).unwrap_or(u32::MAX);
         Some(self.connect_timeout?.saturating_mul(attempts))
     }
 
     /// Until when a call waits that begins to wait now.
-    pub fn deadline(&self) -> Option<Instant> {
+    pub(in crate::pg) fn deadline(&self) -> Option<Instant> {
         self.patience().map(|limit| Instant::now() + limit)
     }
 
     /// How to connect to one of the hosts. `password` is what was asked for; without it the password that was given
     /// counts, then the password file. For the modes `allow` and `prefer` this is the first of [`Tls::attempts`].
-    pub fn connection(&self, host: &Host, password: Option<&str>) -> Config {
+    pub(in crate::pg) fn connection(&self, host: &Host, password: Option<&str>) -> Config {
         let mut config = Config::new();
         config.user(&self.user).dbname(&self.database).port(host.port());
         match host {

@@ -25,8 +25,10 @@ mod host;
 
 mod option_value;
 
-pub use merged::{Host, Password, Prepare, Settings, Target};
-pub use option_value::{Invalid, OptionValue, Options};
+pub use merged::Settings;
+pub(in crate::pg) use merged::{Host, Password, Prepare, Target};
+pub(in crate::pg) use option_value::Invalid;
+pub use option_value::{OptionValue, Options};
 #[cfg(test)]
-pub use tls::{HomeFiles, Ssl, StatedTls};
-pub use tls::{Identity, Material, Mode, Roots, Tls, Version};
+pub(in crate::pg) use tls::{HomeFiles, Ssl, StatedTls};
+pub(in crate::pg) use tls::{Identity, Material, Mode, Roots, Tls, Version};

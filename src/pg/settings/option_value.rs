@@ -27,7 +27,7 @@ pub struct Invalid {
 }
 
 impl Invalid {
-    pub fn new(message: impl Into<String>) -> Self {
+    pub(in crate::pg) fn new(message: impl Into<String>) -> Self {
         Self { message: message.into() }
     }
 }
@@ -44,24 +44,24 @@ impl error::Error for Invalid {}
 #[derive(Debug)]
 pub struct Problem {
     /// The path below the setting: `.ca` of `ssl`.
-    pub member: String,
+    pub(super) member: String,
     /// Follows the setting's name: "must be ...".
     pub text: Cow<'static, str>,
     /// The value may be shown by its kind: it is the wrong kind, rather than forbidden.
-    pub shows_kind: bool,
+    pub(super) shows_kind: bool,
 }
 
 impl Problem {
-    pub fn expected(text: impl Into<Cow<'static, str>>) -> Self {
+    pub(super) fn expected(text: impl Into<Cow<'static, str>>) -> Self {
         Self { member: String::new(), text: text.into(), shows_kind: true }
     }
 
-    pub fn refused(text: impl Into<Cow<'static, str>>) -> Self {
+    pub(super) fn refused(text: impl Into<Cow<'static, str>>) -> Self {
         Self { member: String::new(), text: text.into(), shows_kind: false }
     }
 
     /// The same, one level up.
-    pub fn of(mut self, member: &str) -> Self {
+    pub(super) fn of(mut self, member: &str) -> Self {
         self.member = format!(".{member}{}", self.member);
         self.shows_kind = false;
         self
@@ -73,7 +73,7 @@ const FOREVER: f64 = 1e9;
 
 impl OptionValue {
     /// The value stands for "not given".
-    pub fn is_left_out(&self) -> bool {
+    pub(super) fn is_left_out(&self) -> bool {
         match self {
             Self::Undefined => true,
             Self::Text(text) => text.is_empty(),
@@ -82,7 +82,7 @@ impl OptionValue {
     }
 
     /// What it is, for a message; the content of a text is never part of it.
-    pub fn kind(&self) -> String {
+    pub(super) fn kind(&self) -> String {
         match self {
             Self::Text(_) => "a string".into(),
             Self::Number(number) => number.to_string(),
@@ -104,7 +104,7 @@ impl OptionValue {
         }
     }
 
-    pub fn boolean(&self) -> Result<bool, Problem> {
+    pub(super) fn boolean(&self) -> Result<bool, Problem> {
         let text = match self {
             Self::Boolean(boolean) => return Ok(*boolean),
             Self::Text(text) => text.trim().to_ascii_lowercase(),
@@ -126,20 +126,20 @@ impl OptionValue {
         .filter(|number| !number.is_nan())
     }
 
-    pub fn positive(&self) -> Result<usize, Problem> {
+    pub(super) fn positive(&self) -> Result<usize, Problem> {
         let number = self.number().filter(|number| number.fract() == 0.0 && *number >= 1.0 && *number <= FOREVER);
         number
             .and_then(|number| format!("{number:.0}").parse().ok())
             .ok_or_else(|| Problem::expected("must be a positive integer"))
     }
 
-    pub fn port(&self) -> Result<u16, Problem> {
+    pub(super) fn port(&self) -> Result<u16, Problem> {
         let port = self.positive().ok().and_then(|port| u16::try_from(port).ok());
         port.ok_or_else(|| Problem::expected("must be a port between 1 and 65535"))
     }
 
     /// A time, fractions of a second allowed; `None` for `0`, `null`, `false` and for more than thirty years.
-    pub fn seconds(&self) -> Result<Option<Duration>, Problem> {
+    pub(super) fn seconds(&self) -> Result<Option<Duration>, Problem> {
         match self {
             Self::Null | Self::Boolean(false) => return Ok(None),
             Self::Text(text) if text == "false" || text == "disable" => return Ok(None),

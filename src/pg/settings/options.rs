@@ -301,7 +301,7 @@ fn sets_something(value: &OptionValue) -> bool {
 }
 
 /// Reads an options object.
-pub fn read(options: &Options) -> Result<Stated, Invalid> {
+pub(super) fn read(options: &Options) -> Result<Stated, Invalid> {
     let is_known = |name: &str| {
         IGNORED.contains(&name) || SETTINGS.iter().any(|setting| setting.name == name && setting.writer != Writer::Text)
     };
@@ -312,7 +312,7 @@ pub fn read(options: &Options) -> Result<Stated, Invalid> {
 }
 
 /// Reads texts by their names; `label` says where a name was found.
-pub fn read_texts(texts: &Options, label: impl Fn(&str) -> String) -> Result<Stated, Invalid> {
+pub(super) fn read_texts(texts: &Options, label: impl Fn(&str) -> String) -> Result<Stated, Invalid> {
     let mut stated = apply(texts, Writer::Program, label)?;
     for (name, value) in texts {
         let is_setting = session_settings::is_known(name) && !SETTINGS.iter().any(|setting| setting.name == name);

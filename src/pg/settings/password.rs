@@ -9,7 +9,7 @@ use super::host::Host;
 pub struct Secret(pub String);
 
 impl Secret {
-    pub fn reveal(&self) -> &str {
+    pub(super) fn reveal(&self) -> &str {
         &self.0
     }
 }
@@ -35,7 +35,7 @@ const DEFAULT_DIRECTORIES: [&str; 3] = ["/tmp", "/var/run/postgresql", "/run/pos
 /// The password that the file holds for this host, database and user. As libpq does, an unreadable file, and one that
 /// others may read, counts as empty.
 /// <https://www.postgresql.org/docs/current/libpq-pgpass.html>
-pub fn from_file(path: &Path, host: &Host, database: &str, user: &str) -> Option<Secret> {
+pub(super) fn from_file(path: &Path, host: &Host, database: &str, user: &str) -> Option<Secret> {
     if is_exposed(path) {
         return None;
     }
@@ -46,13 +46,13 @@ pub fn from_file(path: &Path, host: &Host, database: &str, user: &str) -> Option
 
 /// Others than the owner may read the file.
 #[cfg(unix)]
-pub fn is_exposed(path: &Path) -> bool {
+pub(super) fn is_exposed(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     fs::metadata(path).is_ok_and(|data| data.permissions().mode() & 0o077 != 0)
 }
 
 #[cfg(not(unix))]
-pub fn is_exposed(_: &Path) -> bool {
+fn is_exposed(_: &Path) -> bool {
     false
 }
 

@@ -10,7 +10,7 @@ use super::{
 };
 
 /// What the first of the files that knows the service states about it.
-pub fn read(service: &str, files: &[PathBuf]) -> Result<Stated, Invalid> {
+pub(super) fn read(service: &str, files: &[PathBuf]) -> Result<Stated, Invalid> {
     for file in files {
         let Some(settings) = fs::read_to_string(file).ok().and_then(|text| section(&text, service)) else {
             continue;

@@ -43,12 +43,12 @@ const NAMES: [&str; 149] = [
 ];
 
 /// The server knows the setting, or takes it for one of an extension or an application: `myapp.tenant`.
-pub fn is_known(name: &str) -> bool {
+pub(super) fn is_known(name: &str) -> bool {
     NAMES.binary_search(&name.to_ascii_lowercase().as_str()).is_ok() || name.contains('.') && is_name(name)
 }
 
 /// The server can read it as the name of a setting.
-pub fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     name.split('.').all(|part| {
         part.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '_')
             && part.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_' || letter == '$')
@@ -57,7 +57,7 @@ pub fn is_name(name: &str) -> bool {
 
 /// The text of the startup parameter `options`: what was written there, and every setting as `-c name=value`. The
 /// server splits it at white space; a backslash takes the next character as it is.
-pub fn command_line(written: Option<&str>, settings: &[(&str, &str)]) -> String {
+pub(super) fn command_line(written: Option<&str>, settings: &[(&str, &str)]) -> String {
     let mut line = written.unwrap_or_default().to_owned();
     for (name, value) in settings {
         if !line.is_empty() {

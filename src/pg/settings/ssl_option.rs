@@ -52,7 +52,7 @@ const REFUSED: [(&str, &str); 15] = [
 const UNKNOWN: &str = "is not known; `ca`, `cert`, `key`, `servername`, `rejectUnauthorized`, `minVersion` and \
                        `maxVersion` are";
 
-pub fn read(stated: &mut StatedTls, value: &OptionValue) -> Result<(), Problem> {
+pub(super) fn read(stated: &mut StatedTls, value: &OptionValue) -> Result<(), Problem> {
     match value {
         OptionValue::Boolean(is_on) => stated.ssl = Some(if *is_on { Ssl::Node } else { Ssl::Off }),
         OptionValue::Text(name) => {
@@ -119,7 +119,7 @@ fn material(value: &OptionValue) -> Result<Material, Problem> {
 }
 
 /// `None` for a version that is older than any that is spoken here.
-pub fn version(value: &OptionValue) -> Result<Option<Version>, Problem> {
+pub(super) fn version(value: &OptionValue) -> Result<Option<Version>, Problem> {
     match value.text()?.as_str() {
         "TLSv1" | "TLSv1.1" => Ok(None),
         "TLSv1.2" => Ok(Some(Version::Tls12)),

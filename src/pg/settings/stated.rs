@@ -17,7 +17,7 @@ pub enum Target {
 }
 
 impl Target {
-    pub const ALL: [(&str, Self); 6] = [
+    pub(super) const ALL: [(&str, Self); 6] = [
         ("any", Self::Any),
         ("read-write", Self::ReadWrite),
         ("read-only", Self::ReadOnly),
@@ -36,49 +36,49 @@ impl std::fmt::Display for Target {
 
 /// A time limit that may be switched off.
 #[derive(Clone, Copy)]
-pub struct Limit(pub Option<Duration>);
+pub(super) struct Limit(pub Option<Duration>);
 
 /// The settings that a source states; what it leaves out is another's to say.
 #[derive(Default)]
-pub struct Stated {
-    pub hosts: Option<Vec<Place>>,
-    pub ports: Option<Vec<Option<u16>>>,
-    pub addresses: Option<Vec<Option<IpAddr>>>,
+pub(super) struct Stated {
+    pub(super) hosts: Option<Vec<Place>>,
+    pub(super) ports: Option<Vec<Option<u16>>>,
+    pub(super) addresses: Option<Vec<Option<IpAddr>>>,
     /// The directory and the port of a unix socket, in place of all hosts.
-    pub socket: Option<(PathBuf, u16)>,
+    pub(super) socket: Option<(PathBuf, u16)>,
     pub user: Option<String>,
-    pub database: Option<String>,
+    pub(super) database: Option<String>,
     pub password: Option<Password>,
-    pub password_file: Option<PathBuf>,
-    pub service: Option<String>,
-    pub tls: StatedTls,
+    pub(super) password_file: Option<PathBuf>,
+    pub(super) service: Option<String>,
+    pub(in crate::pg) tls: StatedTls,
     pub target: Option<Target>,
     /// Names and values for the start of a session, `application_name` and `options` among them.
-    pub session: Vec<(String, String)>,
-    pub fallback_application_name: Option<String>,
+    pub(super) session: Vec<(String, String)>,
+    pub(super) fallback_application_name: Option<String>,
     pub max: Option<usize>,
-    pub max_pipeline: Option<usize>,
-    pub idle_timeout: Option<Limit>,
-    pub connect_timeout: Option<Limit>,
-    pub max_lifetime: Option<Limit>,
-    pub keep_alive: Option<Limit>,
-    pub query_timeout: Option<Limit>,
-    pub prepares: Option<bool>,
+    pub(super) max_pipeline: Option<usize>,
+    pub(in crate::pg) idle_timeout: Option<Limit>,
+    pub(in crate::pg) connect_timeout: Option<Limit>,
+    pub(in crate::pg) max_lifetime: Option<Limit>,
+    pub(super) keep_alive: Option<Limit>,
+    pub(in crate::pg) query_timeout: Option<Limit>,
+    pub(super) prepares: Option<bool>,
     /// A pooler stands before the server, as the connection string says.
-    pub has_pooler: Option<bool>,
-    pub onnotice: Option<u32>,
-    pub shares: Option<bool>,
+    pub(super) has_pooler: Option<bool>,
+    pub(in crate::pg) onnotice: Option<u32>,
+    pub(super) shares: Option<bool>,
 }
 
 impl Stated {
     /// Sets one of the session's settings; the server does not tell their names apart by case.
-    pub fn set_session(&mut self, name: &str, value: String) {
+    pub(super) fn set_session(&mut self, name: &str, value: String) {
         self.session.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
         self.session.push((name.to_owned(), value));
     }
 
     /// A port that was written behind its host becomes one of the list.
-    pub fn collect_ports(&mut self) {
+    pub(super) fn collect_ports(&mut self) {
         let Some(hosts) = &self.hosts else { return };
         if hosts.iter().any(|host| host.port.is_some()) {
             let ports = self.ports.take().unwrap_or_default();
@@ -90,7 +90,7 @@ impl Stated {
     }
 
     /// What this source leaves out is taken from the lower one.
-    pub fn over(self, lower: Self) -> Self {
+    pub(super) fn over(self, lower: Self) -> Self {
         let mut session = lower.session;
         session.retain(|(name, _)| !self.session.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)));
         session.extend(self.session);

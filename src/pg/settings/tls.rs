@@ -9,7 +9,7 @@ use super::{host::Host, option_value::Invalid};
 /// What libpq's `sslmode` says.
 /// <https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-PROTECTION>
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Mode {
+pub(in crate::pg) enum Mode {
     Disable,
     /// Plain; with TLS if the server refuses that.
     Allow,
@@ -25,7 +25,7 @@ pub enum Mode {
 
 /// Certificates, or a private key.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub enum Material {
+pub(in crate::pg) enum Material {
     File(PathBuf),
     Text(Vec<u8>),
 }
@@ -41,7 +41,7 @@ impl fmt::Debug for Material {
 
 /// Who may vouch for the server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Roots {
+pub(in crate::pg) enum Roots {
     /// Whom the operating system trusts, and the certificates of this file (`NODE_EXTRA_CA_CERTS`).
     System {
         extra: Option<PathBuf>,
@@ -51,13 +51,13 @@ pub enum Roots {
 
 /// The client's own certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Identity {
-    pub certificate: Material,
-    pub key: Material,
+pub(in crate::pg) struct Identity {
+    pub(in crate::pg) certificate: Material,
+    pub(in crate::pg) key: Material,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Version {
+pub(in crate::pg) enum Version {
     Tls12,
     Tls13,
 }
@@ -71,24 +71,24 @@ pub enum ChannelBinding {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Tls {
-    pub mode: Mode,
-    pub roots: Roots,
-    pub identity: Option<Identity>,
+    pub(in crate::pg) mode: Mode,
+    pub(in crate::pg) roots: Roots,
+    pub(in crate::pg) identity: Option<Identity>,
     /// The name to ask for and to find in the certificate, in place of the host's.
-    pub server_name: Option<String>,
+    pub(in crate::pg) server_name: Option<String>,
     /// The server's name is sent in clear at the start, for proxies that choose by it.
-    pub sends_server_name: bool,
+    pub(in crate::pg) sends_server_name: bool,
     /// TLS begins at once, without asking first: `sslnegotiation=direct`.
-    pub is_direct: bool,
+    pub(in crate::pg) is_direct: bool,
     pub channel_binding: ChannelBinding,
-    pub minimum: Version,
-    pub maximum: Version,
+    pub(in crate::pg) minimum: Version,
+    pub(in crate::pg) maximum: Version,
 }
 
 impl Tls {
     /// What to try on one host, in this order; the second only where the first failed after the host had answered.
     /// Unix sockets are never encrypted.
-    pub fn attempts(&self, host: &Host) -> &'static [SslMode] {
+    pub(in crate::pg) fn attempts(&self, host: &Host) -> &'static [SslMode] {
         match (host, self.mode) {
             (Host::Unix { .. }, _) | (_, Mode::Disable) => &[SslMode::Disable],
             (_, Mode::Allow) => &[SslMode::Disable, SslMode::Require],
@@ -100,7 +100,7 @@ impl Tls {
 
 /// What `ssl` or `sslmode` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ssl {
+pub(in crate::pg) enum Ssl {
     Off,
     Allow,
     Prefer,
@@ -114,7 +114,7 @@ pub enum Ssl {
 }
 
 impl Ssl {
-    pub fn named(name: &str) -> Option<Self> {
+    pub(super) fn named(name: &str) -> Option<Self> {
         Some(match name.to_ascii_lowercase().as_str() {
             "disable" | "false" | "off" | "no" | "0" => Self::Off,
             "allow" => Self::Allow,
@@ -131,32 +131,32 @@ impl Ssl {
 
 /// The settings about TLS that a source states.
 #[derive(Default)]
-pub struct StatedTls {
-    pub ssl: Option<Ssl>,
-    pub roots: Option<Roots>,
-    pub certificate: Option<Material>,
-    pub key: Option<Material>,
-    pub server_name: Option<String>,
-    pub sends_server_name: Option<bool>,
-    pub sends_certificate: Option<bool>,
-    pub is_direct: Option<bool>,
+pub(in crate::pg) struct StatedTls {
+    pub(in crate::pg) ssl: Option<Ssl>,
+    pub(in crate::pg) roots: Option<Roots>,
+    pub(in crate::pg) certificate: Option<Material>,
+    pub(in crate::pg) key: Option<Material>,
+    pub(in crate::pg) server_name: Option<String>,
+    pub(in crate::pg) sends_server_name: Option<bool>,
+    pub(in crate::pg) sends_certificate: Option<bool>,
+    pub(in crate::pg) is_direct: Option<bool>,
     pub channel_binding: Option<ChannelBinding>,
-    pub minimum: Option<Version>,
-    pub maximum: Option<Version>,
+    pub(in crate::pg) minimum: Option<Version>,
+    pub(in crate::pg) maximum: Option<Version>,
     /// Prisma's `sslaccept`: whether certificates are verified, beside a `sslmode` that does not say it.
-    pub is_strict: Option<bool>,
+    pub(in crate::pg) is_strict: Option<bool>,
 }
 
 /// What libpq looks for in the home directory; only files that are there.
 #[derive(Default)]
-pub struct HomeFiles {
-    pub root: Option<PathBuf>,
-    pub certificate: Option<PathBuf>,
-    pub key: Option<PathBuf>,
+pub(in crate::pg) struct HomeFiles {
+    pub(super) root: Option<PathBuf>,
+    pub(super) certificate: Option<PathBuf>,
+    pub(super) key: Option<PathBuf>,
 }
 
 impl StatedTls {
-    pub fn over(self, lower: Self) -> Self {
+    pub(super) fn over(self, lower: Self) -> Self {
         Self {
             ssl: self.ssl.or(lower.ssl),
             roots: self.roots.or(lower.roots),
@@ -175,7 +175,7 @@ impl StatedTls {
 
     /// Without a word about TLS the connection is plain, as `postgres` has it; libpq would `prefer` TLS. Who names a
     /// certificate but no mode wants it verified.
-    pub fn resolve(mut self, home: HomeFiles, extra: Option<PathBuf>) -> Result<Tls, Invalid> {
+    pub(in crate::pg) fn resolve(mut self, home: HomeFiles, extra: Option<PathBuf>) -> Result<Tls, Invalid> {
         self.take_prisma_certificate(&home);
         let names_certificates = self.roots.is_some() || self.certificate.is_some();
         let is_direct = self.is_direct == Some(true);

@@ -19,7 +19,7 @@ const SCHEMES: [&str; 2] = ["postgres", "postgresql"];
 ///
 /// Its parts are found from the outside in, so that a password may hold what should have been escaped in it: the last
 /// `@` before the path ends the credentials, and several hosts, which no general URL may have, are still hosts.
-pub fn read(text: &str) -> Result<Stated, Invalid> {
+pub(super) fn read(text: &str) -> Result<Stated, Invalid> {
     let rest = after_scheme(text.trim())?;
     let (credentials, hosts, rest) = split(rest);
     let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));

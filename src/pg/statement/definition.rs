@@ -19,7 +19,7 @@ use crate::pg::value::Columns;
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
+pub(in crate::pg) enum Access {
     /// Changes nothing: may be done again.
     Read,
     Write,
@@ -50,17 +50,17 @@ impl Batch {
     }
 }
 
-pub fn quote(name: &str) -> String {
+pub(super) fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 #[derive(Debug)]
 pub struct Statement {
     pub number: u64,
-    pub access: Access,
+    pub(in crate::pg) access: Access,
     sql: String,
     /// The types that parameters are declared with; the server infers the rest.
-    pub declared: Vec<Type>,
+    pub(super) declared: Vec<Type>,
     pub batch: Option<Batch>,
     /// The same with a `RETURNING` clause that gives away no data, but whose types are those of the columns that are
     /// written: when one changes, the server refuses what is prepared (`0A000`) instead of casting a parameter of the old
@@ -68,7 +68,7 @@ pub struct Statement {
     guarded: Option<String>,
     is_unguarded: AtomicBool,
     /// Columns that are to be numbers, whatever their type.
-    pub numbers: &'static [&'static str],
+    pub(super) numbers: &'static [&'static str],
     known: Mutex<Known>,
 }
 
@@ -116,18 +116,18 @@ impl Statement {
         self.guarded.as_deref().filter(|_| self.is_guarded()).unwrap_or(&self.sql)
     }
 
-    pub fn is_guarded(&self) -> bool {
+    pub(in crate::pg) fn is_guarded(&self) -> bool {
         self.guarded.is_some() && !self.is_unguarded.load(Ordering::Relaxed)
     }
 
     /// Does without the guard from now on. Some relations return nothing (views with rules), some roles may not read, and
     /// some types cannot be sent.
-    pub fn give_up_guard(&self) {
+    pub(in crate::pg) fn give_up_guard(&self) {
         self.is_unguarded.store(true, Ordering::Relaxed);
     }
 
     /// What tells it from every other statement.
-    pub fn key(&self) -> String {
+    pub(in crate::pg) fn key(&self) -> String {
         let mut key = self.sql.clone();
         for declared in &self.declared {
             // Writing to a `String` cannot fail.
@@ -138,7 +138,7 @@ impl Statement {
 
     /// Many calls can be sent in one statement. Of changes, once the types of the parameters are known: the elements of an
     /// array of arrays, or of rows, would come apart.
-    pub fn can_batch(&self) -> bool {
+    pub(in crate::pg) fn can_batch(&self) -> bool {
         self.batch.is_some()
             && (!self.access.is_write()
                 || (self.is_guarded()
@@ -146,7 +146,7 @@ impl Statement {
     }
 
     /// The shape, as far as anyone knows.
-    pub fn known_shape(&self) -> Option<Arc<Shape>> {
+    pub(in crate::pg) fn known_shape(&self) -> Option<Arc<Shape>> {
         let known = self.known();
         known.shape.clone().filter(|_| !known.is_doubtful)
     }
@@ -156,7 +156,7 @@ impl Statement {
     }
 
     /// Keeps one shape for all connections that find the same, so that JavaScript learns its columns once.
-    pub fn agree(&self, found: Shape) -> Arc<Shape> {
+    pub(super) fn agree(&self, found: Shape) -> Arc<Shape> {
         let mut known = self.known();
         known.is_doubtful = false;
         match &known.shape {
@@ -166,7 +166,7 @@ impl Statement {
     }
 
     /// The tables may have changed: the server has to describe it again.
-    pub fn doubt_shape(&self) {
+    pub(in crate::pg) fn doubt_shape(&self) {
         let mut known = self.known();
         known.is_doubtful = true;
         known.comment = unique_comment();
@@ -174,14 +174,14 @@ impl Statement {
 
     /// `sql` as it is to be prepared under a name. A pooler that tracks prepared statements prepares each text once on each
     /// of its servers, and that may have been before the tables changed.
-    pub fn commented(&self, mut sql: String) -> String {
+    pub(super) fn commented(&self, mut sql: String) -> String {
         sql.push_str(&self.known().comment);
         sql
     }
 }
 
 /// A text with it has not been prepared by anyone.
-pub fn unique_comment() -> String {
+pub(super) fn unique_comment() -> String {
     // The hasher's keys are the standard library's source of chance.
     format!(" /* {:016x} */", RandomState::new().hash_one(0))
 }
@@ -192,17 +192,17 @@ fn is_element(kind: &Type) -> bool {
 }
 
 impl Access {
-    pub fn is_write(self) -> bool {
+    pub(in crate::pg) fn is_write(self) -> bool {
         self == Self::Write
     }
 }
 
 /// What the server has told of a statement.
 #[derive(Debug)]
-pub struct Shape {
+pub(in crate::pg) struct Shape {
     pub columns: Arc<Columns>,
-    pub parameters: Vec<Type>,
-    pub server_text: Option<ServerText>,
+    pub(super) parameters: Vec<Type>,
+    pub(super) server_text: Option<ServerText>,
 }
 
 impl Shape {
@@ -214,7 +214,7 @@ impl Shape {
     }
 
     /// `sql` with a select list that asks for text, where that is needed.
-    pub fn dress(&self, sql: String) -> String {
+    pub(super) fn dress(&self, sql: String) -> String {
         match &self.server_text {
             Some(server_text) => server_text.dress(&sql),
             None => sql,

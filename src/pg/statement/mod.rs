@@ -7,4 +7,4 @@ mod definition;
 mod server_text;
 
 pub use definition::{Batch, Statement};
-pub use prepare::{Count, Ready, ReadyStatements, Sending, describe};
+pub(in crate::pg) use prepare::{Count, Ready, ReadyStatements, Sending, describe};

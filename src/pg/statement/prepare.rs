@@ -25,7 +25,7 @@ const NAME_ATTEMPTS: usize = 500;
 
 /// How a statement is sent.
 #[derive(Debug)]
-pub enum Sending {
+pub(in crate::pg) enum Sending {
     Prepared(ServerStatement),
     /// With its text, and the types that its parameters are declared with.
     Unnamed {
@@ -36,30 +36,30 @@ pub enum Sending {
 
 /// One statement, ready to be sent on one connection.
 #[derive(Debug)]
-pub struct Ready {
-    pub sending: Sending,
-    pub shape: Arc<Shape>,
+pub(in crate::pg) struct Ready {
+    pub(in crate::pg) sending: Sending,
+    pub(in crate::pg) shape: Arc<Shape>,
     pub forms: Vec<Form>,
 }
 
 /// Either of the two things that a `Statement` can be sent for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Count {
+pub(in crate::pg) enum Count {
     One,
     Many,
 }
 
 /// The statements that are ready on a connection, the last used first.
 #[derive(Debug)]
-pub struct ReadyStatements {
+pub(in crate::pg) struct ReadyStatements {
     may_prepare: bool,
     /// Several changes may travel in one statement.
-    pub may_batch_writes: bool,
+    pub(in crate::pg) may_batch_writes: bool,
     kept: Mutex<Vec<(u64, Count, Arc<Ready>)>>,
 }
 
 impl ReadyStatements {
-    pub fn new(may_prepare: bool, may_batch_writes: bool) -> Self {
+    pub(in crate::pg) fn new(may_prepare: bool, may_batch_writes: bool) -> Self {
         Self { may_prepare, may_batch_writes, kept: Mutex::default() }
     }
 
@@ -67,14 +67,14 @@ impl ReadyStatements {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn get(&self, statement: &Statement, count: Count) -> Option<Arc<Ready>> {
+    pub(in crate::pg) fn get(&self, statement: &Statement, count: Count) -> Option<Arc<Ready>> {
         let mut kept = self.kept();
         let at = kept.iter().position(|(number, for_count, _)| *number == statement.number && *for_count == count)?;
         kept[..=at].rotate_right(1);
         Some(kept[0].2.clone())
     }
 
-    pub fn is_ready(&self, statement: &Statement) -> bool {
+    pub(in crate::pg) fn is_ready(&self, statement: &Statement) -> bool {
         self.kept().iter().any(|(number, ..)| *number == statement.number)
     }
 
@@ -88,17 +88,17 @@ impl ReadyStatements {
     }
 
     /// The server knows it no more, or knows it for tables that have changed.
-    pub fn forget(&self, statement: &Statement) {
+    pub(in crate::pg) fn forget(&self, statement: &Statement) {
         self.kept().retain(|(number, ..)| *number != statement.number);
     }
 
     /// The statement has to be described on another connection first.
-    pub fn needs_description(&self, statement: &Statement) -> bool {
+    pub(in crate::pg) fn needs_description(&self, statement: &Statement) -> bool {
         !self.may_prepare && statement.known_shape().is_none()
     }
 
     /// Makes the statement ready; `None` when what is ready for one call is of other tables than what would be for many.
-    pub async fn prepare(
+    pub(in crate::pg) async fn prepare(
         &self,
         client: &Client,
         statement: &Statement,
@@ -212,7 +212,7 @@ fn is_built_in(kind: &Type) -> bool {
 
 /// Learns the shape of `statement` through a pooler, on a connection that serves nothing else: all in one transaction,
 /// which runs on one server process, and leaves no prepared statement there.
-pub async fn describe(client: &Client, statement: &Statement) -> Result<(), Error> {
+pub(in crate::pg) async fn describe(client: &Client, statement: &Statement) -> Result<(), Error> {
     for _ in 0..NAME_ATTEMPTS {
         client.batch_execute("BEGIN").await?;
         let before = prepared_names(client).await?;
@@ -269,7 +269,7 @@ fn fields(statement: &Statement, sent: &[Column], position: Option<usize>) -> Ve
 
 impl Ready {
     /// The first row is of other tables than those that the statement was made ready for.
-    pub fn is_stale(&self, statement: &Statement, first: &Row) -> bool {
+    pub(in crate::pg) fn is_stale(&self, statement: &Statement, first: &Row) -> bool {
         match (&self.shape.server_text, &self.sending) {
             (Some(server_text), _) => server_text.is_stale(first),
             (None, Sending::Prepared(_)) => false,
@@ -281,14 +281,14 @@ impl Ready {
     }
 
     /// The column that says which of many calls a row is for.
-    pub fn position(&self) -> Option<usize> {
+    pub(in crate::pg) fn position(&self) -> Option<usize> {
         match &self.sending {
             Sending::Prepared(statement) => statement.columns().iter().position(|column| column.name() == "position"),
             Sending::Unnamed { .. } => None,
         }
     }
 
-    pub fn takes_the_same(&self, other: &Self) -> bool {
+    pub(in crate::pg) fn takes_the_same(&self, other: &Self) -> bool {
         self.shape.parameters == other.shape.parameters
     }
 }

@@ -8,7 +8,7 @@ use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement as ServerStateme
 use crate::pg::{error::Error, value::field_bytes};
 
 #[derive(Debug, PartialEq, Eq)]
-pub struct ServerText {
+pub(super) struct ServerText {
     /// What stands before and behind the statement.
     before: String,
     after: String,
@@ -18,12 +18,12 @@ pub struct ServerText {
 }
 
 impl ServerText {
-    pub fn dress(&self, sql: &str) -> String {
+    pub(super) fn dress(&self, sql: &str) -> String {
         format!("{}{sql}{}", self.before, self.after)
     }
 
     /// The first row is of other tables than those that the list of columns was made for.
-    pub fn is_stale(&self, first: &Row) -> bool {
+    pub(super) fn is_stale(&self, first: &Row) -> bool {
         field_bytes(first, self.column) != Some(self.fingerprint.as_bytes())
     }
 
@@ -32,7 +32,7 @@ impl ServerText {
     /// `format('%s', ...)` is the type's output function whatever casts to text there are (that of `inet` adds a netmask);
     /// it makes NULL empty, so that has a branch of its own. `IS NULL` is also true of a row of NULLs, `IS NOT DISTINCT`
     /// is not.
-    pub fn new(needs_text: &[bool], tables: &str, fingerprint: String) -> Self {
+    pub(super) fn new(needs_text: &[bool], tables: &str, fingerprint: String) -> Self {
         let list: Vec<String> = needs_text
             .iter()
             .enumerate()
@@ -60,7 +60,7 @@ impl ServerText {
 
 /// The tables whose columns an answer has, by the names that they are known by now, as a list of SQL: another table may
 /// take a name over.
-pub async fn tables(client: &Client, statement: &ServerStatement) -> Result<String, Error> {
+pub(super) async fn tables(client: &Client, statement: &ServerStatement) -> Result<String, Error> {
     let mut oids: Vec<u32> = statement.columns().iter().filter_map(tokio_postgres::Column::table_oid).collect();
     oids.sort_unstable();
     oids.dedup();
@@ -80,7 +80,7 @@ fn fingerprint_sql(tables: &str) -> String {
 }
 
 /// The fingerprint of the tables as they are now.
-pub async fn fingerprint(client: &Client, tables: &str) -> Result<String, Error> {
+pub(super) async fn fingerprint(client: &Client, tables: &str) -> Result<String, Error> {
     one_text(client, &format!("SELECT {}", fingerprint_sql(tables))).await
 }
 

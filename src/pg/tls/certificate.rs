@@ -8,7 +8,7 @@ use rustls::pki_types::{SignatureVerificationAlgorithm, UnixTime};
 
 /// Views into the bytes of a certificate.
 #[derive(Clone, Copy, Debug)]
-pub struct Certificate<'a> {
+pub(super) struct Certificate<'a> {
     /// What the issuer has signed.
     signed: &'a [u8],
     signature_algorithm: &'a [u8],
@@ -19,13 +19,13 @@ pub struct Certificate<'a> {
     subject: &'a [u8],
     not_before: i64,
     not_after: i64,
-    pub key: PublicKey<'a>,
+    pub(super) key: PublicKey<'a>,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub struct PublicKey<'a> {
+pub(super) struct PublicKey<'a> {
     /// All of it, as keys are compared.
-    pub info: &'a [u8],
+    pub(super) info: &'a [u8],
     algorithm: &'a [u8],
     bits: &'a [u8],
 }
@@ -43,7 +43,7 @@ const STRINGS: [u8; 4] = [0x0c, 0x13, 0x14, 0x16];
 const COMMON_NAME: [u8; 3] = [0x55, 0x04, 0x03];
 
 impl<'a> Certificate<'a> {
-    pub fn read(der: &'a [u8]) -> Option<Self> {
+    pub(super) fn read(der: &'a [u8]) -> Option<Self> {
         let mut certificate = Reader(Reader(der).expect(SEQUENCE)?.content);
         let signed = certificate.expect(SEQUENCE)?;
         let signature_algorithm = certificate.expect(SEQUENCE)?.content;
@@ -78,26 +78,30 @@ impl<'a> Certificate<'a> {
     }
 
     /// Versions before 3 have no extensions: neither alternative names nor a purpose.
-    pub fn has_extensions(&self) -> bool {
+    pub(super) fn has_extensions(&self) -> bool {
         self.version >= 2
     }
 
-    pub fn has_begun(&self, now: UnixTime) -> bool {
+    pub(super) fn has_begun(&self, now: UnixTime) -> bool {
         i64::try_from(now.as_secs()).is_ok_and(|now| self.not_before <= now)
     }
 
-    pub fn has_ended(&self, now: UnixTime) -> bool {
+    pub(super) fn has_ended(&self, now: UnixTime) -> bool {
         i64::try_from(now.as_secs()).is_ok_and(|now| self.not_after < now)
     }
 
     /// `issuer` has this certificate's issuer for its subject, and its key made the signature.
-    pub fn is_signed_by(&self, issuer: &Certificate, algorithms: &[&dyn SignatureVerificationAlgorithm]) -> bool {
+    pub(super) fn is_signed_by(
+        &self,
+        issuer: &Certificate,
+        algorithms: &[&dyn SignatureVerificationAlgorithm],
+    ) -> bool {
         let fitting = algorithms.iter().filter(|known| known.signature_alg_id().as_ref() == self.signature_algorithm);
         self.issuer == issuer.subject && issuer.key.has_signed(fitting.copied(), self.signed, self.signature)
     }
 
     /// The first common name of the subject.
-    pub fn common_name(&self) -> Option<&'a str> {
+    fn common_name(&self) -> Option<&'a str> {
         let mut sets = Reader(self.subject);
         while let Some(set) = sets.next() {
             let mut attributes = Reader((set.tag == SET).then_some(set.content)?);
@@ -114,7 +118,7 @@ impl<'a> Certificate<'a> {
     }
 
     /// The common name stands for this host.
-    pub fn is_named(&self, host: &str) -> bool {
+    pub(super) fn is_named(&self, host: &str) -> bool {
         self.common_name().is_some_and(|name| is_name_of(name, host))
     }
 }
@@ -130,7 +134,7 @@ fn is_name_of(name: &str, host: &str) -> bool {
 }
 
 impl PublicKey<'_> {
-    pub fn has_signed<'b>(
+    pub(super) fn has_signed<'b>(
         &self,
         algorithms: impl IntoIterator<Item = &'b dyn SignatureVerificationAlgorithm>,
         message: &[u8],
@@ -211,15 +215,15 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
 
 /// Certificates to test with, valid until the year 2126.
 #[cfg(test)]
-pub mod samples {
+pub(super) mod samples {
     use rustls::pki_types::{CertificateDer, pem::PemObject};
 
-    pub fn der(pem: &str) -> CertificateDer<'static> {
+    pub(in crate::pg) fn der(pem: &str) -> CertificateDer<'static> {
         CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()
     }
 
     /// `openssl req -x509`: may sign others.
-    pub const AUTHORITY: &str = "\
+    pub(in crate::pg) const AUTHORITY: &str = "\
 -----BEGIN CERTIFICATE-----
 MIIBfzCCASWgAwIBAgIUSSUvn7bI0ujrZKbuhHeESxALLgowCgYIKoZIzj0EAwIw
 FDESMBAGA1UEAwwJYXV0aG9yaXR5MCAXDTI2MTEyMjA3MTYyMFoYDzIxMjYxMDI5
@@ -234,7 +238,7 @@ mLBxYuKOFGNa+nbb8PTU9jUCIEiOlGciEzzibmCrkFz13Z9GIc2JbfxxVuZTrvWg
 ";
 
     /// Another authority.
-    pub const OTHER: &str = "\
+    pub(in crate::pg) const OTHER: &str = "\
 -----BEGIN CERTIFICATE-----
 MIIBjDCCATGgAwIBAgIUTVAPtvYBAnzs6jnYvUdxJ0bm9bUwCgYIKoZIzj0EAwIw
 GjEYMBYGA1UEAwwPb3RoZXIgYXV0aG9yaXR5MCAXDTI2MTEyMjA3MTYyMFoYDzIx
@@ -249,7 +253,7 @@ q43oTUum5YUwDwYDVR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNJADBGAiEAqYKR
 ";
 
     /// Signed by the authority, for `*.example.com` and `127.0.0.1`.
-    pub const NAMED: &str = "\
+    pub(in crate::pg) const NAMED: &str = "\
 -----BEGIN CERTIFICATE-----
 MIIBnjCCAUSgAwIBAgICfyQwCgYIKoZIzj0EAwIwFDESMBAGA1UEAwwJYXV0aG9y
 aXR5MCAXDTI2MTEyMjA3MTYyMFoYDzIxMjYxMDI5MDcxNjIwWjArMRAwDgYDVQQK
@@ -264,7 +268,7 @@ AiA0xHuQockxWM8xvmp9c91QbH7g4WINropOkHeC/xersw==
 ";
 
     /// Signed by the authority; only the common name says `db.example.com`.
-    pub const UNNAMED: &str = "\
+    pub(in crate::pg) const UNNAMED: &str = "\
 -----BEGIN CERTIFICATE-----
 MIIBfzCCASSgAwIBAgICXVowCgYIKoZIzj0EAwIwFDESMBAGA1UEAwwJYXV0aG9y
 aXR5MCAXDTI2MTEyMjA3MTYyMFoYDzIxMjYxMDI5MDcxNjIwWjArMRAwDgYDVQQK
@@ -279,7 +283,7 @@ GyVQ
 ";
 
     /// The same, of version 1: `openssl x509 -req` without a file of extensions.
-    pub const OLD: &str = "\
+    pub(in crate::pg) const OLD: &str = "\
 -----BEGIN CERTIFICATE-----
 MIIBKTCB0AICcHcwCgYIKoZIzj0EAwIwFDESMBAGA1UEAwwJYXV0aG9yaXR5MCAX
 DTI2MTEyMjA3MTYyMFoYDzIxMjYxMDI5MDcxNjIwWjArMRAwDgYDVQQKDAdFeGFt
@@ -292,7 +296,7 @@ JTTwIyH7iycBfVzvgQ==
 ";
 
     /// `openssl req -x509` with the subject `/CN=db.example.com`: its own authority.
-    pub const SELF_SIGNED: &str = "\
+    pub(in crate::pg) const SELF_SIGNED: &str = "\
 -----BEGIN CERTIFICATE-----
 MIIBiTCCAS+gAwIBAgIUMvCp73gAVPFtDF4z06b8s9H+5DowCgYIKoZIzj0EAwIw
 GTEXMBUGA1UEAwwOZGIuZXhhbXBsZS5jb20wIBcNMjYxMTIyMDcxNjIwWhgPMjEy

@@ -27,7 +27,7 @@ use crate::pg::settings::{Host, Identity, Invalid, Material, Mode, Roots, Tls, V
 
 /// Makes TLS connections of plain ones.
 #[derive(Clone)]
-pub struct Connector {
+pub(in crate::pg) struct Connector {
     rustls: MakeRustlsConnect,
     server_name: Option<String>,
     checks_name: bool,
@@ -47,7 +47,7 @@ impl MakeTlsConnect<Socket> for Connector {
 }
 
 /// The connector for one host. Reads the files that the settings name, so that renewed ones count for new connections.
-pub fn connector(tls: &Tls, host: &Host) -> Result<Connector, Invalid> {
+pub(in crate::pg) fn connector(tls: &Tls, host: &Host) -> Result<Connector, Invalid> {
     let provider = Arc::new(ring::default_provider());
     let algorithms = provider.signature_verification_algorithms;
     let is_used = tls.mode != Mode::Disable && !matches!(host, Host::Unix { .. });
@@ -185,7 +185,7 @@ fn store(of_system: Vec<CertificateDer<'static>>) -> RootCertStore {
 }
 
 /// Node's code for what went wrong with TLS, and what to do about it. `error` is the source of the driver's error.
-pub fn explain(error: &(dyn error::Error + 'static)) -> Option<(&'static str, &'static str)> {
+pub(in crate::pg) fn explain(error: &(dyn error::Error + 'static)) -> Option<(&'static str, &'static str)> {
     if error.to_string() == "server does not support TLS" {
         return Some((
             "TLS_NOT_SUPPORTED",

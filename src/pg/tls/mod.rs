@@ -6,4 +6,4 @@ mod verifier;
 
 mod certificate;
 
-pub use connector::{Connector, connector, explain};
+pub(in crate::pg) use connector::{Connector, connector, explain};

@@ -17,21 +17,21 @@ use super::certificate::Certificate;
 
 /// Who is believed, and whether the name counts.
 #[derive(Debug)]
-pub struct Trust {
-    pub roots: Arc<RootCertStore>,
+pub(super) struct Trust {
+    pub(super) roots: Arc<RootCertStore>,
     /// Those of the roots that were named for this connection; empty where the operating system decides.
-    pub given: Vec<CertificateDer<'static>>,
-    pub checks_name: bool,
+    pub(super) given: Vec<CertificateDer<'static>>,
+    pub(super) checks_name: bool,
 }
 
 /// Decides as libpq does with OpenSSL, which is in three points less strict than rustls: a certificate that is itself
 /// among the given roots is trusted, one without alternative names is known by its common name, and one of version 1 is
 /// accepted directly below a given root.
 #[derive(Debug)]
-pub struct Verifier {
+pub(super) struct Verifier {
     /// None where no proof is asked for.
-    pub trust: Option<Trust>,
-    pub algorithms: WebPkiSupportedAlgorithms,
+    pub(super) trust: Option<Trust>,
+    pub(super) algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl Trust {

@@ -8,7 +8,7 @@ const MAX_DIMENSIONS: usize = 6;
 
 /// `int32 dimensions, int32 has_nulls, oid element`, per dimension `int32 length, int32 lower bound`, then the elements,
 /// each `int32 length` (-1 for NULL) and bytes (`array_send` in `arrayfuncs.c`).
-pub fn read_binary(bytes: &[u8], decoder: Decoder) -> Result<Value<'_>, Malformed> {
+pub(super) fn read_binary(bytes: &[u8], decoder: Decoder) -> Result<Value<'_>, Malformed> {
     let mut rest = bytes;
     let dimensions = take_length(&mut rest)?.ok_or(Malformed)?;
     take(&mut rest, 8)?;
@@ -63,7 +63,7 @@ fn take_length(rest: &mut &[u8]) -> Result<Option<usize>, Malformed> {
 }
 
 /// An array's text: <https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO>.
-pub fn read_text(text: &str, delimiter: u8) -> Result<Value<'_>, Malformed> {
+pub(super) fn read_text(text: &str, delimiter: u8) -> Result<Value<'_>, Malformed> {
     // `[2:3]={a,b}`: bounds that do not start at 1.
     let start = if text.starts_with('[') { text.find('=').ok_or(Malformed)? + 1 } else { 0 };
     let mut literal = Literal { text, at: start, delimiter };

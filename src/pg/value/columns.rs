@@ -13,17 +13,17 @@ pub struct Columns {
     pub number: u64,
     pub fields: Vec<Field>,
     /// Where `position` stands among the columns that the server sends; what is behind it is the second table's.
-    pub position: Option<usize>,
+    pub(in crate::pg) position: Option<usize>,
 }
 
 impl Columns {
     /// `fields` in the order in which the server sends them, but for the `position`.
-    pub fn new(fields: Vec<Field>, position: Option<usize>) -> Self {
+    pub(in crate::pg) fn new(fields: Vec<Field>, position: Option<usize>) -> Self {
         Self { number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed), fields, position }
     }
 
     /// The index in the server's row of each field.
-    pub fn server_index(&self, field: usize) -> usize {
+    pub(super) fn server_index(&self, field: usize) -> usize {
         match self.position {
             Some(position) if field >= position => field + 1,
             _ => field,

@@ -2,7 +2,7 @@
 
 /// One column's value, as close to the wire as JavaScript allows.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Value<'a> {
+pub(super) enum Value<'a> {
     Null,
     Boolean(bool),
     Number(f64),
@@ -15,7 +15,7 @@ pub enum Value<'a> {
 
 impl Value<'_> {
     /// The same value, of text that is made rather than borrowed; bytes are no part of a text.
-    pub fn into_made(self) -> Value<'static> {
+    pub(super) fn into_made(self) -> Value<'static> {
         match self {
             Self::Null | Self::Bytes(_) => Value::Null,
             Self::Boolean(boolean) => Value::Boolean(boolean),
@@ -29,7 +29,7 @@ impl Value<'_> {
 
 /// How the bytes of one type are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decoder {
+pub(in crate::pg) enum Decoder {
     Boolean,
     Int2,
     Int4,
@@ -48,14 +48,14 @@ pub enum Decoder {
 
 /// The bytes are not what the type's binary form allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Malformed;
+pub(super) struct Malformed;
 
 /// PostgreSQL counts dates and times from 2000-01-01; JavaScript from 1970-01-01.
 const EPOCH_DAYS: f64 = 10_957.0;
 const DAY_MILLISECONDS: f64 = 86_400_000.0;
 
 impl Decoder {
-    pub fn read(self, bytes: &[u8]) -> Result<Value<'_>, Malformed> {
+    pub(super) fn read(self, bytes: &[u8]) -> Result<Value<'_>, Malformed> {
         Ok(match self {
             Self::Boolean => Value::Boolean(u8::from_be_bytes(exactly(bytes)?) != 0),
             Self::Int2 => Value::Number(f64::from(i16::from_be_bytes(exactly(bytes)?))),

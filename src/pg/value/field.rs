@@ -29,7 +29,7 @@ pub enum Conversion {
 
 /// How a column is read: its elements' decoder, and what surrounds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reading {
+pub(in crate::pg) enum Reading {
     Scalar(Decoder),
     /// The binary form of an array.
     Array(Decoder),
@@ -66,7 +66,7 @@ fn built_in(kind: &Type) -> Option<(Decoder, Conversion)> {
 }
 
 /// How a column of this type is read, and what is left for JavaScript to do.
-pub fn reading(kind: &Type) -> (Reading, Conversion) {
+pub(in crate::pg) fn reading(kind: &Type) -> (Reading, Conversion) {
     if let Some((decoder, conversion)) = built_in(kind) {
         return (Reading::Scalar(decoder), conversion);
     }
@@ -89,11 +89,11 @@ pub fn reading(kind: &Type) -> (Reading, Conversion) {
 
 impl Reading {
     /// The column must be asked for as text.
-    pub fn needs_server(self) -> bool {
+    pub(in crate::pg) fn needs_server(self) -> bool {
         matches!(self, Self::ServerText | Self::ServerArray(_))
     }
 
-    pub fn null(self) -> Value<'static> {
+    pub(super) fn null(self) -> Value<'static> {
         match self {
             // `Number(null)`
             Self::Scalar(Decoder::Int8Number) => Value::Number(0.0),
@@ -101,7 +101,7 @@ impl Reading {
         }
     }
 
-    pub fn read(self, bytes: &[u8]) -> Result<Value<'_>, Malformed> {
+    pub(super) fn read(self, bytes: &[u8]) -> Result<Value<'_>, Malformed> {
         match self {
             Self::Scalar(decoder) => decoder.read(bytes),
             Self::Array(decoder) => array::read_binary(bytes, decoder),
@@ -128,7 +128,7 @@ impl<'a> FromSql<'a> for Raw<'a> {
 }
 
 /// The bytes of a row's column, `None` for NULL.
-pub fn bytes(row: &Row, index: usize) -> Option<&[u8]> {
+pub(in crate::pg) fn bytes(row: &Row, index: usize) -> Option<&[u8]> {
     row.try_get::<_, Option<Raw<'_>>>(index).ok().flatten().map(|raw| raw.0)
 }
 
@@ -136,7 +136,7 @@ pub fn bytes(row: &Row, index: usize) -> Option<&[u8]> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Field {
     pub name: String,
-    pub reading: Reading,
+    pub(in crate::pg) reading: Reading,
     pub conversion: Conversion,
     /// After that, `Number(value)`, of NULL too.
     pub is_number: bool,
@@ -144,7 +144,7 @@ pub struct Field {
 
 impl Field {
     /// `numbers` are the columns that Lucia wants as numbers, whatever their type.
-    pub fn new(column: &Column, numbers: &[&str]) -> Self {
+    pub(in crate::pg) fn new(column: &Column, numbers: &[&str]) -> Self {
         let (mut reading, conversion) = reading(column.type_());
         let mut is_number = numbers.contains(&column.name());
         if is_number && reading == Reading::Scalar(Decoder::Int8) {

@@ -13,6 +13,9 @@ mod decode;
 mod parameter;
 
 pub use columns::Columns;
-pub use field::{Conversion, Field, bytes as field_bytes};
-pub use parameter::{Form, Text, UNKNOWN, array_literal, form};
-pub use rows::{Decoding, Piece, Rows, Values, call as row_call};
+pub use field::Conversion;
+pub(in crate::pg) use field::{Field, bytes as field_bytes};
+pub use parameter::Form;
+pub(in crate::pg) use parameter::{Text, UNKNOWN, array_literal, form};
+pub(in crate::pg) use rows::{Decoding, call as row_call};
+pub use rows::{Piece, Rows, Values};

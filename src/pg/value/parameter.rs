@@ -7,7 +7,7 @@ use tokio_postgres::types::{Format, IsNull, Kind, ToSql, Type, to_sql_checked};
 
 /// Text to be parsed by the server, `None` for NULL.
 #[derive(Debug)]
-pub struct Text<'a>(pub Option<&'a str>);
+pub(in crate::pg) struct Text<'a>(pub Option<&'a str>);
 
 impl ToSql for Text<'_> {
     fn to_sql(&self, _: &Type, buffer: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
@@ -36,7 +36,7 @@ pub type Form = i64;
 /// The form of a text that is yet to be made: the server has to tell what it is to be.
 pub const UNKNOWN: Form = -1;
 
-pub fn form(server: &Type) -> Form {
+pub(in crate::pg) fn form(server: &Type) -> Form {
     match server.kind() {
         // Arrays to the catalog only.
         _ if [Type::INT2_VECTOR, Type::OID_VECTOR].contains(server) => 0,
@@ -52,7 +52,7 @@ fn is_plain(server: &Type) -> bool {
 }
 
 /// `texts` as the literal of a one-dimensional array.
-pub fn array_literal<'a>(texts: impl Iterator<Item = Option<&'a str>>) -> String {
+pub(in crate::pg) fn array_literal<'a>(texts: impl Iterator<Item = Option<&'a str>>) -> String {
     // Room for twenty ids of Lucia's.
     let mut literal = String::with_capacity(1024);
     literal.push('{');

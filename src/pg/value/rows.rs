@@ -128,7 +128,7 @@ impl<'a> Iterator for Values<'a> {
 }
 
 /// Decodes the rows of a statement as they come.
-pub struct Decoding {
+pub(in crate::pg) struct Decoding {
     all: All,
     calls: usize,
 }
@@ -138,14 +138,14 @@ const ROW_BYTES: usize = 128;
 
 impl Decoding {
     /// For so many calls.
-    pub fn new(columns: Arc<Columns>, calls: usize) -> Self {
+    pub(in crate::pg) fn new(columns: Arc<Columns>, calls: usize) -> Self {
         let pieces = Vec::with_capacity(calls * columns.fields.len());
         let bytes = Vec::with_capacity(calls * ROW_BYTES);
         let decoded = Decoded { pieces, bytes };
         Self { all: All { columns, decoded, starts: Vec::with_capacity(calls) }, calls }
     }
 
-    pub fn add(&mut self, row: &Row) -> Result<(), Error> {
+    pub(in crate::pg) fn add(&mut self, row: &Row) -> Result<(), Error> {
         let All { columns, decoded, starts } = &mut self.all;
         let call = if self.calls == 1 { Some(0) } else { columns.position.and_then(|column| call(row, column)) };
         let Some(call) = call.filter(|&call| call < self.calls) else {
@@ -167,7 +167,7 @@ impl Decoding {
     }
 
     /// The rows of each call.
-    pub fn finish(mut self) -> Vec<Rows> {
+    pub(in crate::pg) fn finish(mut self) -> Vec<Rows> {
         if !self.all.starts.is_sorted_by_key(|start| start.call) {
             self.all.starts.sort_by_key(|start| start.call);
         }
@@ -183,7 +183,7 @@ impl Decoding {
 }
 
 /// Whom a row is for. `WITH ORDINALITY` counts from 1.
-pub fn call(row: &Row, column: usize) -> Option<usize> {
+pub(in crate::pg) fn call(row: &Row, column: usize) -> Option<usize> {
     let bytes = row::bytes(row, column)?.try_into().ok()?;
     usize::try_from(i64::from_be_bytes(bytes)).ok()?.checked_sub(1)
 }
