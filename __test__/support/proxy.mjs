@@ -42,7 +42,7 @@ class Connection extends EventEmitter {
     }
     this.#afterDelay(direction, () => {
       const to = direction === TO_SERVER ? this.#server : this.#client;
-      const part = at ? bytes.subarray(0, at.index) : bytes;
+      const part = at ? at.bytes ?? bytes.subarray(0, at.index) : bytes;
       this.passed[direction] += part.length;
       if (at) to.write(part, () => at.cut(this));
       else to.write(part);
@@ -199,6 +199,26 @@ class Proxy extends EventEmitter {
       left -= chunk.length;
       return undefined;
     }, options);
+  }
+
+  /**
+   * Gives the client what `change` makes of the bytes of the server in which `text` appears, once. Then the connection
+   * ends, or stays as it is.
+   */
+  changeAnswer(text, change, { how = "end" } = {}) {
+    return new Promise((resolve) => {
+      const rule = (_, way, chunk) => {
+        if (way !== TO_CLIENT || !chunk.includes(text)) return undefined;
+        this.#rules.delete(rule);
+        const cut = (connection) => {
+          if (how === "stay") connection.resume();
+          else connection.close(how);
+          resolve(connection);
+        };
+        return { bytes: change(chunk), cut };
+      };
+      this.#rules.add(rule);
+    });
   }
 
   /** A black hole for what is open and for what is opened later. */

@@ -128,6 +128,18 @@ impl Error {
         }
     }
 
+    /// A `FATAL` with the fields V, F, L and R, which PostgreSQL always sends. Poolers make up errors of their own when
+    /// their server's connection is lost, and leave some of these out.
+    pub fn is_fatal_with_source(&self) -> bool {
+        let Self::Database(refusal) = self else { return false };
+        let error = &refusal.error;
+        // A `PANIC` may come while the commit is written.
+        matches!(error.parsed_severity(), Some(Severity::Fatal))
+            && error.file().is_some()
+            && error.line().is_some()
+            && error.routine().is_some()
+    }
+
     /// Opening a connection failed in a way that another attempt a little later may not.
     pub fn is_passing(&self) -> bool {
         match self {

@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use tokio::time;
 use tokio_postgres::types::Type;
 
-use super::open::{self, Opened, Program};
+use super::open::{self, Opened, Peer, Program};
 use crate::pg::{
     error::{Error, code},
     settings::{Host, Mode, Prepare, Settings},
@@ -43,7 +43,7 @@ pub async fn inspect(
     parameter: &str,
 ) -> Result<Inspection, Error> {
     settings.prepare = Prepare::Detect;
-    let Opened { client, host, is_direct, task, .. } = Box::pin(open::open(&settings, &program)).await?;
+    let Opened { client, host, peer, task, .. } = Box::pin(open::open(&settings, &program)).await?;
     let answer = time::timeout(LIMIT, client.query_typed(sql, &[(&parameter, Type::TEXT)])).await;
     task.abort();
     let rows = answer.map_err(|_| {
@@ -52,7 +52,7 @@ pub async fn inspect(
     let text = rows.first().and_then(|row| row.try_get(0).ok());
     Ok(Inspection {
         text: text.ok_or_else(|| Error::failure(code::INVALID_ANSWER, "the answer is not a text"))?,
-        is_pooled: !is_direct,
+        is_pooled: peer == Peer::Pooler,
         is_local: is_local(&host),
         protection: protection(&host, settings.tls.mode),
     })

@@ -9,5 +9,6 @@ mod open;
 mod pooler;
 
 pub use inspect::{Inspection, Protection, inspect};
+pub(in crate::pg) use open::Peer;
 pub use open::Program;
 pub(in crate::pg) use pool::{Connection, Lease, Opener, Pool, pool as new_pool};

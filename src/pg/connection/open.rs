@@ -28,6 +28,16 @@ pub trait Program: Send + Sync {
     fn notice(&self, function: u32, notice: Error);
 }
 
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::pg) enum Peer {
+    Postgres,
+    /// A database that speaks PostgreSQL's protocol.
+    Cockroach,
+    /// A pooler, or nobody knows.
+    Pooler,
+}
+
 /// A connection that has just been opened.
 pub(super) struct Opened {
     pub(in crate::pg) client: Client,
@@ -36,8 +46,7 @@ pub(super) struct Opened {
     pub(in crate::pg) tls: Connector,
     /// Statements may be prepared under a name.
     pub(super) may_prepare: bool,
-    /// No pooler stands between.
-    pub(in crate::pg) is_direct: bool,
+    pub(super) peer: Peer,
     /// Several changes may travel in one statement: no pooler stands between, and NULL in an array is NULL.
     pub(in crate::pg) may_batch_writes: bool,
     /// How long a round trip took, where one was made that the server has next to nothing to do for.
@@ -135,7 +144,12 @@ async fn open_one(
     }
     // The server refuses what is prepared for many when a type has changed. A pooler may prepare it anew.
     let may_batch_writes = may_prepare && is_direct && state.has_array_nulls;
-    Ok(Opened { client, task, host: host.clone(), tls, may_prepare, is_direct, may_batch_writes, round_trip })
+    let peer = match (is_direct, state.is_cockroach) {
+        (false, _) => Peer::Pooler,
+        (true, true) => Peer::Cockroach,
+        (true, false) => Peer::Postgres,
+    };
+    Ok(Opened { client, task, host: host.clone(), tls, may_prepare, peer, may_batch_writes, round_trip })
 }
 
 async fn connect(
@@ -184,6 +198,7 @@ struct State {
     may_plan_anew: bool,
     /// NULL in an array's text is NULL, and not a text of four letters.
     has_array_nulls: bool,
+    is_cockroach: bool,
 }
 
 /// The server plans a prepared statement anew each time if that looks cheaper than a plan for any parameters. Of a
@@ -194,7 +209,8 @@ const PLAN_ONCE: &str = "SET plan_cache_mode = force_generic_plan";
 const STATE: &str = "SELECT pg_catalog.pg_backend_pid(), pg_catalog.pg_is_in_recovery(), \
                      pg_catalog.current_setting('transaction_read_only'), \
                      pg_catalog.current_setting('plan_cache_mode', true), \
-                     pg_catalog.current_setting('array_nulls', true)";
+                     pg_catalog.current_setting('array_nulls', true), \
+                     pg_catalog.current_setting('crdb_version', true)";
 
 async fn ask(client: &Client) -> Result<State, Error> {
     let messages = client.simple_query(STATE).await?;
@@ -208,6 +224,7 @@ async fn ask(client: &Client) -> Result<State, Error> {
         is_read_only: row.get(2) == Some("on"),
         may_plan_anew: row.get(3) == Some("auto"),
         has_array_nulls: row.get(4) == Some("on"),
+        is_cockroach: row.get(5).is_some(),
     }))
 }
 

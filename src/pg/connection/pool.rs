@@ -10,7 +10,7 @@ use deadpool_postgres::ClientWrapper;
 use tokio_postgres::SimpleQueryMessage;
 
 use super::{
-    open::{self, Opened, Program},
+    open::{self, Opened, Peer, Program},
     pooler,
 };
 use crate::pg::{
@@ -35,6 +35,7 @@ pub(in crate::pg) struct Connection {
     pub(in crate::pg) statements: ReadyStatements,
     /// How long a round trip took when it was opened, as far as known.
     pub(in crate::pg) round_trip: Option<Duration>,
+    pub(in crate::pg) peer: Peer,
     host: Host,
     tls: Connector,
     retire_at: Option<Instant>,
@@ -90,13 +91,14 @@ impl managed::Manager for Opener {
     type Error = Error;
 
     async fn create(&self) -> Result<Connection, Error> {
-        let Opened { client, task, host, tls, may_prepare, may_batch_writes, round_trip, .. } =
+        let Opened { client, task, host, tls, may_prepare, peer, may_batch_writes, round_trip, .. } =
             Box::pin(open::open(&self.settings, &self.program)).await?;
         Ok(Connection {
             // Its task ends with it.
             client: ClientWrapper::new(client, task),
             statements: ReadyStatements::new(may_prepare, may_batch_writes),
             round_trip,
+            peer,
             host,
             tls,
             retire_at: self.settings.max_lifetime.as_ref().map(|range| Instant::now() + open::somewhere_in(range)),

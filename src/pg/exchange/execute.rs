@@ -6,12 +6,12 @@ use std::{iter::repeat, mem, pin::pin, sync::Arc};
 use deadpool::managed::Manager;
 use futures_util::TryStreamExt;
 use tokio_postgres::{
-    Client, RowStream,
+    RowStream,
     types::{ToSql, Type},
 };
 
 use crate::pg::{
-    connection::{Connection, Opener},
+    connection::{Connection, Opener, Peer},
     error::{Error, code, sqlstate},
     statement::{Count, Ready, Sending, Statement, describe},
     value::{Decoding, Form, Rows, Text, UNKNOWN, array_literal, row_call},
@@ -93,7 +93,7 @@ pub(super) async fn execute(
                         return Err(fault);
                     }
                 }
-                send(&connection.client, statement, &ready, request).await.map_err(|fault| (fault, Some(ready)))
+                send(connection, statement, &ready, request).await.map_err(|fault| (fault, Some(ready)))
             }
             Err(error) => Err((Fault::from(error), None)),
         };
@@ -144,7 +144,12 @@ async fn describe_apart(opener: &Opener, statement: &Statement) -> Result<(), Er
     describe(&opener.create().await?.client, statement).await
 }
 
-async fn send(client: &Client, statement: &Statement, ready: &Ready, request: Request<'_>) -> Result<Attempt, Fault> {
+async fn send(
+    connection: &Connection,
+    statement: &Statement,
+    ready: &Ready,
+    request: Request<'_>,
+) -> Result<Attempt, Fault> {
     if ready.forms != request.forms() {
         let answer = |_| Answer::Forms(ready.forms.clone());
         return Ok(Attempt::Answers((0..request.calls()).map(answer).collect()));
@@ -159,10 +164,10 @@ async fn send(client: &Client, statement: &Statement, ready: &Ready, request: Re
         }
     };
     if statement.access.is_write() {
-        let changed = write(client, ready, &texts, request.calls()).await?;
+        let changed = write(connection, ready, &texts, request.calls()).await?;
         return Ok(Attempt::Answers(changed.into_iter().map(Answer::Done).collect()));
     }
-    let rows = read(client, statement, ready, &texts, request.calls()).await?;
+    let rows = read(connection, statement, ready, &texts, request.calls()).await?;
     Ok(rows.map_or(Attempt::Stale, |rows| Attempt::Answers(rows.into_iter().map(Answer::Rows).collect())))
 }
 
@@ -196,7 +201,8 @@ fn is_about_value(error: &Error) -> bool {
     error.code().starts_with(sqlstate::DATA_EXCEPTION_CLASS)
 }
 
-async fn start(client: &Client, ready: &Ready, parameters: &[Text<'_>]) -> Result<RowStream, Fault> {
+async fn start(connection: &Connection, ready: &Ready, parameters: &[Text<'_>]) -> Result<RowStream, Fault> {
+    let client = &connection.client;
     if client.is_closed() {
         return Err(Error::failure(code::CONNECTION_CLOSED, "the connection was lost").into());
     }
@@ -208,21 +214,21 @@ async fn start(client: &Client, ready: &Ready, parameters: &[Text<'_>]) -> Resul
             client.query_typed_raw(sql, texts.zip(declared)).await
         }
     };
-    stream.map_err(|error| fault(error, false))
+    stream.map_err(|error| fault(connection, error, false))
 }
 
 /// The rows for each of so many calls; `None` when they are of other tables than those that the statement was made for.
 async fn read(
-    client: &Client,
+    connection: &Connection,
     statement: &Statement,
     ready: &Ready,
     parameters: &[Text<'_>],
     calls: usize,
 ) -> Result<Option<Vec<Rows>>, Fault> {
-    let mut stream = pin!(start(client, ready, parameters).await?);
+    let mut stream = pin!(start(connection, ready, parameters).await?);
     let mut rows = Decoding::new(ready.shape.columns.clone(), calls);
     let mut is_first = true;
-    while let Some(row) = stream.try_next().await.map_err(|error| fault(error, false))? {
+    while let Some(row) = stream.try_next().await.map_err(|error| fault(connection, error, false))? {
         if mem::take(&mut is_first) && ready.is_stale(statement, &row) {
             return Ok(None);
         }
@@ -232,10 +238,15 @@ async fn read(
 }
 
 /// How many rows each of so many calls has changed: of many insertions, one.
-async fn write(client: &Client, ready: &Ready, parameters: &[Text<'_>], calls: usize) -> Result<Vec<u64>, Fault> {
+async fn write(
+    connection: &Connection,
+    ready: &Ready,
+    parameters: &[Text<'_>],
+    calls: usize,
+) -> Result<Vec<u64>, Fault> {
     let position = if calls > 1 { ready.position() } else { None };
     let mut changed = vec![u64::from(position.is_none()); calls];
-    let mut stream = pin!(start(client, ready, parameters).await?);
+    let mut stream = pin!(start(connection, ready, parameters).await?);
     loop {
         match stream.try_next().await {
             Ok(Some(row)) => {
@@ -245,7 +256,7 @@ async fn write(client: &Client, ready: &Ready, parameters: &[Text<'_>], calls: u
                 }
             }
             Ok(None) => break,
-            Err(error) => return Err(fault(error, stream.rows_affected().is_some())),
+            Err(error) => return Err(fault(connection, error, stream.rows_affected().is_some())),
         }
     }
     if let [only] = &mut changed[..] {
@@ -254,13 +265,17 @@ async fn write(client: &Client, ready: &Ready, parameters: &[Text<'_>], calls: u
     Ok(changed)
 }
 
-/// A statement that the server refuses before it says that the command is complete has been rolled back. One whose
-/// connection is lost, or that is refused after that, may have been committed.
-fn fault(error: tokio_postgres::Error, is_complete: bool) -> Fault {
+/// A statement whose connection is lost may have been committed, unless PostgreSQL itself ended the connection before it
+/// said that the command is complete: that has rolled the statement back. So has any other refusal, also one that comes
+/// after the command, as that of a deferred constraint does.
+fn fault(connection: &Connection, error: tokio_postgres::Error, is_complete: bool) -> Fault {
     let error = Error::from(error);
-    // A deferred constraint is checked, and refuses, after the command: that is a refusal all the same.
-    let may_be_done = if error.is_database() { is_complete && error.is_loss() } else { true };
-    Fault { error, may_be_done }
+    let is_rolled_back = if error.is_database() && !error.is_loss() {
+        true
+    } else {
+        connection.peer == Peer::Postgres && error.is_fatal_with_source() && !is_complete
+    };
+    Fault { error, may_be_done: !is_rolled_back }
 }
 
 impl Request<'_> {

@@ -1,0 +1,100 @@
+// What it means for a change when its connection ends: done again only where the server itself has said that nothing was done.
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+
+import { openAdapter } from "./support/adapter.mjs";
+import { within } from "./support/bounded.mjs";
+import { createTables, freshDatabase } from "./support/database.mjs";
+import { errorResponse, messagesOf } from "./support/messages.mjs";
+import { startProxy } from "./support/proxy.mjs";
+
+/** So that a call which never settles fails its own test only. */
+const limit = { timeout: 40_000 };
+let database;
+let sql;
+
+before(async () => {
+  database = await freshDatabase();
+  sql = database.sql;
+  await createTables(sql);
+  // Every change that is committed leaves a row.
+  await sql.unsafe(`
+    CREATE TABLE committed (user_id TEXT);
+    CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+      'BEGIN INSERT INTO committed VALUES (NEW.id); RETURN NEW; END';
+    CREATE TRIGGER note AFTER INSERT OR UPDATE ON auth_user FOR EACH ROW EXECUTE FUNCTION note();
+  `);
+});
+after(() => database?.drop());
+
+/** An adapter behind a proxy; `user` is stored, and the next update of it is the first. */
+async function connected(t, user, options = {}) {
+  const proxy = await startProxy(database.url);
+  t.after(() => proxy.stop());
+  const { adapter } = openAdapter(t, proxy.url(database.url), options);
+  await adapter.setUser({ id: user, username: "before" }, null);
+  await adapter.updateUser(user, { username: "before" });
+  await sql`DELETE FROM committed`;
+  return { adapter, proxy };
+}
+
+async function timesCommitted(user) {
+  const [{ count }] = await sql`SELECT count(*)::int FROM committed WHERE user_id = ${user}`;
+  return count;
+}
+
+const unknown = { code: "OUTCOME_UNKNOWN" };
+const localized = { S: "FATAL", C: "57P01", M: "terminating connection" };
+const source = { F: "postgres.c", L: "3300", R: "ProcessInterrupts" };
+const own = { ...localized, V: "FATAL", ...source };
+
+/** The answer with an error in the place of the first message of that type, and of all that follow. */
+const endingAt = (type, fields) => (bytes) => {
+  const all = messagesOf(bytes);
+  const kept = all.slice(0, all.findIndex((each) => each.type === type));
+  return Buffer.concat([...kept.map((each) => each.bytes), errorResponse(fields)]);
+};
+
+describe("a FATAL in place of a committed change's answer", () => {
+  const cases = [
+    ["that a pooler makes up (XX000 of Supavisor)", { S: "FATAL", V: "FATAL", C: "XX000", M: "DbHandler exited" }, {}],
+    ["without the fields F, L and R", { ...localized, V: "FATAL" }, {}],
+    ["without the field V", { ...localized, ...source }, {}],
+    ["with every field, from behind what may be a pooler", own, { prepare: false }],
+  ];
+  for (const [what, fields, options] of cases) {
+    test(`${what} rejects with OUTCOME_UNKNOWN, and the change is made once`, limit, async (t) => {
+      const user = `user ${what}`;
+      const { adapter, proxy } = await connected(t, user, options);
+      const changed = proxy.changeAnswer("UPDATE 1", () => errorResponse(fields));
+      const update = adapter.updateUser(user, { username: "after" });
+      await within(10, "the update rejects", assert.rejects(update, unknown));
+      await changed;
+      assert.equal(await timesCommitted(user), 1);
+
+      const another = proxy.changeAnswer("INSERT 0 1", () => errorResponse(fields));
+      const signUp = adapter.setUser({ id: `new ${what}`, username: null }, null);
+      await within(10, "the sign-up rejects", assert.rejects(signUp, unknown));
+      await another;
+      assert.equal(await timesCommitted(`new ${what}`), 1);
+    });
+  }
+
+  test("in place of ReadyForQuery, after CommandComplete, rejects with OUTCOME_UNKNOWN", limit, async (t) => {
+    const { adapter, proxy } = await connected(t, "complete");
+    const changed = proxy.changeAnswer("UPDATE 1", endingAt("Z", own));
+    const update = adapter.updateUser("complete", { username: "after" });
+    await within(10, "the update rejects", assert.rejects(update, unknown));
+    await changed;
+    assert.equal(await timesCommitted("complete"), 1);
+  });
+});
+
+test("a FATAL of the server itself, before CommandComplete, has the change done again", limit, async (t) => {
+  const { adapter, proxy } = await connected(t, "terminated");
+  // The server does not lie; that the update is committed twice shows that it was sent twice.
+  const changed = proxy.changeAnswer("UPDATE 1", endingAt("C", own));
+  await within(10, "the update resolves", adapter.updateUser("terminated", { username: "after" }));
+  await changed;
+  assert.equal(await timesCommitted("terminated"), 2);
+});
