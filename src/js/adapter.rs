@@ -14,7 +14,10 @@ use super::{
     promise::Landing,
 };
 use crate::{
-    lucia::store::{Method, Row, Store, Tables},
+    lucia::{
+        method::Method,
+        store::{Row, Store, Tables},
+    },
     pg::{self, Reply, Settings, Shared},
 };
 

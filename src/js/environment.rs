@@ -8,7 +8,7 @@ use napi::{
 };
 
 use super::promise::Landing;
-use crate::lucia::store::{Gives, METHODS, Takes};
+use crate::lucia::method::{Gives, METHODS, MethodEntry, Takes};
 
 const ADAPTER: &str = include_str!("adapter.js");
 const ERROR: &str = include_str!("error.js");
@@ -63,7 +63,7 @@ impl Environment {
 
 /// The table of methods, for `adapter.js`.
 fn methods(env: &Env) -> Result<Vec<Object<'_>>> {
-    let entry = |(index, entry): (u32, &crate::lucia::store::MethodEntry)| {
+    let entry = |(index, entry): (u32, &MethodEntry)| {
         let mut object = Object::new(env)?;
         object.set("index", index)?;
         object.set("name", entry.name)?;

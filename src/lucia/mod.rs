@@ -2,6 +2,10 @@
 
 pub mod store;
 
+mod violation;
+
+pub mod method;
+
 pub mod statement;
 
 pub mod name;

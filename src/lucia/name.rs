@@ -47,6 +47,11 @@ impl Name {
 }
 
 impl Name {
+    /// Just `part`.
+    pub fn is(&self, part: &str) -> bool {
+        self.sql.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) == Some(part)
+    }
+
     /// `schema.table`, or of a column, `column.field`.
     pub fn has_parts(&self) -> bool {
         self.has_parts

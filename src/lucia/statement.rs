@@ -153,41 +153,6 @@ pub fn delete_expired(session: &Name) -> String {
     format!("DELETE FROM {session} WHERE idle_expires < $1")
 }
 
-/// Whether the violated constraint (schema, table and name, as the server reports them) is a unique one on just the
-/// column `id`, or a foreign key on just `user_id`, of the given table: of itself, of a partition of it, or of what it
-/// is a view on. A row means yes.
-pub fn violation(kind: Violation) -> String {
-    let constraint = match kind {
-        Violation::UniqueId => {
-            "pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS x ON x.oid = i.indexrelid \
-             WHERE i.indrelid = t.oid AND x.relname = $3 AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum \
-             AND a.attname = 'id'"
-        }
-        Violation::ForeignUserId => {
-            "pg_catalog.pg_constraint AS c \
-             WHERE c.conrelid = t.oid AND c.conname = $3 AND c.contype = 'f' AND c.conkey = ARRAY[a.attnum] \
-             AND a.attname = 'user_id'"
-        }
-    };
-    format!(
-        "SELECT 1 FROM pg_catalog.pg_class AS t \
-         JOIN pg_catalog.pg_namespace AS n ON n.oid = t.relnamespace \
-         JOIN pg_catalog.pg_attribute AS a ON a.attrelid = t.oid \
-         WHERE n.nspname = $1 AND t.relname = $2 AND EXISTS (SELECT FROM {constraint}) AND ( \
-         t.oid = pg_catalog.to_regclass($4) \
-         OR pg_catalog.to_regclass($4) IN (SELECT relid FROM pg_catalog.pg_partition_ancestors(t.oid)) \
-         OR EXISTS (SELECT FROM pg_catalog.pg_rewrite AS r JOIN pg_catalog.pg_depend AS d ON d.objid = r.oid \
-         WHERE r.ev_class = pg_catalog.to_regclass($4) AND d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass \
-         AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = t.oid))"
-    )
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Violation {
-    UniqueId,
-    ForeignUserId,
-}
-
 fn list(columns: &[Name]) -> String {
     columns.iter().map(Name::to_string).collect::<Vec<_>>().join(", ")
 }

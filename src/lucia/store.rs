@@ -1,127 +1,14 @@
-//! The seventeen methods of Lucia's `Adapter`: which statement each is, and which violation means which Lucia error.
+//! The statement that each method is, sent and answered.
 
 use std::{borrow::Cow, sync::Arc};
 
 use super::{
+    method::{EXPIRIES, Gives, ID, METHODS, Method, MethodEntry, Table, Takes, USER_ID},
     name::Name,
-    statement::{self, Change, Violation},
+    statement::{self, Change},
+    violation::{self, Constraint, Expected, Finding, Id, Ids, Meaning},
 };
-use crate::pg::{Answer, Call, Error, Form, Journey, Load, Parameters, Queue, Reply, Statement, code, sqlstate};
-
-/// A method of the adapter. The table of all, in the order of their declaration, is `METHODS`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    GetUser,
-    SetUser,
-    UpdateUser,
-    DeleteUser,
-    GetKey,
-    GetKeysByUserId,
-    SetKey,
-    UpdateKey,
-    DeleteKey,
-    DeleteKeysByUserId,
-    GetSession,
-    GetSessionsByUserId,
-    SetSession,
-    UpdateSession,
-    DeleteSession,
-    DeleteSessionsByUserId,
-    GetSessionAndUser,
-}
-
-/// What a method is given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Takes {
-    Id,
-    /// An id, and the columns to change.
-    Change,
-    /// A row to insert.
-    Row,
-    /// A user's row, and its key's or `null`.
-    UserAndKey,
-}
-
-/// What a method resolves to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gives {
-    Nothing,
-    /// The first row, or `null`.
-    Row,
-    Rows,
-    /// `[session, user]`, or `[null, null]`.
-    Pair,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Table {
-    User,
-    Key,
-    Session,
-}
-
-const ID: &str = "id";
-const USER_ID: &str = "user_id";
-/// Columns of a session that Lucia wants as numbers.
-const EXPIRIES: &[&str] = &["active_expires", "idle_expires"];
-
-pub struct MethodEntry {
-    pub method: Method,
-    pub name: &'static str,
-    pub takes: Takes,
-    pub gives: Gives,
-    table: Table,
-    /// The column that the id is looked for in.
-    column: &'static str,
-}
-
-const fn entry(
-    method: Method,
-    name: &'static str,
-    takes: Takes,
-    gives: Gives,
-    table: Table,
-    column: &'static str,
-) -> MethodEntry {
-    MethodEntry { method, name, takes, gives, table, column }
-}
-
-pub const METHODS: [MethodEntry; 17] = [
-    entry(Method::GetUser, "getUser", Takes::Id, Gives::Row, Table::User, ID),
-    entry(Method::SetUser, "setUser", Takes::UserAndKey, Gives::Nothing, Table::User, ID),
-    entry(Method::UpdateUser, "updateUser", Takes::Change, Gives::Nothing, Table::User, ID),
-    entry(Method::DeleteUser, "deleteUser", Takes::Id, Gives::Nothing, Table::User, ID),
-    entry(Method::GetKey, "getKey", Takes::Id, Gives::Row, Table::Key, ID),
-    entry(Method::GetKeysByUserId, "getKeysByUserId", Takes::Id, Gives::Rows, Table::Key, USER_ID),
-    entry(Method::SetKey, "setKey", Takes::Row, Gives::Nothing, Table::Key, ID),
-    entry(Method::UpdateKey, "updateKey", Takes::Change, Gives::Nothing, Table::Key, ID),
-    entry(Method::DeleteKey, "deleteKey", Takes::Id, Gives::Nothing, Table::Key, ID),
-    entry(Method::DeleteKeysByUserId, "deleteKeysByUserId", Takes::Id, Gives::Nothing, Table::Key, USER_ID),
-    entry(Method::GetSession, "getSession", Takes::Id, Gives::Row, Table::Session, ID),
-    entry(Method::GetSessionsByUserId, "getSessionsByUserId", Takes::Id, Gives::Rows, Table::Session, USER_ID),
-    entry(Method::SetSession, "setSession", Takes::Row, Gives::Nothing, Table::Session, ID),
-    entry(Method::UpdateSession, "updateSession", Takes::Change, Gives::Nothing, Table::Session, ID),
-    entry(Method::DeleteSession, "deleteSession", Takes::Id, Gives::Nothing, Table::Session, ID),
-    entry(Method::DeleteSessionsByUserId, "deleteSessionsByUserId", Takes::Id, Gives::Nothing, Table::Session, USER_ID),
-    entry(Method::GetSessionAndUser, "getSessionAndUser", Takes::Id, Gives::Pair, Table::Session, ID),
-];
-
-impl MethodEntry {
-    pub fn is_of_sessions(&self) -> bool {
-        self.table == Table::Session
-    }
-}
-
-impl Method {
-    pub fn from_index(index: u32) -> Option<Self> {
-        METHODS.get(usize::try_from(index).ok()?).map(|entry| entry.method)
-    }
-
-    fn entry(self) -> &'static MethodEntry {
-        // The table is in the order of the declaration; a test compares them.
-        &METHODS[self as usize]
-    }
-}
+use crate::pg::{Answer, Call, Error, Form, Journey, Load, Parameters, Queue, Reply, Statement, code};
 
 /// Why a method rejects.
 #[derive(Clone, Debug)]
@@ -173,8 +60,8 @@ fn no_such_table() -> Error {
 impl Store {
     pub fn new(tables: Tables, queue: Arc<Queue>) -> Self {
         let by_id = METHODS.iter().map(|entry| Some(queue.statement(by_id(entry, &tables)?))).collect();
-        let violation = |kind| queue.statement(Statement::read(statement::violation(kind), None, &[]));
-        let (unique_id, foreign_user_id) = (violation(Violation::UniqueId), violation(Violation::ForeignUserId));
+        let question = |constraint| queue.statement(Statement::read(violation::question(constraint), None, &[]));
+        let (unique_id, foreign_user_id) = (question(Constraint::Id), question(Constraint::UserId));
         Self { tables, queue, by_id, unique_id, foreign_user_id }
     }
 
@@ -226,12 +113,12 @@ impl Store {
         let declared = [&row.declared[..], key.map_or(&[], |key| &key.declared)].concat();
         let statement = self.queue.statement(Statement::write(plain, Some(with_guard), batch, &declared));
         let store = self.clone();
-        let with_key = key.is_some();
+        let ids = ids(method, row, key, &parameters, &forms);
         let reply = Reply::with(move |result, journey| match result {
             Ok(answer) => settle(Ok(answer), journey),
-            // How the question that may follow travels is of no interest.
+            // How the questions that may follow are sent is of no interest.
             Err(error) => {
-                store.translate(method, with_key, error, Box::new(move |rejection| settle(Err(rejection), journey)));
+                store.translate(method, ids, error, Box::new(move |rejection| settle(Err(rejection), journey)));
             }
         });
         self.queue
@@ -259,33 +146,62 @@ impl Store {
     }
 
     /// Lucia's error for a violation that Lucia knows; every other error is the database's own.
-    fn translate(&self, method: Method, with_key: bool, error: Error, reject: Reject) {
-        let (statement, table, lucia) = match (method, error.code()) {
-            (Method::SetKey, sqlstate::UNIQUE_VIOLATION) => (&self.unique_id, Table::Key, "AUTH_DUPLICATE_KEY_ID"),
-            (Method::SetUser, sqlstate::UNIQUE_VIOLATION) if with_key => {
-                (&self.unique_id, Table::Key, "AUTH_DUPLICATE_KEY_ID")
-            }
-            (Method::SetKey, sqlstate::FOREIGN_KEY_VIOLATION) => {
-                (&self.foreign_user_id, Table::Key, "AUTH_INVALID_USER_ID")
-            }
-            (Method::SetSession, sqlstate::FOREIGN_KEY_VIOLATION) => {
-                (&self.foreign_user_id, Table::Session, "AUTH_INVALID_USER_ID")
-            }
-            _ => return reject(Rejection::Database(error)),
-        };
-        let (Some(table), Some([schema, relation, constraint])) = (self.table(table), error.constraint()) else {
+    fn translate(self: &Arc<Self>, method: Method, ids: Option<Ids>, error: Error, reject: Reject) {
+        let meaning = violation::meaning(method, error.code());
+        let (Some(Meaning { constraint, table, lucia, rows }), Some(ids)) = (meaning, ids) else {
             return reject(Rejection::Database(error));
         };
-        let parameters = [schema, relation, constraint, &table.to_string()].map(|text| Some(text.to_owned()));
-        let parameters = Parameters::Several(parameters.into());
-        let reply = {
-            let error = error.clone();
-            Reply::with(move |result, _| {
-                let is_known = matches!(result, Ok(Answer::Rows(rows)) if !rows.is_empty());
-                reject(if is_known { Rejection::Lucia(lucia) } else { Rejection::Database(error) });
-            })
+        let (Some(table), Some([schema, relation, name])) = (self.table(table), error.constraint()) else {
+            return reject(Rejection::Database(error));
         };
-        self.queue.join([Call { statement: statement.clone(), parameters, forms: vec![0; 4].into(), reply }], true);
+        let statement = match constraint {
+            Constraint::Id => &self.unique_id,
+            Constraint::UserId => &self.foreign_user_id,
+        };
+        let (table, users) = (table.to_string(), self.tables.user.to_string());
+        let parameters = [schema, relation, name, &table, &users].map(|text| Some(text.to_owned()));
+        let forms = Cow::Borrowed(&[0; 5][..]);
+        let store = self.clone();
+        let reply = Reply::with(move |result, _| {
+            let reject = move |is_known| {
+                reject(if is_known { Rejection::Lucia(lucia) } else { Rejection::Database(error) });
+            };
+            match result.as_ref().map_or(Finding::No, Finding::read) {
+                Finding::Certain => reject(true),
+                Finding::Possible => store.compare(rows, ids, Box::new(reject)),
+                Finding::No => reject(false),
+            }
+        });
+        let parameters = Parameters::Several(parameters.into());
+        self.queue.join([Call { statement: statement.clone(), parameters, forms, reply }], true);
+    }
+
+    /// Whether the tables hold what is expected, one after the other.
+    fn compare(self: &Arc<Self>, rows: &'static [Expected], ids: Ids, tell: Box<dyn FnOnce(bool) + Send + Sync>) {
+        let Some((&expected, rest)) = rows.split_first() else { return tell(true) };
+        let Some(Id { text, form }) = ids.of(expected) else { return tell(false) };
+        let store = self.clone();
+        let reply = Reply::with(move |result, _| match result {
+            Ok(answer) if expected.is_met(&answer) => store.compare(rest, ids, tell),
+            _ => tell(false),
+        });
+        self.by_id(expected.lookup(), form, [(text, reply)], true);
+    }
+}
+
+/// The ids of an insertion that may be refused with an error of Lucia's.
+fn ids(method: Method, row: &Row, key: Option<&Row>, parameters: &[Option<String>], forms: &[Form]) -> Option<Ids> {
+    let id = |columns: &[Name], first: usize, column: &str| {
+        let at = first + columns.iter().position(|name| name.is(column))?;
+        Some(Id { text: parameters.get(at)?.clone()?, form: *forms.get(at)? })
+    };
+    match (method, key) {
+        (Method::SetUser, Some(key)) => {
+            Some(Ids { key: id(&key.columns, row.columns.len(), ID), user: id(&row.columns, 0, ID) })
+        }
+        (Method::SetKey, _) => Some(Ids { key: id(&row.columns, 0, ID), user: id(&row.columns, 0, USER_ID) }),
+        (Method::SetSession, _) => Some(Ids { key: None, user: id(&row.columns, 0, USER_ID) }),
+        _ => None,
     }
 }
 
@@ -317,16 +233,4 @@ fn by_id(entry: &MethodEntry, tables: &Tables) -> Option<Statement> {
     };
     let numbers = if entry.table == Table::Session { EXPIRIES } else { &[] };
     Some(Statement::read(one, Some(many), numbers))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::METHODS;
-
-    #[test]
-    fn the_table_of_methods_is_in_the_order_of_their_declaration() {
-        for (index, entry) in METHODS.iter().enumerate() {
-            assert_eq!(entry.method as usize, index, "{}", entry.name);
-        }
-    }
 }

@@ -159,12 +159,12 @@ impl Error {
         self.is_database() && matches!(self.code(), sqlstate::SERIALIZATION_FAILURE | sqlstate::DEADLOCK_DETECTED)
     }
 
-    /// Schema, table and name of the constraint that was violated.
+    /// Schema, table and name of the constraint that was violated, each empty where the server does not tell.
     pub fn constraint(&self) -> Option<[&str; 3]> {
         match self {
             Self::Database(refusal) => {
                 let error = &refusal.error;
-                Some([error.schema()?, error.table()?, error.constraint()?])
+                Some([error.schema(), error.table(), error.constraint()].map(Option::unwrap_or_default))
             }
             Self::Failure(_) => None,
         }
