@@ -236,6 +236,25 @@ test("an attribute name with a dot reaches a field of a composite column", async
   assert.deepEqual(await adapter.getUser("u"), { id: "u", Home: "(Porto,4000)" });
 });
 
+test("names with backslashes and quotes in a session that takes backslashes for escapes", async () => {
+  const odd = "back\\slash 'and \"quotes\\";
+  await sql.unsafe(`CREATE TABLE ${quote(odd)} (id TEXT PRIMARY KEY, waits INTERVAL, "co\\l'umn" TEXT)`);
+  const escaping = new URL(url);
+  escaping.searchParams.set("options", "-c standard_conforming_strings=off -c escape_string_warning=off");
+  const initialize = postgres(escaping.href, { ...tableNames, user: odd });
+  try {
+    const adapter = initialize(LuciaError);
+    const user = { id: "back\\slash", waits: "01:00:00", "co\\l'umn": "va\\l'ue" };
+    await adapter.setUser(user, null);
+    assert.deepEqual(await Promise.all([adapter.getUser(user.id), adapter.getUser(user.id)]), [user, user]);
+    await sql.unsafe(`ALTER TABLE ${quote(odd)} ADD more TEXT DEFAULT 'more'`);
+    assert.deepEqual(await adapter.getUser(user.id), { ...user, more: "more" });
+  } finally {
+    await initialize.end();
+    await sql.unsafe(`DROP TABLE ${quote(odd)}`);
+  }
+});
+
 test("attribute names that differ only in case or in spaces", () => columnsRoundTrip(["name", "Name", "NAME", "name "]));
 
 test("attribute names that statements and results could use for their own purposes", () =>

@@ -66,8 +66,8 @@ pub(super) async fn tables(client: &Client, statement: &ServerStatement) -> Resu
     oids.dedup();
     let mut names = Vec::with_capacity(oids.len());
     for oid in oids {
-        let name = one_text(client, &format!("SELECT {oid}::pg_catalog.regclass::pg_catalog.text")).await?;
-        names.push(format!("pg_catalog.to_regclass('{}')", name.replace('\'', "''")));
+        let sql = format!("SELECT pg_catalog.quote_literal({oid}::pg_catalog.regclass::pg_catalog.text)");
+        names.push(format!("pg_catalog.to_regclass({})", one_text(client, &sql).await?));
     }
     Ok(names.join(", "))
 }
