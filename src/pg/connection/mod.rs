@@ -8,6 +8,8 @@ mod open;
 
 mod pooler;
 
+mod io_code;
+
 pub use inspect::{Inspection, Protection, inspect};
 pub(in crate::pg) use open::Peer;
 pub use open::Program;

@@ -3,7 +3,6 @@
 use std::{
     collections::hash_map::RandomState,
     hash::BuildHasher,
-    io,
     ops::Range,
     sync::Arc,
     time::{Duration, Instant},
@@ -13,7 +12,7 @@ use futures_util::future::BoxFuture;
 use tokio::{task::JoinHandle, time};
 use tokio_postgres::{AsyncMessage, Client, Config, SimpleQueryMessage, error::DbError};
 
-use super::pooler;
+use super::{io_code::io_code, pooler};
 use crate::pg::{
     error::{Address, Error, Failure, Refusal, code, describe},
     settings::{Host, Password, Prepare, Settings, Target},
@@ -268,27 +267,6 @@ fn explain(host: &Host, error: tokio_postgres::Error) -> (Error, bool) {
     };
     let has_answered = [code::CONNECTION_CLOSED, "ECONNRESET", "EPIPE", "TLS_FAILED"].contains(&code);
     (failure(host, code, &format!("cannot be connected to: {text}{hint}")), has_answered)
-}
-
-/// Node's name for what the operating system said.
-fn io_code(error: &io::Error) -> &'static str {
-    use io::ErrorKind as Kind;
-    match error.kind() {
-        Kind::ConnectionRefused => "ECONNREFUSED",
-        Kind::ConnectionReset => "ECONNRESET",
-        Kind::ConnectionAborted => "ECONNABORTED",
-        Kind::BrokenPipe => "EPIPE",
-        Kind::TimedOut => "ETIMEDOUT",
-        Kind::HostUnreachable => "EHOSTUNREACH",
-        Kind::NetworkUnreachable => "ENETUNREACH",
-        Kind::AddrNotAvailable => "EADDRNOTAVAIL",
-        Kind::PermissionDenied => "EACCES",
-        Kind::NotFound => "ENOENT",
-        Kind::InvalidData => "TLS_FAILED",
-        // Of name resolution the standard library keeps only the text.
-        _ if error.raw_os_error().is_none() && error.to_string().contains("lookup address") => "ENOTFOUND",
-        _ => code::CONNECTION_CLOSED,
-    }
 }
 
 /// `text` follows the host's name.
