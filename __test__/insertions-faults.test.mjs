@@ -177,10 +177,12 @@ describe("a connection that is lost under insertions that travel together", () =
     t.after(() => proxy.stop());
     const { adapter } = await openWarm(t, proxy.url(database.url), { max: 3, query_timeout: 1.5, connect_timeout: 2 });
     const signUps = new SignUps();
+    const sixteenMore = () => times(16, () => signUps.one(adapter)).map((call) => call());
+    await Promise.all(sixteenMore());
     proxy.record();
     proxy.stall();
-    for (let n = 0; n < 16; n += 1) signUps.one(adapter);
-    assert.deepEqual(await signUps.all(12), { resolved: 0, rejected: 16, pending: 0, codes: { OUTCOME_UNKNOWN: 16 } });
+    sixteenMore();
+    assert.deepEqual(await signUps.all(12), { resolved: 16, rejected: 16, pending: 0, codes: { OUTCOME_UNKNOWN: 16 } });
     proxy.resume();
     assert.deepEqual(await signUps.audit(sql, proxy.timesSent(SignUps.SENT)), NOTHING_WRONG);
   });

@@ -11,7 +11,10 @@ pub mod sqlstate {
     pub const FOREIGN_KEY_VIOLATION: &str = "23503";
     pub const UNIQUE_VIOLATION: &str = "23505";
     pub const INVALID_STATEMENT_NAME: &str = "26000";
+    pub const READ_ONLY_SQL_TRANSACTION: &str = "25006";
+    pub const TRANSACTION_TIMEOUT: &str = "25P04";
     pub const SERIALIZATION_FAILURE: &str = "40001";
+    pub const STATEMENT_COMPLETION_UNKNOWN: &str = "40003";
     pub const DEADLOCK_DETECTED: &str = "40P01";
     pub const INVALID_COLUMN_REFERENCE: &str = "42P10";
     pub const INSUFFICIENT_PRIVILEGE: &str = "42501";
@@ -22,6 +25,7 @@ pub mod sqlstate {
     pub const CRASH_SHUTDOWN: &str = "57P02";
     pub const CANNOT_CONNECT_NOW: &str = "57P03";
     pub const TOO_MANY_CONNECTIONS: &str = "53300";
+    pub const CONNECTION_EXCEPTION_CLASS: &str = "08";
     pub const DATA_EXCEPTION_CLASS: &str = "22";
     pub const SYNTAX_OR_ACCESS_CLASS: &str = "42";
 }
@@ -152,11 +156,6 @@ impl Error {
                     | sqlstate::TOO_MANY_CONNECTIONS
             ),
         }
-    }
-
-    /// The server rolled the statement back for another one's sake; the same statement may succeed now.
-    pub fn is_contention(&self) -> bool {
-        self.is_database() && matches!(self.code(), sqlstate::SERIALIZATION_FAILURE | sqlstate::DEADLOCK_DETECTED)
     }
 
     /// Schema, table and name of the constraint that was violated, each empty where the server does not tell.

@@ -13,4 +13,4 @@ mod io_code;
 pub use inspect::{Inspection, Protection, inspect};
 pub(in crate::pg) use open::Peer;
 pub use open::Program;
-pub(in crate::pg) use pool::{Connection, Lease, Opener, Pool, pool as new_pool};
+pub(in crate::pg) use pool::{Connection, Lease, Pool, pool as new_pool};

@@ -1,8 +1,8 @@
 //! A call on its way: what it asks for, and who is told how it ended.
 
-use std::{borrow::Cow, ops::Deref, slice, sync::Arc, time::Instant};
+use std::{borrow::Cow, ops::Deref, slice, sync::Arc};
 
-use super::execute::Answer;
+use super::verdict::Answer;
 use crate::pg::{
     error::{Error, code},
     statement::Statement,
@@ -46,7 +46,7 @@ impl Reply {
     }
 
     /// Its call sets out, with so many in one statement.
-    pub(super) fn set_out(&mut self, batch: u32) {
+    pub(in crate::pg) fn set_out(&mut self, batch: u32) {
         self.journey.sent += 1;
         self.journey.batch = batch;
     }
@@ -96,29 +96,4 @@ pub struct Call {
     /// What the parameters' texts were made for.
     pub forms: Cow<'static, [Form]>,
     pub reply: Reply,
-}
-
-/// A call in the queue.
-pub(in crate::pg) struct Waiting {
-    pub call: Call,
-    /// Older calls have lower numbers.
-    pub number: u64,
-    pub(in crate::pg) deadline: Option<Instant>,
-    /// Its connection was lost: the deadline counts from the first time.
-    pub(in crate::pg) was_lost: bool,
-    /// It, or one that it travelled with, has ended a connection or held it up: it must not take others along again.
-    pub(in crate::pg) goes_alone: bool,
-    pub(in crate::pg) contentions: u32,
-}
-
-impl Waiting {
-    /// The wait for another connection begins when one is lost, however long the call had waited for that.
-    pub(super) fn may_wait_again(&mut self, deadline: Option<Instant>) -> bool {
-        if !self.was_lost {
-            self.was_lost = true;
-            self.goes_alone = true;
-            self.deadline = deadline;
-        }
-        self.deadline.is_none_or(|deadline| Instant::now() < deadline)
-    }
 }

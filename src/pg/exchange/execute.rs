@@ -3,43 +3,23 @@
 
 use std::{iter::repeat, mem, pin::pin, sync::Arc};
 
-use deadpool::managed::Manager;
 use futures_util::TryStreamExt;
 use tokio_postgres::{
     RowStream,
     types::{ToSql, Type},
 };
 
+use super::{
+    ending::{Fault, Stage},
+    limits::{Limits, Spares},
+    verdict::Answer,
+};
 use crate::pg::{
-    connection::{Connection, Opener, Peer},
+    connection::Connection,
     error::{Error, code, sqlstate},
-    statement::{Count, Ready, Sending, Statement, describe},
+    statement::{Count, Ready, Sending, Statement},
     value::{Decoding, Form, Rows, Text, UNKNOWN, array_literal, row_call},
 };
-
-#[derive(Debug)]
-pub enum Answer {
-    /// A change was made, to so many rows.
-    Done(u64),
-    Rows(Rows),
-    Text(String),
-    /// The parameters' texts were made for other types than the server's, which are these. Nothing was sent.
-    Forms(Vec<Form>),
-}
-
-/// Why there is no answer.
-#[derive(Clone, Debug)]
-pub(super) struct Fault {
-    pub(super) error: Error,
-    /// The server may have carried the statement out all the same.
-    pub(super) may_be_done: bool,
-}
-
-impl From<Error> for Fault {
-    fn from(error: Error) -> Self {
-        Self { error, may_be_done: false }
-    }
-}
 
 /// Answers, unless the statement was made for tables that have changed since.
 enum Attempt {
@@ -47,18 +27,18 @@ enum Attempt {
     Stale,
 }
 
-/// What a statement is sent for.
+/// What a statement is sent for: one call, or many, each with as many parameters.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Request<'a> {
-    One {
-        parameters: &'a [Option<String>],
-        forms: &'a [Form],
-    },
-    /// Many calls in one statement, each with as many parameters.
-    Many {
-        calls: &'a [&'a [Option<String>]],
-        forms: &'a [Form],
-    },
+pub(super) struct Request<'a> {
+    pub(super) calls: &'a [&'a [Option<String>]],
+    /// What the parameters' texts were made for.
+    pub(super) forms: &'a [Form],
+}
+
+impl Request<'_> {
+    fn count(&self) -> Count {
+        if self.calls.len() > 1 { Count::Many } else { Count::One }
+    }
 }
 
 /// How often a statement is made ready again when the tables change.
@@ -67,13 +47,13 @@ const ATTEMPTS: usize = 5;
 /// Sends `statement`, and returns the answer to each call of the request in their order.
 pub(super) async fn execute(
     connection: &Connection,
-    opener: &Opener,
     statement: &Statement,
     request: Request<'_>,
+    limits: &mut Limits<'_, impl Spares>,
 ) -> Result<Vec<Answer>, Fault> {
-    let mut refused: Option<(Fault, Arc<Ready>)> = None;
+    let mut refused: Option<(Error, Stage, Arc<Ready>)> = None;
     for _ in 0..ATTEMPTS {
-        if request.forms().contains(&UNKNOWN) {
+        if request.forms.contains(&UNKNOWN) {
             // What is ready may be so for types that have changed.
             connection.statements.forget(statement);
             statement.doubt_shape();
@@ -81,67 +61,54 @@ pub(super) async fn execute(
         let was_ready = connection.statements.is_ready(statement);
         let is_guarded = statement.is_guarded();
         let is_old = was_ready || statement.known_shape().is_some();
-        let attempt = match ready(connection, opener, statement, request.count()).await {
-            Ok(None) => Ok(Attempt::Stale),
+        let (result, ready) = match limits.preparing(ready(connection, statement, request.count())).await {
+            Ok(None) => (Ok(Attempt::Stale), None),
             Ok(Some(ready)) => {
-                if let Some((fault, before)) = refused.take() {
+                if let Some((error, stage, before)) = refused.take() {
                     // The server's idea of the parameters has not changed: it is the value that it refuses.
-                    let is_value = is_about_value(&fault.error) && ready.takes_the_same(&before);
+                    let is_value = is_about_value(&error) && ready.takes_the_same(&before);
                     // Nor has its idea of the columns: it is the value that cannot be read.
-                    let is_answer = is_misread(statement, &fault.error) && Arc::ptr_eq(&ready.shape, &before.shape);
+                    let is_answer = is_misread(statement, &error) && Arc::ptr_eq(&ready.shape, &before.shape);
                     if is_value || is_answer {
-                        return Err(fault);
+                        return Err(Fault::Ended { error, stage });
                     }
                 }
-                send(connection, statement, &ready, request).await.map_err(|fault| (fault, Some(ready)))
+                (limits.answering(send(connection, statement, &ready, request)).await, Some(ready))
             }
-            Err(error) => Err((Fault::from(error), None)),
+            Err(fault) => (Err(fault), None),
         };
-        match attempt {
+        match result {
             Ok(Attempt::Answers(answers)) => return Ok(answers),
             Ok(Attempt::Stale) => {}
-            Err((fault, _)) if fault.may_be_done && !is_misread(statement, &fault.error) => return Err(fault),
-            Err((fault, ready)) => {
-                let is_guard = !was_ready && is_guarded && may_be_guard(&fault.error);
+            Err(Fault::Ended { error, stage }) if !error.is_loss() => {
+                let is_guard = !was_ready && is_guarded && may_be_guard(&error);
                 if is_guard {
                     statement.give_up_guard();
                 }
-                let is_worth_another = is_guard
-                    || is_stale(&fault.error)
-                    || is_misread(statement, &fault.error)
-                    || (is_old && may_be_stale(&fault.error));
+                let is_worth_another =
+                    is_guard || is_stale(&error) || is_misread(statement, &error) || (is_old && may_be_stale(&error));
                 if !is_worth_another {
-                    return Err(fault);
+                    return Err(Fault::Ended { error, stage });
                 }
-                refused = ready.map(|ready| (fault, ready));
+                refused = ready.map(|ready| (error, stage, ready));
             }
+            Err(fault) => return Err(fault),
         }
         connection.statements.forget(statement);
         statement.doubt_shape();
     }
-    let too_fast = || Error::failure(code::INVALID_ANSWER, "the tables change faster than they are read").into();
-    Err(refused.map_or_else(too_fast, |(fault, _)| fault))
+    let (error, stage) = refused.map_or_else(
+        || (Error::failure(code::INVALID_ANSWER, "the tables change faster than they are read"), Stage::Unsent),
+        |(error, stage, _)| (error, stage),
+    );
+    Err(Fault::Ended { error, stage })
 }
 
-async fn ready(
-    connection: &Connection,
-    opener: &Opener,
-    statement: &Statement,
-    count: Count,
-) -> Result<Option<Arc<Ready>>, Error> {
-    let Connection { client, statements, .. } = connection;
-    if let Some(ready) = statements.get(statement, count) {
-        return Ok(Some(ready));
+async fn ready(connection: &Connection, statement: &Statement, count: Count) -> Result<Option<Arc<Ready>>, Error> {
+    match connection.statements.get(statement, count) {
+        Some(ready) => Ok(Some(ready)),
+        None => Box::pin(connection.statements.prepare(&connection.client, statement, count)).await,
     }
-    if statements.needs_description(statement) {
-        Box::pin(describe_apart(opener, statement)).await?;
-    }
-    Box::pin(statements.prepare(client, statement, count)).await
-}
-
-/// On a connection of its own, which then closes.
-async fn describe_apart(opener: &Opener, statement: &Statement) -> Result<(), Error> {
-    describe(&opener.create().await?.client, statement).await
 }
 
 async fn send(
@@ -150,24 +117,25 @@ async fn send(
     ready: &Ready,
     request: Request<'_>,
 ) -> Result<Attempt, Fault> {
-    if ready.forms != request.forms() {
-        let answer = |_| Answer::Forms(ready.forms.clone());
-        return Ok(Attempt::Answers((0..request.calls()).map(answer).collect()));
+    if ready.forms != request.forms {
+        let answer = |_: &_| Answer::Forms(ready.forms.clone());
+        return Ok(Attempt::Answers(request.calls.iter().map(answer).collect()));
     }
     let literals: Vec<String>;
-    let texts: Vec<Text<'_>> = match request {
-        Request::One { parameters, .. } => parameters.iter().map(|text| Text(text.as_deref())).collect(),
-        Request::Many { calls, forms } => {
-            let literal = |at: usize| array_literal(calls.iter().map(|parameters| parameters[at].as_deref()));
-            literals = (0..forms.len()).map(literal).collect();
-            literals.iter().map(|literal| Text(Some(literal))).collect()
-        }
+    let texts: Vec<Text<'_>> = if let [only] = request.calls {
+        only.iter().map(|text| Text(text.as_deref())).collect()
+    } else {
+        let literal = |at: usize| array_literal(request.calls.iter().map(|parameters| parameters[at].as_deref()));
+        literals = (0..request.forms.len()).map(literal).collect();
+        literals.iter().map(|literal| Text(Some(literal))).collect()
     };
+    let calls = request.calls.len();
+    let _beside_others = connection.statements.beside_others().await;
     if statement.access.is_write() {
-        let changed = write(connection, ready, &texts, request.calls()).await?;
+        let changed = write(connection, ready, &texts, calls).await?;
         return Ok(Attempt::Answers(changed.into_iter().map(Answer::Done).collect()));
     }
-    let rows = read(connection, statement, ready, &texts, request.calls()).await?;
+    let rows = read(connection, statement, ready, &texts, calls).await?;
     Ok(rows.map_or(Attempt::Stale, |rows| Attempt::Answers(rows.into_iter().map(Answer::Rows).collect())))
 }
 
@@ -201,10 +169,15 @@ fn is_about_value(error: &Error) -> bool {
     error.code().starts_with(sqlstate::DATA_EXCEPTION_CLASS)
 }
 
+fn sent(error: Error) -> Fault {
+    Fault::Ended { error, stage: Stage::Sent }
+}
+
 async fn start(connection: &Connection, ready: &Ready, parameters: &[Text<'_>]) -> Result<RowStream, Fault> {
     let client = &connection.client;
     if client.is_closed() {
-        return Err(Error::failure(code::CONNECTION_CLOSED, "the connection was lost").into());
+        let error = Error::failure(code::CONNECTION_CLOSED, "the connection was lost");
+        return Err(Fault::Ended { error, stage: Stage::Unsent });
     }
     let texts = parameters.iter().map(|text| text as &(dyn ToSql + Sync));
     let stream = match &ready.sending {
@@ -214,7 +187,7 @@ async fn start(connection: &Connection, ready: &Ready, parameters: &[Text<'_>]) 
             client.query_typed_raw(sql, texts.zip(declared)).await
         }
     };
-    stream.map_err(|error| fault(connection, error, false))
+    stream.map_err(|error| sent(error.into()))
 }
 
 /// The rows for each of so many calls; `None` when they are of other tables than those that the statement was made for.
@@ -228,11 +201,11 @@ async fn read(
     let mut stream = pin!(start(connection, ready, parameters).await?);
     let mut rows = Decoding::new(ready.shape.columns.clone(), calls);
     let mut is_first = true;
-    while let Some(row) = stream.try_next().await.map_err(|error| fault(connection, error, false))? {
+    while let Some(row) = stream.try_next().await.map_err(|error| sent(error.into()))? {
         if mem::take(&mut is_first) && ready.is_stale(statement, &row) {
             return Ok(None);
         }
-        rows.add(&row)?;
+        rows.add(&row).map_err(sent)?;
     }
     Ok(Some(rows.finish()))
 }
@@ -256,47 +229,15 @@ async fn write(
                 }
             }
             Ok(None) => break,
-            Err(error) => return Err(fault(connection, error, stream.rows_affected().is_some())),
+            Err(error) => {
+                let is_complete = stream.rows_affected().is_some();
+                let stage = if is_complete { Stage::Complete } else { Stage::Sent };
+                return Err(Fault::Ended { error: error.into(), stage });
+            }
         }
     }
     if let [only] = &mut changed[..] {
         *only = stream.rows_affected().unwrap_or_default();
     }
     Ok(changed)
-}
-
-/// A statement whose connection is lost may have been committed, unless PostgreSQL itself ended the connection before it
-/// said that the command is complete: that has rolled the statement back. So has any other refusal, also one that comes
-/// after the command, as that of a deferred constraint does.
-fn fault(connection: &Connection, error: tokio_postgres::Error, is_complete: bool) -> Fault {
-    let error = Error::from(error);
-    let is_rolled_back = if error.is_database() && !error.is_loss() {
-        true
-    } else {
-        connection.peer == Peer::Postgres && error.is_fatal_with_source() && !is_complete
-    };
-    Fault { error, may_be_done: !is_rolled_back }
-}
-
-impl Request<'_> {
-    fn count(&self) -> Count {
-        match self {
-            Self::One { .. } => Count::One,
-            Self::Many { .. } => Count::Many,
-        }
-    }
-
-    /// What the parameters' texts were made for.
-    fn forms(&self) -> &[Form] {
-        match self {
-            Self::One { forms, .. } | Self::Many { forms, .. } => forms,
-        }
-    }
-
-    fn calls(&self) -> usize {
-        match self {
-            Self::One { .. } => 1,
-            Self::Many { calls, .. } => calls.len(),
-        }
-    }
 }

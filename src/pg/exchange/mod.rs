@@ -1,12 +1,20 @@
-//! One exchange with the server: calls are sent together, and each is answered, done again, or has an unknown outcome.
+//! One exchange with the server: calls are sent together, and each gets a verdict: answered, to be done again, failed, or
+//! its outcome is unknown.
 
-mod round_trip;
-
-mod call;
+mod carry_out;
 
 mod execute;
 
-pub(in crate::pg) use call::Waiting;
+mod limits;
+
+mod ending;
+
+mod call;
+
+mod verdict;
+
 pub use call::{Call, Caller, Journey, Parameters, Reply};
-pub use execute::Answer;
-pub(in crate::pg) use round_trip::carry_out;
+pub(in crate::pg) use carry_out::{Outcome, carry_out};
+pub(in crate::pg) use limits::Spares;
+pub use verdict::Answer;
+pub(in crate::pg) use verdict::Verdict;

@@ -10,11 +10,7 @@ use std::{
 };
 
 use super::pace::Pace;
-use crate::pg::{
-    error::Error,
-    exchange::{Call, Waiting},
-    statement::Statement,
-};
+use crate::pg::{error::Error, exchange::Call, statement::Statement};
 
 /// Lookups in one statement, at most: a quarter of the calls in flight, within these bounds. 16 gave the most answers a
 /// second with 64 in flight, 64 with 256, and 128 with 1,024.
@@ -28,10 +24,35 @@ const NEAR: Duration = Duration::from_millis(1);
 /// Texts that are longer than this together travel apart: a message has an end.
 const BATCH_BYTES: usize = 1 << 20;
 
+/// A call in the queue.
+pub(super) struct Waiting {
+    pub call: Call,
+    /// Older calls have lower numbers.
+    pub number: u64,
+    pub deadline: Option<Instant>,
+    /// Its connection was lost: the deadline counts from the first time.
+    pub was_lost: bool,
+    /// It, or one that it travelled with, has ended a connection or held it up: it must not take others along again.
+    pub goes_alone: bool,
+    pub contentions: u32,
+}
+
+impl Waiting {
+    /// The wait for another connection begins when one is lost, however long the call had waited for that.
+    pub(super) fn may_wait_again(&mut self, deadline: Option<Instant>) -> bool {
+        if !self.was_lost {
+            self.was_lost = true;
+            self.goes_alone = true;
+            self.deadline = deadline;
+        }
+        self.deadline.is_none_or(|deadline| Instant::now() < deadline)
+    }
+}
+
 /// The lookups of one statement.
 pub(super) struct Lane {
     pub statement: Arc<Statement>,
-    pub(in crate::pg) calls: VecDeque<Waiting>,
+    pub(super) calls: VecDeque<Waiting>,
 }
 
 /// How many of the first calls may be sent in one statement, of `most`.
@@ -67,7 +88,7 @@ pub struct Load {
 #[derive(Default)]
 pub(super) struct State {
     pub(super) lookups: Vec<Lane>,
-    pub(in crate::pg) writes: VecDeque<Waiting>,
+    pub(super) writes: VecDeque<Waiting>,
     pub(super) next_number: u64,
     /// The calls up to this number have all that they leave with.
     pub(super) complete: u64,

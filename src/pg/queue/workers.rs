@@ -6,27 +6,33 @@
 
 use std::{
     collections::HashMap,
+    mem,
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
-use deadpool::managed::{Object, PoolError};
+use deadpool::managed::{Object, PoolError, Timeouts};
 use futures_util::{
     StreamExt,
-    future::{Either, select},
+    future::{Either, join_all, select},
     stream::FuturesUnordered,
 };
-use tokio::{runtime::Handle, sync::Notify, task, time};
+use tokio::{
+    runtime::Handle,
+    sync::Notify,
+    task::{self, JoinHandle},
+    time,
+};
 
 use super::{
     pace::{await_next, awake, may_stay_awake},
-    waiting::{Front, Load, State, settle_all},
+    waiting::{Front, Load, State, Waiting, settle_all},
 };
 use crate::pg::{
     connection::{Lease, Pool, Program, new_pool},
     error::{Error, code},
-    exchange::{Call, Waiting, carry_out},
+    exchange::{Call, Outcome, Spares, Verdict, carry_out},
     settings::Settings,
     statement::Statement,
 };
@@ -42,6 +48,8 @@ const FRESH: Duration = Duration::from_millis(50);
 const UNDERWAY: usize = 2;
 /// After this, lookups are not likely to be answered soon: others do not wait for their connection.
 const PROMPT: Duration = Duration::from_millis(5);
+/// How often a statement is done again that the server rolled back for another one's sake.
+const CONTENTION_ATTEMPTS: u32 = 20;
 /// Statements known at a time. Writes vary with the columns that they name.
 const STATEMENTS: usize = 1000;
 
@@ -162,6 +170,48 @@ impl Queue {
         });
     }
 
+    async fn carry_out(&self, lease: &Lease, mut waiting: Vec<Waiting>) -> (Vec<Waiting>, Outcome) {
+        let batch = u32::try_from(waiting.len()).unwrap_or(u32::MAX);
+        for waiting in &mut waiting {
+            waiting.call.reply.set_out(batch);
+        }
+        let calls: Vec<&Call> = waiting.iter().map(|waiting| &waiting.call).collect();
+        let outcome = carry_out(lease, &self.settings, &calls, self).await;
+        (waiting, outcome)
+    }
+
+    /// Settles the calls that are done with; returns the others.
+    fn settle(&self, calls: Vec<Waiting>, verdicts: Vec<Verdict>) -> Vec<Waiting> {
+        let deadline = self.settings.deadline();
+        let together = calls.len() > 1;
+        let mut again = Vec::new();
+        for (mut waiting, verdict) in calls.into_iter().zip(verdicts) {
+            let result = match verdict {
+                Verdict::Again(_) if waiting.may_wait_again(deadline) => None,
+                Verdict::AgainAlone => {
+                    waiting.goes_alone = true;
+                    waiting.deadline = deadline;
+                    None
+                }
+                Verdict::Contended(_) if waiting.contentions < CONTENTION_ATTEMPTS => {
+                    waiting.contentions += 1;
+                    waiting.goes_alone |= together && waiting.contentions > CONTENTION_ATTEMPTS / 2;
+                    None
+                }
+                Verdict::Answered(answer) => Some(Ok(answer)),
+                Verdict::Again(error)
+                | Verdict::Contended(error)
+                | Verdict::Failed(error)
+                | Verdict::Unknown(error) => Some(Err(error)),
+            };
+            match result {
+                Some(result) => waiting.call.reply.settle(result),
+                None => again.push(waiting),
+            }
+        }
+        again
+    }
+
     /// Waits for nothing: calls that still wait are settled as ended, connections close as they come back.
     fn end(&self) {
         let calls = {
@@ -180,6 +230,15 @@ impl Queue {
     }
 }
 
+impl Spares for Queue {
+    type Spare = Lease;
+
+    async fn lend(&self) -> Option<Lease> {
+        let at_once = Timeouts { wait: Some(Duration::ZERO), create: None, recycle: None };
+        self.pool.timeout_get(&at_once).await.ok()
+    }
+}
+
 /// One runner's part of the counts in `State`, given back when it goes home, however it does.
 #[expect(clippy::struct_excessive_bools, reason = "each says whether the runner is part of one of the counts")]
 struct Runner<'a> {
@@ -191,6 +250,8 @@ struct Runner<'a> {
     is_probing: bool,
     /// Calls that it has taken.
     underway: usize,
+    /// Requests to cancel that its connection waits for.
+    cancelling: Vec<JoinHandle<()>>,
 }
 
 impl Drop for Runner<'_> {
@@ -222,6 +283,7 @@ impl<'a> Runner<'a> {
             is_prompt: false,
             is_probing: false,
             underway: 0,
+            cancelling: Vec::new(),
         }
     }
 
@@ -257,20 +319,17 @@ impl<'a> Runner<'a> {
                 // What goes alone may be slow, and a write may wait for another.
                 may_be_followed = calls.len() > 1 && !self.is_writing;
                 is_awake = self.stays_awake();
-                let count = calls.len();
-                self.underway += count;
-                underway
-                    .push(async move { (count, carry_out(lease, queue.pool.manager(), &queue.settings, calls).await) });
+                self.underway += calls.len();
+                underway.push(queue.carry_out(lease, calls));
             }
             let next = self.next(underway.next());
             let next = if is_awake { awake(next).await } else { next.await };
-            let Some((count, outcome)) = next else { return is_open };
-            self.come_back(count, !outcome.answered.is_empty());
-            for (reply, answer) in outcome.answered {
-                reply.settle(Ok(answer));
-            }
-            if !outcome.again.is_empty() {
-                self.put_back(outcome.again);
+            let Some((calls, outcome)) = next else { return is_open };
+            self.come_back(calls.len(), outcome.verdicts.iter().any(Verdict::is_answer));
+            self.cancelling.extend(outcome.spent);
+            let again = queue.settle(calls, outcome.verdicts);
+            if !again.is_empty() {
+                self.put_back(again);
                 if !underway.is_empty() {
                     // They need not wait for what this connection still has to answer.
                     queue.start_runner(queue.state());
@@ -369,7 +428,11 @@ impl<'a> Runner<'a> {
     }
 
     fn give_up(&mut self, lease: Lease) {
-        drop(Object::take(lease));
+        let cancelling = mem::take(&mut self.cancelling);
+        self.queue.runtime.spawn(async move {
+            join_all(cancelling).await;
+            drop(Object::take(lease));
+        });
         let mut state = self.queue.state();
         state.leased -= 1;
         state.prompt -= usize::from(self.is_prompt);

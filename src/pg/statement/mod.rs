@@ -6,5 +6,6 @@ mod definition;
 
 mod server_text;
 
+pub(in crate::pg) use definition::Access;
 pub use definition::{Batch, Statement};
-pub(in crate::pg) use prepare::{Count, Ready, ReadyStatements, Sending, describe};
+pub(in crate::pg) use prepare::{Count, Ready, ReadyStatements, Sending};

@@ -1,10 +1,14 @@
 //! Prepares statements. Every connection prepares for itself and keeps a bounded number.
 //!
 //! Behind a pooler nothing is prepared under a name: the next transaction may run on another server process. There a
-//! statement is sent with its text each time, and the server describes it once, on a connection that is opened for that.
+//! statement is sent with its text each time, and the server describes it once, in a transaction.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
+use tokio::sync::{RwLock, RwLockReadGuard};
 use tokio_postgres::{Client, Column, Row, Statement as ServerStatement, types::Type};
 
 use super::{
@@ -56,11 +60,19 @@ pub(in crate::pg) struct ReadyStatements {
     /// Several changes may travel in one statement.
     pub(in crate::pg) may_batch_writes: bool,
     kept: Mutex<Vec<(u64, Count, Arc<Ready>)>>,
+    transaction: RwLock<()>,
+    are_lost: AtomicBool,
 }
 
 impl ReadyStatements {
     pub(in crate::pg) fn new(may_prepare: bool, may_batch_writes: bool) -> Self {
-        Self { may_prepare, may_batch_writes, kept: Mutex::default() }
+        Self {
+            may_prepare,
+            may_batch_writes,
+            kept: Mutex::default(),
+            transaction: RwLock::default(),
+            are_lost: AtomicBool::new(false),
+        }
     }
 
     fn kept(&self) -> MutexGuard<'_, Vec<(u64, Count, Arc<Ready>)>> {
@@ -92,9 +104,15 @@ impl ReadyStatements {
         self.kept().retain(|(number, ..)| *number != statement.number);
     }
 
-    /// The statement has to be described on another connection first.
-    pub(in crate::pg) fn needs_description(&self, statement: &Statement) -> bool {
-        !self.may_prepare && statement.known_shape().is_none()
+    /// To be held while a statement is under way: behind a pooler it must not become part of a transaction that describes
+    /// another one.
+    pub(in crate::pg) async fn beside_others(&self) -> Option<RwLockReadGuard<'_, ()>> {
+        if self.may_prepare { None } else { Some(self.transaction.read().await) }
+    }
+
+    /// The driver relies on statements that the server has no more.
+    pub(in crate::pg) fn are_lost(&self) -> bool {
+        self.are_lost.load(Ordering::Relaxed)
     }
 
     /// Makes the statement ready; `None` when what is ready for one call is of other tables than what would be for many.
@@ -144,11 +162,49 @@ impl ReadyStatements {
         })
     }
 
+    /// Learns the shape of `statement` where nothing may stay prepared: all in one transaction, which runs on one process of
+    /// the server, and takes back what it has prepared.
+    async fn describe(&self, client: &Client, statement: &Statement) -> Result<Arc<Shape>, Error> {
+        let _alone = self.transaction.write().await;
+        for _ in 0..NAME_ATTEMPTS {
+            if self.are_lost() {
+                break;
+            }
+            client.batch_execute("BEGIN").await?;
+            let before = prepared_names(client).await?;
+            let sql = format!("{}{}", statement.text(), unique_comment());
+            let found = discover(client, statement, &sql, false).await.map(|(shape, _)| shape);
+            if found.is_err() {
+                // One message: between two of them a pooler may take another process of the server.
+                client.batch_execute("ROLLBACK; BEGIN").await?;
+            }
+            for name in prepared_names(client).await? {
+                // The driver's own names: a pooler may have its own among them.
+                let is_ours = name.strip_prefix('s').is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()));
+                if is_ours && !before.contains(&name) {
+                    // What is left are the driver's questions for types, which it would use again.
+                    self.are_lost.store(true, Ordering::Relaxed);
+                    client.batch_execute(&format!("DEALLOCATE {}", quote(&name))).await?;
+                }
+            }
+            client.batch_execute("COMMIT").await?;
+            match found {
+                Err(error) if error.code() == sqlstate::DUPLICATE_STATEMENT => {}
+                found => return found,
+            }
+        }
+        if self.are_lost() {
+            return Err(Error::failure(code::CONNECTION_CLOSED, "the connection is replaced by another"));
+        }
+        Err(Error::failure(code::INVALID_ANSWER, "the pooler's servers are full of prepared statements"))
+    }
+
     async fn prepare_one(&self, client: &Client, statement: &Statement) -> Result<Ready, Error> {
         // A plain statement is described by preparing it, which has to be done in any case.
         let known = statement.known_shape().filter(|shape| !self.may_prepare || shape.server_text.is_some());
         let shape = match known {
             Some(shape) => shape,
+            None if !self.may_prepare => self.describe(client, statement).await?,
             None => match discover(client, statement, &statement.commented(statement.text().to_owned()), true).await? {
                 (shape, Some(plain)) => {
                     let forms = shape.parameters.iter().map(form).collect();
@@ -208,37 +264,6 @@ fn column_types(sending: &Sending) -> Vec<u32> {
 
 fn is_built_in(kind: &Type) -> bool {
     Type::from_oid(kind.oid()).is_some()
-}
-
-/// Learns the shape of `statement` through a pooler, on a connection that serves nothing else: all in one transaction,
-/// which runs on one server process, and leaves no prepared statement there.
-pub(in crate::pg) async fn describe(client: &Client, statement: &Statement) -> Result<(), Error> {
-    for _ in 0..NAME_ATTEMPTS {
-        client.batch_execute("BEGIN").await?;
-        let before = prepared_names(client).await?;
-        let sql = format!("{}{}", statement.text(), unique_comment());
-        let result = discover(client, statement, &sql, false).await.map(drop);
-        match result {
-            Ok(()) => {
-                for name in prepared_names(client).await? {
-                    // The driver's own names: a pooler may have its own among them.
-                    let is_ours =
-                        name.strip_prefix('s').is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()));
-                    if is_ours && !before.contains(&name) {
-                        client.batch_execute(&format!("DEALLOCATE {}", quote(&name))).await?;
-                    }
-                }
-                return Ok(client.batch_execute("COMMIT").await?);
-            }
-            Err(error) => {
-                client.batch_execute("ROLLBACK").await?;
-                if error.code() != sqlstate::DUPLICATE_STATEMENT {
-                    return Err(error);
-                }
-            }
-        }
-    }
-    Err(Error::failure(code::INVALID_ANSWER, "the pooler's servers are full of prepared statements"))
 }
 
 async fn prepared_names(client: &Client) -> Result<Vec<String>, Error> {

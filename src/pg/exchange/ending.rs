@@ -1,0 +1,139 @@
+//! What it means for a call when its statement ends without an answer. This is the only place that says so.
+
+use super::verdict::Verdict;
+use crate::pg::{
+    connection::Peer,
+    error::{Error, code, sqlstate},
+    settings::Target,
+    statement::Access,
+};
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum Fault {
+    Ended {
+        error: Error,
+        stage: Stage,
+    },
+    /// One of the calls that were sent together has held up the others; none is done.
+    HeldUp,
+}
+
+/// How a statement ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// The connection is gone, and nobody has said why.
+    Lost,
+    /// The connection ends, says an error that may be anyone's.
+    Fatal,
+    /// The connection ends, says an error that has all the fields of PostgreSQL's.
+    FatalWithSource,
+    /// SQLSTATE class 08 or `53300`: what a pooler says when it has lost its server, or finds none. `40003` too.
+    NoServer,
+    /// `25P04`: the statement has taken longer than `transaction_timeout`. The connection ends with it.
+    TransactionTimeout,
+    /// `40001` or `40P01`: rolled back for another one's sake.
+    Contention,
+    /// `25006`, where `target_session_attrs` asks for a server that takes writes.
+    ReadOnly,
+    /// Any other error of the server.
+    Refused,
+    /// What the server sent makes no sense.
+    Nonsense,
+    /// There was no answer within `query_timeout`.
+    Silence,
+    /// Several calls that were sent together have waited for a second.
+    HeldUp,
+}
+
+/// How far a statement had come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    Unsent,
+    Sent,
+    /// The server has said that the command is complete: it may be committed.
+    Complete,
+    /// The server has said that it cancelled the statement, as it was asked to.
+    Cancelled,
+}
+
+/// What follows for a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Consequence {
+    Again,
+    AgainAlone,
+    Contended,
+    Failed,
+    Unknown,
+}
+
+impl Ending {
+    pub(super) fn of(error: &Error, target: Target) -> Self {
+        if !error.is_database() {
+            return match error.code() {
+                code::CONNECTION_CLOSED => Self::Lost,
+                code::QUERY_TIMEOUT => Self::Silence,
+                _ => Self::Nonsense,
+            };
+        }
+        match error.code() {
+            sqlstate::TRANSACTION_TIMEOUT => Self::TransactionTimeout,
+            sqlstate::TOO_MANY_CONNECTIONS | sqlstate::STATEMENT_COMPLETION_UNKNOWN => Self::NoServer,
+            code if code.starts_with(sqlstate::CONNECTION_EXCEPTION_CLASS) => Self::NoServer,
+            _ if error.is_fatal_with_source() => Self::FatalWithSource,
+            _ if error.is_loss() => Self::Fatal,
+            sqlstate::SERIALIZATION_FAILURE | sqlstate::DEADLOCK_DETECTED => Self::Contention,
+            sqlstate::READ_ONLY_SQL_TRANSACTION if target == Target::ReadWrite => Self::ReadOnly,
+            _ => Self::Refused,
+        }
+    }
+
+    /// The connection serves other calls afterwards.
+    pub(super) fn leaves_open(self, access: Access, peer: Peer) -> bool {
+        match self {
+            Self::Contention | Self::Refused => true,
+            Self::Nonsense => !access.is_write(),
+            Self::NoServer => peer == Peer::Postgres,
+            _ => false,
+        }
+    }
+
+    /// What follows for each of the calls of a statement, which was for one call or, `together`, for several.
+    pub(super) fn consequence(self, stage: Stage, peer: Peer, access: Access, together: bool) -> Consequence {
+        let refused = if together { Consequence::AgainAlone } else { Consequence::Failed };
+        let unless_done = |otherwise| if access.is_write() { Consequence::Unknown } else { otherwise };
+        match (self, stage, peer) {
+            (Self::HeldUp, ..) => Consequence::AgainAlone,
+            (Self::Contention, ..) => Consequence::Contended,
+            (Self::ReadOnly, ..) => Consequence::Again,
+            // One of several that share an error may be the only one that it is about: it has rolled back all of them.
+            (Self::Refused, ..)
+            | (Self::Nonsense | Self::Silence, Stage::Unsent | Stage::Cancelled, _)
+            | (Self::TransactionTimeout, Stage::Unsent | Stage::Sent | Stage::Cancelled, _)
+            | (Self::NoServer, Stage::Unsent | Stage::Sent | Stage::Cancelled, Peer::Postgres) => refused,
+            (Self::Nonsense | Self::Silence | Self::TransactionTimeout, ..)
+            | (Self::NoServer, Stage::Complete, Peer::Postgres) => unless_done(refused),
+            // PostgreSQL commits before it says that the command is complete, not after it has said `FATAL`.
+            (Self::FatalWithSource, Stage::Sent, Peer::Postgres)
+            | (Self::Lost | Self::Fatal | Self::FatalWithSource | Self::NoServer, Stage::Unsent, _) => {
+                Consequence::Again
+            }
+            (Self::Lost | Self::Fatal | Self::FatalWithSource | Self::NoServer, ..) => unless_done(Consequence::Again),
+        }
+    }
+}
+
+impl Consequence {
+    pub(super) fn verdict(self, error: &Error) -> Verdict {
+        match self {
+            Self::Again => Verdict::Again(error.clone()),
+            Self::AgainAlone => Verdict::AgainAlone,
+            Self::Contended => Verdict::Contended(error.clone()),
+            Self::Failed => Verdict::Failed(error.clone()),
+            Self::Unknown => {
+                let message = "the server's answer did not come: the change may have been made or not";
+                Verdict::Unknown(Error::caused_by(code::OUTCOME_UNKNOWN, message, error.clone()))
+            }
+        }
+    }
+}

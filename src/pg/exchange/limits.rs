@@ -1,0 +1,162 @@
+//! How long the parts of an exchange may take, and what happens when they take longer.
+
+use std::{future::pending, ops::Deref, pin::pin, time::Duration};
+
+use futures_util::future::{Either, select};
+use tokio::{
+    task::JoinHandle,
+    time::{self, Instant},
+};
+
+use super::ending::{Fault, Stage};
+use crate::pg::{
+    connection::Connection,
+    error::{Error, code, sqlstate},
+    settings::Settings,
+    statement::Access,
+};
+
+/// Calls that are sent together are parted when their statement takes longer than this: a lock or a function that one of
+/// them meets does not hold up the others.
+const HELD_UP: Duration = Duration::from_secs(1);
+/// As `HELD_UP`, for what goes before the sending: a lock on the table holds that up as well. It may take many round trips.
+const PREPARING: Duration = Duration::from_secs(5);
+/// How long a server that was told to cancel a change has to say how that ended.
+const CANCEL_GRACE: Duration = Duration::from_secs(2);
+
+/// Lends connections that have nothing to do, for one question each; where there is none, and `max` allows it, one that is
+/// opened for that.
+pub(in crate::pg) trait Spares: Sync {
+    type Spare: Deref<Target = Connection> + Send + Sync;
+
+    fn lend(&self) -> impl Future<Output = Option<Self::Spare>> + Send;
+}
+
+pub(super) struct Limits<'a, S> {
+    connection: &'a Connection,
+    query_timeout: Option<Duration>,
+    spares: &'a S,
+    access: Access,
+    together: bool,
+    cancelling: Option<JoinHandle<()>>,
+}
+
+impl<'a, S: Spares> Limits<'a, S> {
+    pub(super) fn new(
+        connection: &'a Connection,
+        settings: &Settings,
+        spares: &'a S,
+        access: Access,
+        together: bool,
+    ) -> Self {
+        Self { connection, query_timeout: settings.query_timeout, spares, access, together, cancelling: None }
+    }
+
+    /// Ends when every request to cancel has been received; `None` when none was sent.
+    pub(super) fn spent(self) -> Option<JoinHandle<()>> {
+        self.cancelling
+    }
+
+    /// Bounds what goes before the sending.
+    pub(super) async fn preparing<T>(&mut self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Fault> {
+        let bound = self.held_up_after(PREPARING);
+        if let Some(result) = within(earlier(bound, self.query_timeout), work).await {
+            return result.map_err(|error| Fault::Ended { error, stage: Stage::Unsent });
+        }
+        self.cancel();
+        Err(self.late(bound, Stage::Unsent))
+    }
+
+    /// Bounds the answer to what is sent when `work` is first polled.
+    pub(super) async fn answering<T>(&mut self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        let bound = self.held_up_after(HELD_UP);
+        let sent = Instant::now();
+        let mut work = pin!(work);
+        if let Some(result) = within(earlier(bound, self.query_timeout), work.as_mut()).await {
+            return result;
+        }
+        if !self.access.is_write() {
+            self.cancel();
+            return Err(self.late(bound, Stage::Sent));
+        }
+        // Whether a change is made only the server can tell.
+        let query_timeout = self.query_timeout;
+        let mut silence = pin!(async move {
+            match query_timeout {
+                Some(limit) => time::sleep_until(sent + limit).await,
+                None => pending().await,
+            }
+        });
+        loop {
+            let interrupted = pin!(self.interrupt());
+            match select(work.as_mut(), select(silence.as_mut(), interrupted)).await {
+                Either::Left((result, _)) => return result,
+                Either::Right((Either::Left(_), _)) => break,
+                Either::Right((Either::Right(_), _)) => {}
+            }
+        }
+        self.cancel();
+        match time::timeout(CANCEL_GRACE, work).await {
+            Ok(Err(Fault::Ended { error, stage: Stage::Sent })) if error.code() == sqlstate::QUERY_CANCELED => {
+                Err(Fault::Ended { error: self.silence(Some(error)), stage: Stage::Cancelled })
+            }
+            Ok(result) => result,
+            Err(_) => Err(Fault::Ended { error: self.silence(None), stage: Stage::Sent }),
+        }
+    }
+
+    /// Calls that are sent together are not to wait for one of them for longer than this.
+    fn held_up_after(&self, limit: Duration) -> Option<Duration> {
+        self.together.then_some(limit)
+    }
+
+    /// Has the server cancel changes that were sent together, unless they are committed and wait for a standby: the wait would
+    /// end, and the changes be reported as made.
+    async fn interrupt(&mut self) {
+        let is_committed = async { self.spares.lend().await?.sees_committed(self.connection).await.ok() };
+        if matches!(time::timeout(HELD_UP, is_committed).await, Ok(Some(false))) {
+            self.cancel();
+        }
+        time::sleep(HELD_UP).await;
+    }
+
+    fn cancel(&mut self) {
+        let (before, cancel) = (self.cancelling.take(), self.connection.cancel());
+        self.cancelling = Some(tokio::spawn(async move {
+            cancel.await;
+            if let Some(before) = before {
+                // It is only waited for: that it failed changes nothing.
+                let _ = before.await;
+            }
+        }));
+    }
+
+    /// Why a statement was given up that calls have waited for until `held_up`, or until `query_timeout`.
+    fn late(&self, held_up: Option<Duration>, stage: Stage) -> Fault {
+        match (held_up, self.query_timeout) {
+            (Some(held_up), query_timeout) if query_timeout.is_none_or(|limit| held_up < limit) => Fault::HeldUp,
+            _ => Fault::Ended { error: self.silence(None), stage },
+        }
+    }
+
+    fn silence(&self, cause: Option<Error>) -> Error {
+        let seconds = self.query_timeout.unwrap_or_default().as_secs_f64();
+        let message = format!("the server did not answer within query_timeout ({seconds} s)");
+        match cause {
+            Some(cause) => Error::caused_by(code::QUERY_TIMEOUT, message, cause),
+            None => Error::failure(code::QUERY_TIMEOUT, message),
+        }
+    }
+}
+
+fn earlier(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
+    [one, other].into_iter().flatten().min()
+}
+
+/// `None` when it takes longer than `limit`.
+async fn within<T>(limit: Option<Duration>, work: impl Future<Output = T>) -> Option<T> {
+    match limit {
+        Some(limit) => time::timeout(limit, work).await.ok(),
+        None => Some(work.await),
+    }
+}
