@@ -92,7 +92,12 @@ pub(super) fn service_files(environment: Environment) -> Vec<PathBuf> {
 
 pub(super) fn certificates(environment: Environment) -> HomeFiles {
     let find = |name: &str| personal(environment, &format!(".postgresql/{name}"), name).filter(|path| path.is_file());
-    HomeFiles { root: find("root.crt"), certificate: find("postgresql.crt"), key: find("postgresql.key") }
+    HomeFiles {
+        root: find("root.crt"),
+        certificate: find("postgresql.crt"),
+        key: find("postgresql.key"),
+        revocation: find("root.crl"),
+    }
 }
 
 /// Certificates that Node trusts beside its own.

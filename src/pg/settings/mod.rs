@@ -31,4 +31,4 @@ pub(in crate::pg) use option_value::Invalid;
 pub use option_value::{OptionValue, Options};
 #[cfg(test)]
 pub(in crate::pg) use tls::{HomeFiles, Ssl, StatedTls};
-pub(in crate::pg) use tls::{Identity, Material, Mode, Roots, Tls, Version};
+pub(in crate::pg) use tls::{Identity, Material, Mode, Revocation, Roots, Tls, Version};

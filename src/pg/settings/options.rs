@@ -6,7 +6,7 @@ use super::{
     password::{Password, Secret},
     session as session_settings, ssl_option,
     stated::{Limit, Stated, Target},
-    tls::{ChannelBinding, Material, Roots, Ssl},
+    tls::{ChannelBinding, Material, Roots, Showing, Ssl},
 };
 
 type Setter = fn(&mut Stated, &OptionValue) -> Result<(), Problem>;
@@ -127,10 +127,21 @@ const SETTINGS: &[Setting] = &[
         set(&mut stated.tls.certificate, value.text().map(|path| Material::File(path.into())))
     }),
     text("sslkey", |stated, value| set(&mut stated.tls.key, value.text().map(|path| Material::File(path.into())))),
+    text("sslpassword", |stated, value| set(&mut stated.tls.passphrase, value.text().map(Secret))),
+    text("sslcrl", |stated, value| {
+        let lists = Some(Material::File(value.text()?.into()));
+        stated.tls.revocation.get_or_insert_default().lists = lists;
+        Ok(())
+    }),
+    text("sslcrldir", |stated, value| {
+        stated.tls.revocation.get_or_insert_default().directory = Some(value.text()?.into());
+        Ok(())
+    }),
     text("sslsni", |stated, value| set(&mut stated.tls.sends_server_name, value.boolean())),
     text("sslcertmode", |stated, value| match value.text()?.as_str() {
-        "disable" => set(&mut stated.tls.sends_certificate, Ok(false)),
-        "allow" | "require" => Ok(()),
+        "disable" => set(&mut stated.tls.showing, Ok(Showing::Never)),
+        "allow" => set(&mut stated.tls.showing, Ok(Showing::IfAsked)),
+        "require" => set(&mut stated.tls.showing, Ok(Showing::Always)),
         _ => Err(Problem::refused("must be disable, allow or require")),
     }),
     text("ssl_min_protocol_version", |stated, value| {
@@ -174,8 +185,6 @@ const SETTINGS: &[Setting] = &[
     }),
     // Answers that come from the server are always UTF-8.
     text("client_encoding", |_, _| Ok(())),
-    text("sslcrl", |_, _| Err(Problem::refused("is not supported: revocation lists are not read"))),
-    text("sslcrldir", |_, _| Err(Problem::refused("is not supported: revocation lists are not read"))),
     text("require_auth", |_, _| Err(Problem::refused("is not supported; channel_binding=require insists on SCRAM"))),
     text("requirepeer", |_, _| Err(Problem::refused("is not supported: the owner of a unix socket is not asked for"))),
     text("gssencmode", |_, value| match value.text()?.as_str() {

@@ -9,7 +9,7 @@ use super::host::Host;
 pub struct Secret(pub String);
 
 impl Secret {
-    pub(super) fn reveal(&self) -> &str {
+    pub(in crate::pg) fn reveal(&self) -> &str {
         &self.0
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{
     option_value::{OptionValue, Problem},
-    tls::{Material, Roots, Ssl, StatedTls, Version},
+    password::Secret,
+    tls::{Material, Revocation, Roots, Ssl, StatedTls, Version},
 };
 
 const MODES: &str = "must be true, false, disable, allow, prefer, require, verify-ca, verify-full or no-verify";
@@ -27,7 +28,7 @@ const HARMLESS: [&str; 14] = [
 ];
 
 /// Members whose wish cannot be granted, and what to do.
-const REFUSED: [(&str, &str); 15] = [
+const REFUSED: [(&str, &str); 13] = [
     (
         "checkServerIdentity",
         "cannot be called; `ssl.servername` sets the name to find in the certificate, and sslmode=verify-ca in the \
@@ -35,9 +36,7 @@ const REFUSED: [(&str, &str); 15] = [
     ),
     ("ciphers", "cannot be chosen: only cipher suites without known weakness are offered"),
     ("clientCertEngine", "cannot be used: there is no OpenSSL here; give `ssl.cert` and `ssl.key`"),
-    ("crl", "is not supported"),
     ("ecdhCurve", "cannot be chosen"),
-    ("passphrase", "is not supported; decrypt the key first: openssl pkcs8 -topk8 -nocrypt"),
     ("pfx", "is not supported; convert it to `ssl.cert` and `ssl.key`: openssl pkcs12 -nodes"),
     ("privateKeyEngine", "cannot be used: there is no OpenSSL here; give `ssl.key`"),
     ("privateKeyIdentifier", "cannot be used: there is no OpenSSL here; give `ssl.key`"),
@@ -49,8 +48,8 @@ const REFUSED: [(&str, &str); 15] = [
     ("socket", "cannot be used: the connection is made outside of JavaScript"),
 ];
 
-const UNKNOWN: &str = "is not known; `ca`, `cert`, `key`, `servername`, `rejectUnauthorized`, `minVersion` and \
-                       `maxVersion` are";
+const UNKNOWN: &str = "is not known; `ca`, `cert`, `key`, `passphrase`, `crl`, `servername`, `rejectUnauthorized`, \
+                       `minVersion` and `maxVersion` are";
 
 pub(super) fn read(stated: &mut StatedTls, value: &OptionValue) -> Result<(), Problem> {
     match value {
@@ -78,6 +77,8 @@ fn member(stated: &mut StatedTls, name: &str, value: &OptionValue) -> Result<(),
         "ca" => stated.roots = Some(Roots::Given(material(value)?)),
         "cert" => stated.certificate = Some(material(value)?),
         "key" => stated.key = Some(material(value)?),
+        "passphrase" => stated.passphrase = Some(Secret(value.text()?)),
+        "crl" => stated.revocation = Some(Revocation { lists: Some(material(value)?), directory: None }),
         "servername" => stated.server_name = Some(value.text()?),
         "minVersion" => stated.minimum = Some(version(value)?.unwrap_or(Version::Tls12)),
         "maxVersion" => {

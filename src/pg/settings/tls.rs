@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf};
 
 use tokio_postgres::config::SslMode;
 
-use super::{host::Host, option_value::Invalid};
+use super::{host::Host, option_value::Invalid, password::Secret};
 
 /// What libpq's `sslmode` says.
 /// <https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-PROTECTION>
@@ -54,6 +54,25 @@ pub(in crate::pg) enum Roots {
 pub(in crate::pg) struct Identity {
     pub(in crate::pg) certificate: Material,
     pub(in crate::pg) key: Material,
+    /// Opens an encrypted key.
+    pub(in crate::pg) passphrase: Option<Secret>,
+}
+
+/// Where the lists of certificates are that their authorities have revoked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(in crate::pg) struct Revocation {
+    pub(in crate::pg) lists: Option<Material>,
+    /// Files with the names that `openssl rehash` gives.
+    pub(in crate::pg) directory: Option<PathBuf>,
+}
+
+/// `sslcertmode`: whether the client's certificate is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::pg) enum Showing {
+    Never,
+    IfAsked,
+    /// And a server that does not ask is left.
+    Always,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -73,7 +92,10 @@ pub enum ChannelBinding {
 pub struct Tls {
     pub(in crate::pg) mode: Mode,
     pub(in crate::pg) roots: Roots,
+    pub(in crate::pg) revocation: Option<Revocation>,
     pub(in crate::pg) identity: Option<Identity>,
+    /// A server that does not ask for the client's certificate is left.
+    pub(in crate::pg) must_show: bool,
     /// The name to ask for and to find in the certificate, in place of the host's.
     pub(in crate::pg) server_name: Option<String>,
     /// The server's name is sent in clear at the start, for proxies that choose by it.
@@ -136,9 +158,11 @@ pub(in crate::pg) struct StatedTls {
     pub(in crate::pg) roots: Option<Roots>,
     pub(in crate::pg) certificate: Option<Material>,
     pub(in crate::pg) key: Option<Material>,
+    pub(in crate::pg) passphrase: Option<Secret>,
+    pub(in crate::pg) revocation: Option<Revocation>,
     pub(in crate::pg) server_name: Option<String>,
     pub(in crate::pg) sends_server_name: Option<bool>,
-    pub(in crate::pg) sends_certificate: Option<bool>,
+    pub(in crate::pg) showing: Option<Showing>,
     pub(in crate::pg) is_direct: Option<bool>,
     pub channel_binding: Option<ChannelBinding>,
     pub(in crate::pg) minimum: Option<Version>,
@@ -153,6 +177,7 @@ pub(in crate::pg) struct HomeFiles {
     pub(super) root: Option<PathBuf>,
     pub(super) certificate: Option<PathBuf>,
     pub(super) key: Option<PathBuf>,
+    pub(super) revocation: Option<PathBuf>,
 }
 
 impl StatedTls {
@@ -162,9 +187,11 @@ impl StatedTls {
             roots: self.roots.or(lower.roots),
             certificate: self.certificate.or(lower.certificate),
             key: self.key.or(lower.key),
+            passphrase: self.passphrase.or(lower.passphrase),
+            revocation: self.revocation.or(lower.revocation),
             server_name: self.server_name.or(lower.server_name),
             sends_server_name: self.sends_server_name.or(lower.sends_server_name),
-            sends_certificate: self.sends_certificate.or(lower.sends_certificate),
+            showing: self.showing.or(lower.showing),
             is_direct: self.is_direct.or(lower.is_direct),
             channel_binding: self.channel_binding.or(lower.channel_binding),
             minimum: self.minimum.or(lower.minimum),
@@ -194,7 +221,14 @@ impl StatedTls {
                            verify-ca or verify-full (or the option `ssl`)";
             return Err(Invalid::new(message));
         }
+        let must_show = self.showing == Some(Showing::Always);
+        if must_show && ssl == Ssl::Off {
+            return Err(Invalid::new("`sslcertmode` require needs TLS: add sslmode=require, verify-ca or verify-full"));
+        }
         let identity = if ssl == Ssl::Off { None } else { self.identity(ssl, &home)? };
+        if must_show && identity.is_none() {
+            return Err(Invalid::new("`sslcertmode` require needs a client certificate: add `sslcert` and `sslkey`"));
+        }
         let minimum = self.minimum.unwrap_or(Version::Tls12);
         let maximum = self.maximum.unwrap_or(Version::Tls13);
         if minimum > maximum {
@@ -202,6 +236,12 @@ impl StatedTls {
         }
         let asks_system = matches!(self.roots, Some(Roots::System { .. }));
         let roots = match (self.roots, home.root) {
+            // libpq asks for no proof then.
+            (Some(Roots::Given(Material::File(path))), _)
+                if ssl == Ssl::Require && self.is_strict.is_none() && !path.exists() =>
+            {
+                None
+            }
             (Some(Roots::Given(roots)), _) => Some(Roots::Given(roots)),
             (None, Some(path)) if ssl != Ssl::Node => Some(Roots::Given(Material::File(path))),
             _ => None,
@@ -211,6 +251,8 @@ impl StatedTls {
             // Anybody may have a certificate from a public authority: without the name it proves nothing.
             Ssl::Allow | Ssl::Prefer | Ssl::Require | Ssl::VerifyCa if asks_system => Mode::VerifyFull,
             Ssl::Allow | Ssl::Prefer | Ssl::Require | Ssl::VerifyCa if self.is_strict == Some(true) => Mode::VerifyFull,
+            // Without TLS nobody can ask for the certificate.
+            Ssl::Allow | Ssl::Prefer if must_show => Mode::Require,
             Ssl::Allow => Mode::Allow,
             Ssl::Prefer => Mode::Prefer,
             // libpq has it so since a time when it knew no other mode that verifies.
@@ -219,10 +261,14 @@ impl StatedTls {
             Ssl::Require | Ssl::NoVerify => Mode::Require,
             Ssl::VerifyCa | Ssl::VerifyFull | Ssl::Node => Mode::VerifyFull,
         };
+        let from_home = home.revocation.filter(|_| ssl != Ssl::Node && matches!(roots, Some(Roots::Given(_))));
+        let from_home = from_home.map(|path| Revocation { lists: Some(Material::File(path)), directory: None });
         Ok(Tls {
             mode,
             roots: roots.unwrap_or(Roots::System { extra }),
+            revocation: self.revocation.or(from_home),
             identity,
+            must_show,
             server_name: self.server_name,
             sends_server_name: self.sends_server_name.unwrap_or(true),
             is_direct,
@@ -241,24 +287,25 @@ impl StatedTls {
     }
 
     fn identity(&mut self, ssl: Ssl, home: &HomeFiles) -> Result<Option<Identity>, Invalid> {
-        if self.sends_certificate == Some(false) {
+        if self.showing == Some(Showing::Never) {
             return Ok(None);
         }
         let from_home = |path: &Option<PathBuf>| path.clone().filter(|_| ssl != Ssl::Node).map(Material::File);
         let (certificate, key) = (self.certificate.take(), self.key.take());
+        let passphrase = self.passphrase.take();
         match (certificate, key) {
             (None, None) => Ok(from_home(&home.certificate)
                 .zip(from_home(&home.key))
-                .map(|(certificate, key)| Identity { certificate, key })),
+                .map(|(certificate, key)| Identity { certificate, key, passphrase })),
             (Some(certificate), key) => match key.or_else(|| from_home(&home.key)) {
-                Some(key) => Ok(Some(Identity { certificate, key })),
+                Some(key) => Ok(Some(Identity { certificate, key, passphrase })),
                 None => Err(Invalid::new(
                     "a client certificate needs its private key: add `sslkey` (`ssl.key`); the root that the \
                      server's certificate is checked with is `sslrootcert` (`ssl.ca`)",
                 )),
             },
             (None, Some(key)) => match from_home(&home.certificate) {
-                Some(certificate) => Ok(Some(Identity { certificate, key })),
+                Some(certificate) => Ok(Some(Identity { certificate, key, passphrase })),
                 None => Err(Invalid::new("a private key needs its certificate: add `sslcert` (`ssl.cert`)")),
             },
         }
@@ -292,9 +339,18 @@ mod tests {
         for (ssl, bare, with_root, with_system) in table {
             let mode = |roots| resolved(StatedTls { ssl: Some(ssl), roots, ..StatedTls::default() }).mode;
             assert_eq!(mode(None), bare, "{ssl:?}");
-            assert_eq!(mode(Some(Roots::Given(file("ca")))), with_root, "{ssl:?} with a root");
+            assert_eq!(mode(Some(Roots::Given(Material::Text(Vec::new())))), with_root, "{ssl:?} with a root");
             assert_eq!(mode(Some(Roots::System { extra: None })), with_system, "{ssl:?} with the system's roots");
         }
+    }
+
+    #[test]
+    fn a_root_that_is_not_there_is_missed_only_where_proof_is_asked_for() {
+        let mode = |ssl| {
+            let roots = Some(Roots::Given(file("/does/not/exist")));
+            resolved(StatedTls { ssl: Some(ssl), roots, ..StatedTls::default() }).mode
+        };
+        assert_eq!([Ssl::Require, Ssl::VerifyCa].map(mode), [Mode::Require, Mode::VerifyCa]);
     }
 
     #[test]
@@ -306,7 +362,12 @@ mod tests {
 
     #[test]
     fn the_home_directory_serves_libpq_modes_only() {
-        let home = || HomeFiles { root: Some("root".into()), certificate: Some("c".into()), key: Some("k".into()) };
+        let home = || HomeFiles {
+            root: Some("root".into()),
+            certificate: Some("c".into()),
+            key: Some("k".into()),
+            revocation: Some("crl".into()),
+        };
         let tls = |ssl| StatedTls { ssl: Some(ssl), ..StatedTls::default() }.resolve(home(), None).unwrap();
         assert_eq!(tls(Ssl::Require).mode, Mode::VerifyCa);
         assert_eq!(tls(Ssl::VerifyFull).roots, Roots::Given(file("root")));
@@ -330,7 +391,7 @@ mod tests {
         assert_eq!((prisma.mode, prisma.roots), (Mode::VerifyFull, Roots::Given(file("c"))));
         assert_eq!(resolved(stated(Some(false), None)).mode, Mode::Require);
         let with_key = resolved(stated(None, Some(file("k"))));
-        assert_eq!(with_key.identity, Some(Identity { certificate: file("c"), key: file("k") }));
+        assert_eq!(with_key.identity, Some(Identity { certificate: file("c"), key: file("k"), passphrase: None }));
         assert!(
             StatedTls { key: Some(file("k")), ssl: Some(Ssl::Require), ..StatedTls::default() }
                 .resolve(HomeFiles::default(), None)

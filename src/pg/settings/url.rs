@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
-use url::form_urlencoded;
 
 use super::{
     host::{self, Place},

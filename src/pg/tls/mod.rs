@@ -2,8 +2,30 @@
 
 mod connector;
 
+mod explain;
+
 mod verifier;
+
+mod rules;
+
+mod stream;
+
+mod identity;
+
+mod revocation;
+
+mod roots;
+
+mod algorithms;
 
 mod certificate;
 
-pub(in crate::pg) use connector::{Connector, connector, explain};
+mod distinguished_name;
+
+mod material;
+
+#[cfg(test)]
+mod samples;
+
+pub(in crate::pg) use connector::{Connector, connector};
+pub(in crate::pg) use explain::explain;

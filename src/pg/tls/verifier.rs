@@ -1,32 +1,39 @@
 //! What a server's certificate has to prove.
 
-use std::sync::Arc;
+use std::{cell::RefCell, ptr, sync::Arc};
 
 use rustls::{
-    CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme,
     client::{
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-        verify_server_cert_signed_by_trust_anchor, verify_server_name,
+        verify_server_name,
     },
     crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, SignatureVerificationAlgorithm, UnixTime},
     server::ParsedCertificate,
 };
+use webpki::{CertRevocationList, EndEntityCert, KeyUsage, VerifiedPath};
+use x509_cert::ext::pkix::{BasicConstraints, NameConstraints, SubjectAltName, name::GeneralName};
 
-use super::certificate::Certificate;
+use super::{
+    certificate::Certificate,
+    distinguished_name, revocation,
+    roots::Trusted,
+    rules::{self, Broken, Path},
+};
 
 /// Who is believed, and whether the name counts.
 #[derive(Debug)]
 pub(super) struct Trust {
-    pub(super) roots: Arc<RootCertStore>,
-    /// Those of the roots that were named for this connection; empty where the operating system decides.
-    pub(super) given: Vec<CertificateDer<'static>>,
+    pub(super) roots: Arc<Trusted>,
+    /// Every certificate has to be on one of these, where there are any.
+    pub(super) lists: Option<Vec<CertRevocationList<'static>>>,
     pub(super) checks_name: bool,
 }
 
-/// Decides as libpq does with OpenSSL, which is in three points less strict than rustls: a certificate that is itself
-/// among the given roots is trusted, one without alternative names is known by its common name, and one of version 1 is
-/// accepted directly below a given root.
+/// Decides as libpq does with OpenSSL. webpki judges all that it reads; a certificate of version 1, one that is called an
+/// authority, and one that is itself among the roots it does not: for these the path is the certificate, or the
+/// certificate and a root.
 #[derive(Debug)]
 pub(super) struct Verifier {
     /// None where no proof is asked for.
@@ -43,60 +50,209 @@ impl Trust {
         now: UnixTime,
         algorithms: &[&dyn SignatureVerificationAlgorithm],
     ) -> Result<(), Error> {
-        let certificate = Certificate::read(presented).ok_or(CertificateError::BadEncoding)?;
-        if self.given.iter().any(|given| given == presented) || !certificate.has_extensions() {
-            self.verify_directly(presented, &certificate, now, algorithms)?;
-        } else if certificate.is_signed_by(&certificate, algorithms) {
-            // Nobody else vouches for it; rustls would complain of its kind.
-            return Err(CertificateError::UnknownIssuer.into());
+        let leaf = Certificate::read(presented).ok_or(CertificateError::BadEncoding)?;
+        let by_common_name = if self.checks_name { verify_name(presented, &leaf, name)? } else { None };
+        let mut names = constrained_names(&leaf);
+        names.extend(by_common_name);
+
+        let is_root = leaf.is_self_issued() && self.certificates().any(|root| root == presented);
+        let is_authority =
+            leaf.extension::<BasicConstraints>().is_ok_and(|found| found.is_some_and(|constraints| constraints.ca));
+        if is_root || is_authority || !leaf.has_extensions() {
+            self.verify_directly(&leaf, is_root, now, &names, algorithms)
         } else {
-            let parsed = ParsedCertificate::try_from(presented)?;
-            verify_server_cert_signed_by_trust_anchor(&parsed, &self.roots, intermediates, now, algorithms)?;
+            self.verify_chain(&leaf, presented, intermediates, now, &names, algorithms)
         }
-        if self.checks_name { verify_name(presented, &certificate, name) } else { Ok(()) }
     }
 
-    /// Without a chain: the certificate is one of those given, or signed by one.
-    fn verify_directly(
+    fn certificates(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
+        self.roots.certificates.iter().flatten()
+    }
+
+    fn verify_chain(
         &self,
+        leaf: &Certificate<'_>,
         presented: &CertificateDer<'_>,
-        certificate: &Certificate<'_>,
+        intermediates: &[CertificateDer<'_>],
         now: UnixTime,
+        names: &[String],
         algorithms: &[&dyn SignatureVerificationAlgorithm],
     ) -> Result<(), Error> {
-        let is_trusted = self.given.iter().any(|given| {
-            given == presented
-                || Certificate::read(given).is_some_and(|given| certificate.is_signed_by(&given, algorithms))
-        });
-        if !is_trusted {
-            Err(CertificateError::UnknownIssuer.into())
-        } else if !certificate.has_begun(now) {
-            Err(CertificateError::NotValidYet.into())
-        } else if certificate.has_ended(now) {
-            Err(CertificateError::Expired.into())
-        } else {
-            Ok(())
+        let entity = EndEntityCert::try_from(presented).map_err(explained)?;
+        let steps: Vec<CertificateDer<'_>> = intermediates.iter().chain(&self.roots.intermediates).cloned().collect();
+        let shown: Vec<CertificateDer<'_>> = [presented].into_iter().chain(&steps).cloned().collect();
+        let roots = self.roots.spelled_as(&shown);
+        let lists: Vec<_> = self.lists.iter().flatten().collect();
+
+        let broken = RefCell::new(None);
+        let obeys_rules = |path: &VerifiedPath<'_>| {
+            let steps: Vec<_> = path.intermediate_certificates().map(webpki::Cert::der).collect();
+            let intermediates: Option<Vec<_>> = steps.iter().map(|der| Certificate::read(der)).collect();
+            let intermediates = intermediates.ok_or(webpki::Error::BadDer)?;
+            let index = roots.anchors.iter().position(|anchor| ptr::eq(anchor, path.anchor()));
+            let root = index.and_then(|index| roots.certificates[index].as_deref());
+            let root = root.map(|der| Certificate::read(der).ok_or(webpki::Error::BadDer)).transpose()?;
+            let path = Path { leaf, intermediates: &intermediates, root: root.as_ref(), now, names };
+            rules::check(&path).map_err(|rule| {
+                *broken.borrow_mut() = Some(rule);
+                webpki::Error::UnknownIssuer
+            })
+        };
+        let revocation = self.lists.is_some().then(|| revocation::options(&lists));
+        if revocation.as_ref().is_some_and(Option::is_none) {
+            return Err(explained(webpki::Error::UnknownRevocationStatus));
         }
+        let result = entity.verify_for_usage(
+            algorithms,
+            &roots.anchors,
+            &steps,
+            now,
+            KeyUsage::server_auth(),
+            revocation.flatten(),
+            Some(&obeys_rules),
+        );
+        match result {
+            Ok(_) => Ok(()),
+            Err(error) => Err(broken.into_inner().map_or_else(|| explained(error), refused)),
+        }
+    }
+
+    /// Without intermediates: the certificate is a root, or signed by one.
+    fn verify_directly(
+        &self,
+        leaf: &Certificate<'_>,
+        is_root: bool,
+        now: UnixTime,
+        names: &[String],
+        algorithms: &[&dyn SignatureVerificationAlgorithm],
+    ) -> Result<(), Error> {
+        if self.lists.is_some() {
+            let text = "the server's certificate is its own root, an authority's or of version 1: whether it is revoked \
+                        is not looked up";
+            return Err(refused(Broken::new("UNABLE_TO_GET_CRL", text)));
+        }
+        let check = |root: Option<&Certificate<'_>>| {
+            if root.is_some_and(|root| !matches!(root.extension::<NameConstraints>(), Ok(None))) {
+                let text = "the certificate of an authority above the server's constrains names, which is not looked up \
+                            for one of version 1 or of an authority (nameConstraints)";
+                return Err(Broken::new("CERT_REJECTED", text));
+            }
+            rules::check(&Path { leaf, intermediates: &[], root, now, names })
+        };
+        if is_root {
+            return check(None).map_err(refused);
+        }
+        let mut result = Err(CertificateError::UnknownIssuer.into());
+        for root in self.certificates().filter_map(|der| Certificate::read(der)) {
+            if leaf.is_signed_by(&root, algorithms) {
+                result = check(Some(&root)).map_err(refused);
+                if result.is_ok() {
+                    break;
+                }
+            }
+        }
+        result
     }
 }
 
+/// The common name, where it is what the name was found in: no alternative name is of the same kind as the host.
 fn verify_name(
     presented: &CertificateDer<'_>,
-    certificate: &Certificate<'_>,
+    leaf: &Certificate<'_>,
     name: &ServerName<'_>,
-) -> Result<(), Error> {
-    let is_named = || certificate.is_named(&name.to_str());
-    if !certificate.has_extensions() {
-        return if is_named() { Ok(()) } else { Err(CertificateError::NotValidForName.into()) };
+) -> Result<Option<String>, Error> {
+    let host = name.to_str();
+    let no_name = || Error::from(CertificateError::NotValidForName);
+    if host.ends_with('.') {
+        return Err(no_name());
     }
-    match verify_server_name(&ParsedCertificate::try_from(presented)?, name) {
-        Err(Error::InvalidCertificate(CertificateError::NotValidForNameContext { presented, .. }))
-            if presented.is_empty() && is_named() =>
-        {
-            Ok(())
+    let is_address = matches!(name, ServerName::IpAddress(_));
+    let has_alternative = match leaf.extension::<SubjectAltName>() {
+        Ok(names) => names.iter().flat_map(|names| &names.0).any(|name| match name {
+            GeneralName::DnsName(_) => !is_address,
+            GeneralName::IpAddress(_) => is_address,
+            _ => false,
+        }),
+        Err(_) => true,
+    };
+    if has_alternative {
+        return verify_server_name(&ParsedCertificate::try_from(presented)?, name).map(|()| None);
+    }
+    let common_name = distinguished_name::common_names(leaf.fields().subject()).next();
+    if common_name.is_some_and(|common_name| is_name_of(&common_name, &host)) {
+        Ok(Some(host.into_owned()))
+    } else {
+        Err(no_name())
+    }
+}
+
+/// A star at the start stands for one label.
+fn is_name_of(name: &str, host: &str) -> bool {
+    match name.strip_prefix("*.") {
+        Some(domain) => host.split_once('.').is_some_and(|(label, rest)| {
+            !label.is_empty() && domain.contains('.') && rest.eq_ignore_ascii_case(domain)
+        }),
+        None => name.eq_ignore_ascii_case(host),
+    }
+}
+
+/// Common names that look like those of hosts are constrained even where no name is asked for, as OpenSSL has it.
+fn constrained_names(leaf: &Certificate<'_>) -> Vec<String> {
+    let names = leaf.extension::<SubjectAltName>().ok().flatten();
+    if names.iter().flat_map(|names| &names.0).any(|name| matches!(name, GeneralName::DnsName(_))) {
+        return Vec::new();
+    }
+    let is_host = |name: &String| {
+        name.contains('.') && name.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(letter))
+    };
+    distinguished_name::common_names(leaf.fields().subject()).filter(is_host).collect()
+}
+
+fn refused(rule: Broken) -> Error {
+    CertificateError::Other(OtherError(Arc::new(rule))).into()
+}
+
+/// webpki's reasons as those of rustls, where it has one, or else with Node's code.
+fn explained(error: webpki::Error) -> Error {
+    use webpki::Error as Reason;
+    let (code, text) = match error {
+        Reason::CertNotValidYet { time, not_before } => {
+            return CertificateError::NotValidYetContext { time, not_before }.into();
         }
-        result => result,
-    }
+        Reason::CertExpired { time, not_after } => return CertificateError::ExpiredContext { time, not_after }.into(),
+        Reason::UnknownIssuer => return CertificateError::UnknownIssuer.into(),
+        Reason::InvalidSignatureForPublicKey => return CertificateError::BadSignature.into(),
+        Reason::CertRevoked => {
+            ("CERT_REVOKED", "the certificate of the server, or of an authority above it, is revoked")
+        }
+        Reason::UnknownRevocationStatus => {
+            ("UNABLE_TO_GET_CRL", "there is no revocation list (sslcrl, sslcrldir) of an authority above the server")
+        }
+        Reason::CrlExpired { .. } => ("CRL_HAS_EXPIRED", "the revocation list has expired"),
+        Reason::EndEntityUsedAsCa => {
+            ("INVALID_CA", "the certificate of an authority does not belong to one (basicConstraints)")
+        }
+        Reason::PathLenConstraintViolated => {
+            ("PATH_LENGTH_EXCEEDED", "the certificate of an authority allows fewer authorities below itself (pathlen)")
+        }
+        Reason::RequiredEkuNotFoundContext(_) | Reason::EmptyEkuExtension => {
+            ("INVALID_PURPOSE", "the certificate is not for servers (extendedKeyUsage)")
+        }
+        Reason::NameConstraintViolation => {
+            ("CERT_REJECTED", "an authority may not sign for a name of this certificate (nameConstraints)")
+        }
+        Reason::UnsupportedCriticalExtension => {
+            ("CERT_REJECTED", "the certificate has a critical extension that is not known here")
+        }
+        Reason::UnsupportedSignatureAlgorithmContext(_)
+        | Reason::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => (
+            "CERT_REJECTED",
+            "the certificate is signed by an algorithm that is not accepted: ECDSA with P-256, P-384 \
+              or P-521, RSA with SHA-2 and at least 2048 bits, and Ed25519 are",
+        ),
+        other => return refused(Broken::new("CERT_REJECTED", format!("the certificate cannot be used: {other}"))),
+    };
+    refused(Broken::new(code, text))
 }
 
 impl Verifier {
@@ -109,7 +265,7 @@ impl Verifier {
     ) -> Result<HandshakeSignatureValid, Error> {
         let fitting = self.algorithms.mapping.iter().filter(|(scheme, _)| *scheme == signed.scheme);
         let algorithms = fitting.flat_map(|(_, algorithms)| algorithms.iter().copied());
-        if certificate.key.has_signed(algorithms, message, signed.signature()) {
+        if certificate.has_signed(algorithms, message, signed.signature()) {
             Ok(HandshakeSignatureValid::assertion())
         } else {
             Err(CertificateError::BadSignature.into())
@@ -162,84 +318,4 @@ impl ServerCertVerifier for Verifier {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use rustls::crypto::ring;
-
-    use super::*;
-    use crate::pg::tls::certificate::samples;
-
-    const IN_2030: u64 = 1_900_000_000;
-    const IN_2200: u64 = 7_258_118_400;
-
-    /// The roots, the server's certificate, the name to be found in it (`None` where any will do), the time.
-    type Case<'a> = (&'a [&'a str], &'a str, Option<&'a str>, u64);
-
-    fn verify((roots, presented, name, at): Case) -> Result<(), String> {
-        let given: Vec<_> = roots.iter().map(|pem| samples::der(pem)).collect();
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(given.iter().cloned());
-        let judge = Verifier {
-            trust: Some(Trust { roots: Arc::new(roots), given, checks_name: name.is_some() }),
-            algorithms: ring::default_provider().signature_verification_algorithms,
-        };
-        let name = ServerName::try_from(name.unwrap_or("anything")).unwrap();
-        let now = UnixTime::since_unix_epoch(Duration::from_secs(at));
-        let answer = judge.verify_server_cert(&samples::der(presented), &[], &name, &[], now);
-        answer.map(|_| ()).map_err(|error| format!("{error:?}"))
-    }
-
-    #[test]
-    fn certificates_are_judged_as_libpq_judges_them() {
-        use samples::{AUTHORITY, NAMED, OLD, OTHER, SELF_SIGNED, UNNAMED};
-        let by_authority: &[&str] = &[AUTHORITY];
-        let table: [(Case, &str); 25] = [
-            ((by_authority, NAMED, Some("db.example.com"), IN_2030), ""),
-            ((by_authority, NAMED, Some("127.0.0.1"), IN_2030), ""),
-            ((&[OTHER, AUTHORITY], NAMED, Some("db.example.com"), IN_2030), ""),
-            ((by_authority, NAMED, Some("example.com"), IN_2030), "NotValidForName"),
-            ((by_authority, NAMED, Some("127.0.0.2"), IN_2030), "NotValidForName"),
-            ((by_authority, NAMED, None, IN_2030), ""),
-            ((by_authority, NAMED, None, IN_2200), "Expired"),
-            ((by_authority, NAMED, None, 0), "NotValidYet"),
-            ((&[OTHER], NAMED, None, IN_2030), "UnknownIssuer"),
-            ((&[], NAMED, None, IN_2030), "UnknownIssuer"),
-            // Known by the common name only.
-            ((by_authority, UNNAMED, Some("db.example.com"), IN_2030), ""),
-            ((by_authority, UNNAMED, Some("other.example.com"), IN_2030), "NotValidForName"),
-            ((&[OTHER], UNNAMED, Some("db.example.com"), IN_2030), "UnknownIssuer"),
-            // Of version 1.
-            ((by_authority, OLD, Some("db.example.com"), IN_2030), ""),
-            ((by_authority, OLD, Some("other.example.com"), IN_2030), "NotValidForName"),
-            ((by_authority, OLD, None, IN_2200), "Expired"),
-            ((by_authority, OLD, None, 0), "NotValidYet"),
-            ((&[OTHER], OLD, None, IN_2030), "UnknownIssuer"),
-            ((&[], OLD, None, IN_2030), "UnknownIssuer"),
-            ((&[OLD], OLD, Some("db.example.com"), IN_2030), ""),
-            // Its own authority, and given as that.
-            ((&[SELF_SIGNED], SELF_SIGNED, Some("db.example.com"), IN_2030), ""),
-            ((&[SELF_SIGNED], SELF_SIGNED, Some("other.example.com"), IN_2030), "NotValidForName"),
-            ((&[SELF_SIGNED], SELF_SIGNED, None, IN_2200), "Expired"),
-            ((&[SELF_SIGNED], SELF_SIGNED, None, 0), "NotValidYet"),
-            ((by_authority, SELF_SIGNED, None, IN_2030), "UnknownIssuer"),
-        ];
-        for (index, (case, expected)) in table.into_iter().enumerate() {
-            match verify(case) {
-                Ok(()) => assert_eq!(expected, "", "row {index}"),
-                Err(error) => assert!(!expected.is_empty() && error.contains(expected), "row {index}: {error}"),
-            }
-        }
-    }
-
-    #[test]
-    fn without_trust_anything_will_do() {
-        let algorithms = ring::default_provider().signature_verification_algorithms;
-        let verifier = Verifier { trust: None, algorithms };
-        let name = ServerName::try_from("anything").unwrap();
-        let now = UnixTime::since_unix_epoch(Duration::ZERO);
-        for presented in [samples::NAMED, samples::OLD, samples::SELF_SIGNED] {
-            assert!(verifier.verify_server_cert(&samples::der(presented), &[], &name, &[], now).is_ok());
-        }
-    }
-}
+mod tests;

@@ -32,7 +32,7 @@ fn summary(url: &str) -> Result<String, Invalid> {
 }
 
 /// Hosts | user | password | database | mode | prepare | session settings.
-const TABLE: [(&str, &str); 70] = [
+const TABLE: [(&str, &str); 71] = [
     // Plain.
     ("postgres://u:p@h:5433/d", "h 5433 | u | p | d | Disable | Detect | "),
     ("postgresql://u:p@h/d", "h 5432 | u | p | d | Disable | Detect | "),
@@ -83,7 +83,8 @@ const TABLE: [(&str, &str); 70] = [
     ("postgres://u@h/d?sslmode=no-verify", "h 5432 | u | - | d | Require | Detect | "),
     ("postgres://u@h/d?sslmode=verify-full", "h 5432 | u | - | d | VerifyFull | Detect | "),
     ("postgres://u@h/d?sslmode=verify-ca&sslrootcert=ca", "h 5432 | u | - | d | VerifyCa | Detect | "),
-    ("postgres://u@h/d?sslmode=require&sslrootcert=ca", "h 5432 | u | - | d | VerifyCa | Detect | "),
+    ("postgres://u@h/d?sslmode=require&sslrootcert=Cargo.toml", "h 5432 | u | - | d | VerifyCa | Detect | "),
+    ("postgres://u@h/d?sslmode=require&sslrootcert=not-there", "h 5432 | u | - | d | Require | Detect | "),
     ("postgres://u@h/d?sslrootcert=system", "h 5432 | u | - | d | VerifyFull | Detect | "),
     ("postgres://u@h/d?sslmode=require&uselibpqcompat=true", "h 5432 | u | - | d | Require | Detect | "),
     ("postgres://u@h/d?ssl=true", "h 5432 | u | - | d | VerifyFull | Detect | "),
@@ -252,7 +253,6 @@ fn what_is_no_connection_string_is_refused_in_the_name_of_the_first_argument() {
         ("postgres://u:hunter2@h/d?sslmode=required", "`sslmode`"),
         ("postgres://u:hunter2@h/d?target_session_attrs=master", "`target_session_attrs`"),
         ("postgres://u:hunter2@h/d?sslmode=disable&sslrootcert=system", "`sslrootcert`"),
-        ("postgres://u:hunter2@h/d?sslcrl=file", "`sslcrl`"),
         ("postgres://u:hunter2@h/d?require_auth=md5", "`require_auth`"),
         ("postgres://u:hunter2@h/d?connect_timeout=soon", "`connect_timeout`"),
     ];

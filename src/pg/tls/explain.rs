@@ -1,0 +1,83 @@
+//! What a failure of TLS is called, and what to do about it.
+
+use std::{error, io};
+
+use rustls::{AlertDescription, CertificateError, OtherError};
+
+use super::rules::Broken;
+
+/// For a certificate that breaks a rule.
+const ADVICE: &str = "docs/tls.md has the rules that a certificate has to obey";
+
+/// Node's code for what went wrong with TLS, and what to do about it. `error` is the source of the driver's error.
+pub(in crate::pg) fn explain(error: &(dyn error::Error + 'static)) -> Option<(&'static str, &'static str)> {
+    if error.to_string() == "server does not support TLS" {
+        return Some((
+            "TLS_NOT_SUPPORTED",
+            "switch on `ssl` in the server's configuration, or connect with sslmode=disable",
+        ));
+    }
+    let error = error.downcast_ref::<io::Error>()?.get_ref()?;
+    if let Some(broken) = error.downcast_ref::<Broken>() {
+        return Some((broken.code, ADVICE));
+    }
+    match error.downcast_ref::<rustls::Error>()? {
+        rustls::Error::InvalidCertificate(problem) => match problem {
+            CertificateError::Other(OtherError(other)) => {
+                other.downcast_ref::<Broken>().map(|broken| (broken.code, ADVICE))
+            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                Some(("CERT_HAS_EXPIRED", "the server needs a new certificate"))
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                Some(("CERT_NOT_YET_VALID", "check the clocks of both machines"))
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Some((
+                "ERR_TLS_CERT_ALTNAME_INVALID",
+                "connect to a name that the certificate holds, or say with `ssl.servername` which name to expect",
+            )),
+            CertificateError::UnknownIssuer => Some((
+                "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+                "name the certificate of the authority that signed it: sslrootcert=FILE, or the option `ssl: { ca }`",
+            )),
+            _ => None,
+        },
+        rustls::Error::AlertReceived(AlertDescription::HandshakeFailure | AlertDescription::ProtocolVersion)
+        | rustls::Error::PeerIncompatible(_) => Some((
+            "TLS_NOT_SUPPORTED",
+            "the server and this program have no way of encryption in common: TLS 1.2 with ECDHE and AES-GCM or \
+             ChaCha20, or TLS 1.3, a certificate with RSA of 2048 bits, P-256, P-384, P-521 or Ed25519, and key exchange \
+             by X25519, P-256 or P-384 are needed",
+        )),
+        rustls::Error::AlertReceived(
+            AlertDescription::CertificateRequired
+            | AlertDescription::BadCertificate
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::CertificateExpired
+            | AlertDescription::UnknownCA,
+        ) => Some((
+            "TLS_CLIENT_CERTIFICATE_REFUSED",
+            "the server wants a client certificate that it trusts: sslcert and sslkey, or the option \
+             `ssl: { cert, key }`",
+        )),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_have_the_codes_of_node() {
+        let code =
+            |error: rustls::Error| explain(&io::Error::new(io::ErrorKind::InvalidData, error)).map(|(code, _)| code);
+        let of = |problem: CertificateError| code(rustls::Error::InvalidCertificate(problem));
+        assert_eq!(of(CertificateError::Expired), Some("CERT_HAS_EXPIRED"));
+        assert_eq!(of(CertificateError::NotValidForName), Some("ERR_TLS_CERT_ALTNAME_INVALID"));
+        assert_eq!(of(CertificateError::UnknownIssuer), Some("UNABLE_TO_VERIFY_LEAF_SIGNATURE"));
+        let alert = rustls::Error::AlertReceived(AlertDescription::CertificateRequired);
+        assert_eq!(code(alert), Some("TLS_CLIENT_CERTIFICATE_REFUSED"));
+        assert_eq!(explain(&io::Error::other("else")), None);
+    }
+}

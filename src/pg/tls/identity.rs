@@ -1,0 +1,156 @@
+//! The client's certificate and its private key.
+
+use std::{
+    num::NonZeroU32,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use aes::cipher::{BlockModeDecrypt, KeyIvInit, common::Block};
+use pkcs5::{
+    EncryptionScheme,
+    pbes2::{self, Kdf, Pbkdf2Prf},
+};
+use ring::pbkdf2;
+use rustls::{
+    SignatureScheme,
+    client::ResolvesClientCert,
+    crypto::CryptoProvider,
+    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject},
+    sign::CertifiedKey,
+};
+use x509_cert::der::{self, Decode, Reader, SliceReader, asn1::OctetStringRef};
+
+use super::{certificate::Certificate, material};
+use crate::pg::settings::{Identity, Invalid};
+
+/// Shows one certificate, or none, and remembers whether the server has asked.
+#[derive(Debug)]
+pub(super) struct Shown {
+    certified: Option<Arc<CertifiedKey>>,
+    was_asked: AtomicBool,
+}
+
+impl Shown {
+    pub(super) fn new(certified: Option<CertifiedKey>) -> Self {
+        Self { certified: certified.map(Arc::new), was_asked: AtomicBool::new(false) }
+    }
+
+    pub(super) fn was_asked(&self) -> bool {
+        self.was_asked.load(Ordering::Relaxed)
+    }
+}
+
+impl ResolvesClientCert for Shown {
+    fn resolve(&self, _: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.was_asked.store(true, Ordering::Relaxed);
+        self.certified.clone().filter(|certified| certified.key.choose_scheme(schemes).is_some())
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+/// The client's certificate and key; rustls itself would not take one of version 1.
+pub(super) fn certified(identity: &Identity, provider: &CryptoProvider) -> Result<CertifiedKey, Invalid> {
+    let certificates = material::certificates(&identity.certificate, "sslcert", "ssl.cert")?;
+    let place = material::place(&identity.key, "sslkey", "ssl.key");
+    let key = provider
+        .key_provider
+        .load_private_key(private_key(identity)?)
+        .map_err(|error| Invalid::new(format!("{place} cannot be used: {error}")))?;
+    let public = key.public_key();
+    let own = certificates.first().and_then(|certificate| Certificate::read(certificate)?.public_key());
+    match (public, own) {
+        (Some(public), Some(own)) if public.as_ref() != own => {
+            Err(Invalid::new(format!("{place} is not the key of the client certificate")))
+        }
+        _ => Ok(CertifiedKey::new(certificates, key)),
+    }
+}
+
+fn private_key(identity: &Identity) -> Result<PrivateKeyDer<'static>, Invalid> {
+    let bytes = material::bytes(&identity.key, "sslkey")?;
+    let key = PrivateKeyDer::from_pem_slice(&bytes).ok().or_else(|| PrivateKeyDer::try_from(bytes.clone()).ok());
+    if let Some(key) = key {
+        return Ok(key);
+    }
+    let place = material::place(&identity.key, "sslkey", "ssl.key");
+    let text = String::from_utf8_lossy(&bytes);
+    if text.contains("BEGIN ENCRYPTED PRIVATE KEY") {
+        let Some(passphrase) = &identity.passphrase else {
+            return Err(Invalid::new(format!("{place} is encrypted: add `sslpassword` (`ssl.passphrase`)")));
+        };
+        // Under this label the text is read as what it is inside: DER.
+        let unlabelled = text.replace("ENCRYPTED PRIVATE KEY", "PRIVATE KEY");
+        let wrapped = PrivatePkcs8KeyDer::from_pem_slice(unlabelled.as_bytes());
+        let encrypted = wrapped.map_err(|_| Invalid::new(format!("{place} is not valid PEM")))?;
+        return decrypted(encrypted.secret_pkcs8_der(), passphrase.reveal().as_bytes())
+            .map_err(|problem| Invalid::new(format!("{place} {problem}")));
+    }
+    let advice = if text.contains("ENCRYPTED") {
+        "is encrypted in an old way that is not supported; convert it with openssl pkcs8 -topk8"
+    } else {
+        "does not hold a private key in PEM or DER"
+    };
+    Err(Invalid::new(format!("{place} {advice}")))
+}
+
+/// PKCS #8 by PBES2 with PBKDF2 and AES in CBC mode, as OpenSSL writes it.
+/// <https://datatracker.ietf.org/doc/html/rfc8018#section-6.2>
+fn decrypted(wrapped: &[u8], passphrase: &[u8]) -> Result<PrivateKeyDer<'static>, &'static str> {
+    const UNKNOWN: &str = "is encrypted in a way that is not supported; convert it with openssl pkcs8 -topk8";
+    let (scheme, mut data) = encrypted_parts(wrapped).map_err(|_| UNKNOWN)?;
+    let EncryptionScheme::Pbes2(parameters) = scheme else { return Err(UNKNOWN) };
+    let Kdf::Pbkdf2(derivation) = &parameters.kdf else { return Err(UNKNOWN) };
+    let hash = match derivation.prf {
+        Pbkdf2Prf::HmacWithSha1 => pbkdf2::PBKDF2_HMAC_SHA1,
+        Pbkdf2Prf::HmacWithSha256 => pbkdf2::PBKDF2_HMAC_SHA256,
+        Pbkdf2Prf::HmacWithSha384 => pbkdf2::PBKDF2_HMAC_SHA384,
+        Pbkdf2Prf::HmacWithSha512 => pbkdf2::PBKDF2_HMAC_SHA512,
+        _ => return Err(UNKNOWN),
+    };
+    let rounds = NonZeroU32::new(derivation.iteration_count).ok_or(UNKNOWN)?;
+    let derive = |key: &mut [u8]| pbkdf2::derive(hash, rounds, derivation.salt.as_ref(), passphrase, key);
+    match parameters.encryption {
+        pbes2::EncryptionScheme::Aes128Cbc { iv } => {
+            let mut key = [0; 16];
+            derive(&mut key);
+            decrypt(cbc::Decryptor::<aes::Aes128>::new(&key.into(), &iv.into()), &mut data);
+        }
+        pbes2::EncryptionScheme::Aes192Cbc { iv } => {
+            let mut key = [0; 24];
+            derive(&mut key);
+            decrypt(cbc::Decryptor::<aes::Aes192>::new(&key.into(), &iv.into()), &mut data);
+        }
+        pbes2::EncryptionScheme::Aes256Cbc { iv } => {
+            let mut key = [0; 32];
+            derive(&mut key);
+            decrypt(cbc::Decryptor::<aes::Aes256>::new(&key.into(), &iv.into()), &mut data);
+        }
+        _ => return Err(UNKNOWN),
+    }
+    let wrong = "is encrypted, and `sslpassword` (`ssl.passphrase`) does not open it";
+    // The last byte says how many the padding has; what is left under a wrong passphrase is no key.
+    let padding = data.last().map_or(0, |last| usize::from(*last));
+    data.truncate(data.len().checked_sub(padding).ok_or(wrong)?);
+    PrivateKeyDer::try_from(data).map_err(|_| wrong)
+}
+
+fn encrypted_parts(wrapped: &[u8]) -> der::Result<(EncryptionScheme, Vec<u8>)> {
+    SliceReader::new(wrapped)?.sequence(|reader| {
+        let scheme = EncryptionScheme::decode(reader)?;
+        Ok((scheme, <&OctetStringRef>::decode(reader)?.as_bytes().to_vec()))
+    })
+}
+
+fn decrypt<D: BlockModeDecrypt>(mut decryptor: D, data: &mut [u8]) {
+    for block in data.chunks_exact_mut(D::block_size()) {
+        if let Ok(block) = <&mut Block<D>>::try_from(block) {
+            decryptor.decrypt_block(block);
+        }
+    }
+}

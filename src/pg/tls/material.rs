@@ -1,0 +1,38 @@
+//! Certificates as they are given: a file, or a text.
+
+use std::fs;
+
+use rustls::pki_types::{
+    CertificateDer,
+    pem::{self, PemObject},
+};
+
+use crate::pg::settings::{Invalid, Material};
+
+/// Where a certificate or a key was given, for a message.
+pub(super) fn place(material: &Material, file: &str, option: &str) -> String {
+    match material {
+        Material::File(path) => format!("`{file}` ({})", path.display()),
+        Material::Text(_) => format!("option `{option}`"),
+    }
+}
+
+pub(super) fn bytes(material: &Material, file: &str) -> Result<Vec<u8>, Invalid> {
+    match material {
+        Material::File(path) => fs::read(path)
+            .map_err(|error| Invalid::new(format!("`{file}`: {} cannot be read: {error}", path.display()))),
+        Material::Text(text) => Ok(text.clone()),
+    }
+}
+
+pub(super) fn certificates(
+    material: &Material,
+    file: &str,
+    option: &str,
+) -> Result<Vec<CertificateDer<'static>>, Invalid> {
+    let found: Result<Vec<_>, pem::Error> = CertificateDer::pem_slice_iter(&bytes(material, file)?).collect();
+    match found {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        _ => Err(Invalid::new(format!("{} does not hold a PEM certificate", place(material, file, option)))),
+    }
+}

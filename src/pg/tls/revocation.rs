@@ -1,0 +1,72 @@
+//! Revocation lists: where they are named, every certificate of a path has to be on the good side of one.
+
+use std::fs;
+
+use rustls::pki_types::{CertificateRevocationListDer, UnixTime, pem::PemObject};
+use webpki::{
+    CertRevocationList, ExpirationPolicy, OwnedCertRevocationList, RevocationCheckDepth, RevocationOptions,
+    RevocationOptionsBuilder, UnknownStatusPolicy,
+};
+use x509_cert::{certificate::Raw, crl::CertificateList, der::Decode};
+
+use super::material;
+use crate::pg::settings::{Invalid, Material, Revocation};
+
+/// The lists that the settings name, those that are not yet valid left out.
+pub(super) fn lists(revocation: &Revocation) -> Result<Vec<CertRevocationList<'static>>, Invalid> {
+    let mut files: Vec<Material> = revocation.lists.clone().into_iter().collect();
+    if let Some(directory) = &revocation.directory {
+        let cannot = |error| Invalid::new(format!("`sslcrldir`: {} cannot be read: {error}", directory.display()));
+        for entry in fs::read_dir(directory).map_err(cannot)? {
+            let path = entry.map_err(cannot)?.path();
+            if path.extension().is_some_and(|extension| is_hashed(&extension.to_string_lossy())) {
+                files.push(Material::File(path));
+            }
+        }
+    }
+    let mut lists = Vec::new();
+    for file in files {
+        let bytes = material::bytes(&file, "sslcrl")?;
+        let wrong = || {
+            Invalid::new(format!(
+                "{} does not hold a revocation list in PEM",
+                material::place(&file, "sslcrl", "ssl.crl")
+            ))
+        };
+        let found: Vec<_> =
+            CertificateRevocationListDer::pem_slice_iter(&bytes).collect::<Result<_, _>>().map_err(|_| wrong())?;
+        if found.is_empty() {
+            return Err(wrong());
+        }
+        for der in found.iter().filter(|der| has_begun(der)) {
+            let list = OwnedCertRevocationList::from_der(der).map_err(|error| {
+                let place = material::place(&file, "sslcrl", "ssl.crl");
+                Invalid::new(format!("{place} holds a revocation list that cannot be used: {error}"))
+            })?;
+            lists.push(list.into());
+        }
+    }
+    Ok(lists)
+}
+
+/// The names that `openssl rehash` gives: eight digits of a hash, then `.r` and a number.
+fn is_hashed(extension: &str) -> bool {
+    extension.strip_prefix('r').is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|digit| digit.is_ascii_digit()))
+}
+
+fn has_begun(der: &[u8]) -> bool {
+    CertificateList::<Raw>::from_der(der)
+        .is_ok_and(|list| list.tbs_cert_list.this_update.to_unix_duration().as_secs() <= UnixTime::now().as_secs())
+}
+
+/// As OpenSSL checks with `X509_V_FLAG_CRL_CHECK_ALL`, which libpq sets.
+pub(super) fn options<'a>(lists: &'a [&'a CertRevocationList<'a>]) -> Option<RevocationOptions<'a>> {
+    let builder = RevocationOptionsBuilder::new(lists).ok()?;
+    Some(
+        builder
+            .with_depth(RevocationCheckDepth::Chain)
+            .with_status_policy(UnknownStatusPolicy::Deny)
+            .with_expiration_policy(ExpirationPolicy::Enforce)
+            .build(),
+    )
+}

@@ -1,0 +1,20 @@
+//! Certificates to test with, valid until the year 2126.
+
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+
+pub(super) fn der(pem: &str) -> CertificateDer<'static> {
+    CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()
+}
+
+/// `openssl req -x509`: may sign others.
+pub(super) const AUTHORITY: &str = include_str!("samples/authority.pem");
+/// Another authority.
+pub(super) const OTHER: &str = include_str!("samples/other.pem");
+/// Signed by the authority, for `*.example.com` and `127.0.0.1`.
+pub(super) const NAMED: &str = include_str!("samples/named.pem");
+/// Signed by the authority; only the common name says `db.example.com`.
+pub(super) const UNNAMED: &str = include_str!("samples/unnamed.pem");
+/// The same, of version 1: `openssl x509 -req` without a file of extensions.
+pub(super) const OLD: &str = include_str!("samples/old.pem");
+/// `openssl req -x509` with the subject `/CN=db.example.com`: its own authority.
+pub(super) const SELF_SIGNED: &str = include_str!("samples/self_signed.pem");
