@@ -26,6 +26,8 @@ pub mod sqlstate {
     pub const CANNOT_CONNECT_NOW: &str = "57P03";
     pub const TOO_MANY_CONNECTIONS: &str = "53300";
     pub const CONNECTION_EXCEPTION_CLASS: &str = "08";
+    /// Resources, an operator, the system, internal errors.
+    pub const SYSTEM_CLASSES: [&str; 4] = ["53", "57", "58", "XX"];
     pub const DATA_EXCEPTION_CLASS: &str = "22";
     pub const SYNTAX_OR_ACCESS_CLASS: &str = "42";
 }
@@ -123,7 +125,7 @@ impl Error {
         match self {
             Self::Failure(failure) => failure.code == code::CONNECTION_CLOSED,
             Self::Database(refusal) => {
-                matches!(refusal.error.parsed_severity(), Some(Severity::Fatal | Severity::Panic))
+                matches!(severity(&refusal.error), "FATAL" | "PANIC")
                     || matches!(
                         self.code(),
                         sqlstate::ADMIN_SHUTDOWN | sqlstate::CRASH_SHUTDOWN | sqlstate::CANNOT_CONNECT_NOW
@@ -132,29 +134,32 @@ impl Error {
         }
     }
 
-    /// A `FATAL` with the fields V, F, L and R, which PostgreSQL always sends. Poolers make up errors of their own when
-    /// their server's connection is lost, and leave some of these out.
-    pub fn is_fatal_with_source(&self) -> bool {
+    /// It has the fields V, F, L and R, which PostgreSQL always sends. The errors that poolers make up lack some of them.
+    pub fn has_source(&self) -> bool {
         let Self::Database(refusal) = self else { return false };
         let error = &refusal.error;
-        // A `PANIC` may come while the commit is written.
-        matches!(error.parsed_severity(), Some(Severity::Fatal))
+        error.parsed_severity().is_some()
             && error.file().is_some()
             && error.line().is_some()
             && error.routine().is_some()
+    }
+
+    pub fn is_fatal(&self) -> bool {
+        matches!(self, Self::Database(refusal) if severity(&refusal.error) == "FATAL")
     }
 
     /// Opening a connection failed in a way that another attempt a little later may not.
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Failure(failure) => failure.code != code::INVALID_OPTIONS,
-            Self::Database(_) => matches!(
-                self.code(),
+            Self::Database(_) => match self.code() {
                 sqlstate::ADMIN_SHUTDOWN
-                    | sqlstate::CRASH_SHUTDOWN
-                    | sqlstate::CANNOT_CONNECT_NOW
-                    | sqlstate::TOO_MANY_CONNECTIONS
-            ),
+                | sqlstate::CRASH_SHUTDOWN
+                | sqlstate::CANNOT_CONNECT_NOW
+                | sqlstate::TOO_MANY_CONNECTIONS => true,
+                // `08P01` of PgBouncer: it has no server, or no place for another client.
+                code => code.starts_with(sqlstate::CONNECTION_EXCEPTION_CLASS),
+            },
         }
     }
 
@@ -182,11 +187,10 @@ impl Error {
             None => (None, None),
         };
         let (internal_position, internal_query) = internal.unzip();
-        let severity = error.parsed_severity().map_or_else(|| error.severity().to_owned(), |known| known.to_string());
         let text = |field: Option<&str>| field.map(str::to_owned);
         [
             ("severity_local", text(Some(error.severity()))),
-            ("severity", Some(severity)),
+            ("severity", text(Some(severity(error)))),
             ("code", text(Some(error.code().code()))),
             ("detail", text(error.detail())),
             ("hint", text(error.hint())),
@@ -206,6 +210,21 @@ impl Error {
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))
         .collect()
+    }
+}
+
+/// Not translated, where the server sends it so.
+fn severity(error: &DbError) -> &str {
+    match error.parsed_severity() {
+        Some(Severity::Panic) => "PANIC",
+        Some(Severity::Fatal) => "FATAL",
+        Some(Severity::Error) => "ERROR",
+        Some(Severity::Warning) => "WARNING",
+        Some(Severity::Notice) => "NOTICE",
+        Some(Severity::Debug) => "DEBUG",
+        Some(Severity::Info) => "INFO",
+        Some(Severity::Log) => "LOG",
+        None => error.severity(),
     }
 }
 

@@ -28,7 +28,8 @@ pub(super) enum Ending {
     Fatal,
     /// The connection ends, says an error that has all the fields of PostgreSQL's.
     FatalWithSource,
-    /// SQLSTATE class 08 or `53300`: what a pooler says when it has lost its server, or finds none. `40003` too.
+    /// What a pooler says that has lost its server, or finds none: SQLSTATE class 08, `53300`, and of the classes that are not
+    /// about the statement (`SYSTEM_CLASSES`) what PostgreSQL itself does not say. Also `40003`.
     NoServer,
     /// `25P04`: the statement has taken longer than `transaction_timeout`. The connection ends with it.
     TransactionTimeout,
@@ -80,9 +81,13 @@ impl Ending {
             sqlstate::TRANSACTION_TIMEOUT => Self::TransactionTimeout,
             sqlstate::TOO_MANY_CONNECTIONS | sqlstate::STATEMENT_COMPLETION_UNKNOWN => Self::NoServer,
             code if code.starts_with(sqlstate::CONNECTION_EXCEPTION_CLASS) => Self::NoServer,
-            _ if error.is_fatal_with_source() => Self::FatalWithSource,
+            _ if error.is_fatal() && error.has_source() => Self::FatalWithSource,
             _ if error.is_loss() => Self::Fatal,
             sqlstate::SERIALIZATION_FAILURE | sqlstate::DEADLOCK_DETECTED => Self::Contention,
+            sqlstate::QUERY_CANCELED => Self::Refused,
+            code if !error.has_source() && sqlstate::SYSTEM_CLASSES.iter().any(|class| code.starts_with(class)) => {
+                Self::NoServer
+            }
             sqlstate::READ_ONLY_SQL_TRANSACTION if target == Target::ReadWrite => Self::ReadOnly,
             _ => Self::Refused,
         }
@@ -137,3 +142,6 @@ impl Consequence {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
