@@ -2,9 +2,14 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
+import { LuciaError } from "lucia";
+import connect from "postgres";
+
+import { postgres } from "../index.js";
+import { startServer } from "../tools/server.mjs";
 import { openAdapter } from "./support/adapter.mjs";
-import { within } from "./support/bounded.mjs";
-import { createTables, freshDatabase } from "./support/database.mjs";
+import { eventually, within } from "./support/bounded.mjs";
+import { createTables, freshDatabase, tableNames } from "./support/database.mjs";
 import { errorResponse, messagesOf } from "./support/messages.mjs";
 import { startProxy } from "./support/proxy.mjs";
 
@@ -97,4 +102,61 @@ test("a FATAL of the server itself, before CommandComplete, has the change done 
   await within(10, "the update resolves", adapter.updateUser("terminated", { username: "after" }));
   await changed;
   assert.equal(await timesCommitted("terminated"), 2);
+});
+
+describe("transaction_timeout", () => {
+  test("is the error of the statement that it ends, and of no other", limit, async (t) => {
+    const [{ known }] = await sql`SELECT current_setting('transaction_timeout', true) IS NOT NULL AS known`;
+    if (!known) {
+      t.skip("transaction_timeout came with PostgreSQL 17");
+      return;
+    }
+    await sql`INSERT INTO auth_user VALUES ('slow', NULL), ('locked', NULL)`;
+    await sql.unsafe(`CREATE VIEW slow_user AS
+      SELECT id, CASE id WHEN 'slow' THEN pg_sleep(30)::text ELSE username END AS username FROM auth_user`);
+    const timedOut = { code: "25P04", severity: "FATAL" };
+    const url = `${database.url}?transaction_timeout=300ms`;
+    const reading = openAdapter(t, url, { max: 2 }, { ...tableNames, user: "slow_user" });
+    await within(5, "the read rejects", assert.rejects(reading.adapter.getUser("slow"), timedOut));
+    assert.equal((await reading.adapter.getUser("locked")).id, "locked");
+
+    const writing = openAdapter(t, url, { max: 2 });
+    const held = await sql.begin(async (other) => {
+      await other`SELECT FROM auth_user WHERE id = 'locked' FOR UPDATE`;
+      const update = assert.rejects(writing.adapter.updateUser("locked", { username: "after" }), timedOut);
+      await within(5, "the update rejects", update);
+      return { update };
+    });
+    await held.update;
+    assert.equal((await writing.adapter.getUser("locked")).username, null);
+  });
+});
+
+describe("a server that takes no writes any more", () => {
+  test("with target_session_attrs=read-write is left for the next host", limit, async (t) => {
+    const servers = await Promise.all([startServer(), startServer()]);
+    t.after(() => Promise.all(servers.map((server) => server.stop())));
+    const [first, second] = await Promise.all(servers.map(async (server) => {
+      const own = connect(server.url(), { max: 1, onnotice() {} });
+      t.after(() => own.end({ timeout: 1 }));
+      await createTables(own);
+      return own;
+    }));
+    const hosts = servers.map(({ host, port }) => `${host}:${port}`).join(",");
+    const url = `postgres://postgres:postgres@${hosts}/postgres?target_session_attrs=read-write`;
+    const initializer = postgres(url, tableNames, { max: 2 });
+    t.after(() => initializer.end({ timeout: 1 }));
+    const adapter = initializer(LuciaError);
+    await adapter.setUser({ id: "on the first", username: null }, null);
+    assert.equal((await first`SELECT id FROM auth_user`).length, 1);
+
+    await first.unsafe("ALTER SYSTEM SET default_transaction_read_only = on");
+    await first`SELECT pg_reload_conf()`;
+    await eventually(10, "the first server takes no writes", async () => {
+      const [{ setting }] = await first`SELECT current_setting('default_transaction_read_only') AS setting`;
+      return setting === "on";
+    });
+    await within(10, "the write resolves", adapter.setUser({ id: "on the second", username: null }, null));
+    assert.deepEqual((await second`SELECT id FROM auth_user`).map(({ id }) => id), ["on the second"]);
+  });
 });
