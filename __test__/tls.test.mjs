@@ -1,7 +1,7 @@
 // TLS against a real server whose certificates come from a private authority, made here.
 import assert from "node:assert/strict";
 import { createPrivateKey } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -283,6 +283,27 @@ describe("a server that demands a client certificate", () => {
     const { certificate, key } = authority.issue({ name: "certified" });
     const ssl = { ca: authority.certificate, cert: certificate, key };
     assert.equal((await whoami(url("", { role: "certified" }), { ...options, ssl })).role, "certified");
+  });
+
+  test("an encrypted key is opened by its password", async () => {
+    const key = createPrivateKey(readFileSync(files.key));
+    const encrypted = key.export({ type: "pkcs8", format: "pem", cipher: "aes-256-cbc", passphrase: "open sesame" });
+    files.encrypted = save("encrypted.key", encrypted);
+    const query = "sslmode=require&sslcert=$cert&sslkey=$encrypted";
+    const role = "certified";
+    assert.equal((await whoami(url(`${query}&sslpassword=open%20sesame`, { role }), options)).role, role);
+    const ssl = { ca: authority.certificate, cert: readFileSync(files.cert), key: encrypted, passphrase: "open sesame" };
+    assert.equal((await whoami(url("", { role }), { ...options, ssl })).role, role);
+    const wrong = (async () => whoami(url(`${query}&sslpassword=sesame`, { role }), options))();
+    await assert.rejects(wrong, { code: "INVALID_OPTIONS", message: /sslpassword.* does not open it/ });
+    await assert.rejects((async () => whoami(url(query, { role }), options))(), /is encrypted: add `sslpassword`/);
+  });
+
+  test("a key that is encrypted in another way is refused with what to do", async () => {
+    const key = createPrivateKey(readFileSync(files.sec1));
+    files.old = save("old.key", key.export({ type: "sec1", format: "pem", cipher: "aes-256-cbc", passphrase: "x" }));
+    const query = "sslmode=require&sslcert=$cert&sslkey=$old&sslpassword=x";
+    await assert.rejects((async () => whoami(url(query, { role: "certified" }), options))(), /openssl pkcs8 -topk8/);
   });
 
   test("the environment names it", async () => {

@@ -256,8 +256,8 @@ fn explain(host: &Host, error: tokio_postgres::Error) -> (Error, bool) {
             Err(source) => source,
         },
     };
-    if let Some((code, hint)) = tls::explain(&*error) {
-        return (failure(host, code, &format!("cannot be connected to: {text}; {hint}")), true);
+    if let Some((code, message)) = tls::explain(&*error, &text) {
+        return (failure(host, code, &format!("cannot be connected to: {message}")), true);
     }
     let code = error.downcast_ref().map_or(code::CONNECTION_CLOSED, io_code);
     let hint = match code {

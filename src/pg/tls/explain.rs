@@ -6,26 +6,33 @@ use rustls::{AlertDescription, CertificateError, OtherError};
 
 use super::rules::Broken;
 
-/// For a certificate that breaks a rule.
-const ADVICE: &str = "docs/tls.md has the rules that a certificate has to obey";
+/// Node's code for what went wrong with TLS, and what to say: `text`, the driver's error, and what to do about it, or the
+/// rule that does not hold. `error` is the source of the driver's error.
+pub(in crate::pg) fn explain(error: &(dyn error::Error + 'static), text: &str) -> Option<(&'static str, String)> {
+    match broken_rule(error) {
+        Some(broken) => Some((broken.code, broken.to_string())),
+        None => advice(error).map(|(code, advice)| (code, format!("{text}; {advice}"))),
+    }
+}
 
-/// Node's code for what went wrong with TLS, and what to do about it. `error` is the source of the driver's error.
-pub(in crate::pg) fn explain(error: &(dyn error::Error + 'static)) -> Option<(&'static str, &'static str)> {
+fn broken_rule<'a>(error: &'a (dyn error::Error + 'static)) -> Option<&'a Broken> {
+    let error = error.downcast_ref::<io::Error>()?.get_ref()?;
+    match error.downcast_ref::<rustls::Error>() {
+        Some(rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(other)))) => other.downcast_ref(),
+        Some(_) => None,
+        None => error.downcast_ref(),
+    }
+}
+
+fn advice(error: &(dyn error::Error + 'static)) -> Option<(&'static str, &'static str)> {
     if error.to_string() == "server does not support TLS" {
         return Some((
             "TLS_NOT_SUPPORTED",
             "switch on `ssl` in the server's configuration, or connect with sslmode=disable",
         ));
     }
-    let error = error.downcast_ref::<io::Error>()?.get_ref()?;
-    if let Some(broken) = error.downcast_ref::<Broken>() {
-        return Some((broken.code, ADVICE));
-    }
-    match error.downcast_ref::<rustls::Error>()? {
+    match error.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref::<rustls::Error>()? {
         rustls::Error::InvalidCertificate(problem) => match problem {
-            CertificateError::Other(OtherError(other)) => {
-                other.downcast_ref::<Broken>().map(|broken| (broken.code, ADVICE))
-            }
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
                 Some(("CERT_HAS_EXPIRED", "the server needs a new certificate"))
             }
@@ -70,14 +77,15 @@ mod tests {
 
     #[test]
     fn failures_have_the_codes_of_node() {
-        let code =
-            |error: rustls::Error| explain(&io::Error::new(io::ErrorKind::InvalidData, error)).map(|(code, _)| code);
+        let code = |error: rustls::Error| {
+            explain(&io::Error::new(io::ErrorKind::InvalidData, error), "").map(|(code, _)| code)
+        };
         let of = |problem: CertificateError| code(rustls::Error::InvalidCertificate(problem));
         assert_eq!(of(CertificateError::Expired), Some("CERT_HAS_EXPIRED"));
         assert_eq!(of(CertificateError::NotValidForName), Some("ERR_TLS_CERT_ALTNAME_INVALID"));
         assert_eq!(of(CertificateError::UnknownIssuer), Some("UNABLE_TO_VERIFY_LEAF_SIGNATURE"));
         let alert = rustls::Error::AlertReceived(AlertDescription::CertificateRequired);
         assert_eq!(code(alert), Some("TLS_CLIENT_CERTIFICATE_REFUSED"));
-        assert_eq!(explain(&io::Error::other("else")), None);
+        assert_eq!(explain(&io::Error::other("else"), ""), None);
     }
 }

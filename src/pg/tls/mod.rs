@@ -6,13 +6,15 @@ mod explain;
 
 mod verifier;
 
+mod host_name;
+
+mod revocation;
+
 mod rules;
 
 mod stream;
 
 mod identity;
-
-mod revocation;
 
 mod roots;
 

@@ -7,9 +7,14 @@ use webpki::{
     CertRevocationList, ExpirationPolicy, OwnedCertRevocationList, RevocationCheckDepth, RevocationOptions,
     RevocationOptionsBuilder, UnknownStatusPolicy,
 };
-use x509_cert::{certificate::Raw, crl::CertificateList, der::Decode};
+use x509_cert::{
+    certificate::Raw,
+    crl::CertificateList,
+    der::{Decode, Encode},
+    ext::pkix::KeyUsage,
+};
 
-use super::material;
+use super::{certificate::Certificate, material, rules::Broken};
 use crate::pg::settings::{Invalid, Material, Revocation};
 
 /// The lists that the settings name, those that are not yet valid left out.
@@ -69,4 +74,19 @@ pub(super) fn options<'a>(lists: &'a [&'a CertRevocationList<'a>]) -> Option<Rev
             .with_expiration_policy(ExpirationPolicy::Enforce)
             .build(),
     )
+}
+
+/// webpki asks the lists of everything below a root; OpenSSL asks them of the root too, and whether it may sign lists.
+pub(super) fn check_root(root: &Certificate<'_>, lists: &[&CertRevocationList<'_>]) -> Result<(), Broken> {
+    if root.extension::<KeyUsage>().is_ok_and(|usage| usage.is_some_and(|usage| !usage.crl_sign())) {
+        let text = "the certificate of an authority above the server's may not sign revocation lists (keyUsage)";
+        return Err(Broken::new("UNABLE_TO_GET_CRL", text));
+    }
+    let subject = root.fields().subject().to_der().unwrap_or_default();
+    let serial = root.fields().serial_number().as_bytes();
+    let mut own = lists.iter().filter(|list| subject.ends_with(list.issuer()));
+    if own.any(|list| !matches!(list.find_serial(serial), Ok(None))) {
+        return Err(Broken::new("CERT_REVOKED", "the certificate of an authority above the server's is revoked"));
+    }
+    Ok(())
 }

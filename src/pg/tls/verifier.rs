@@ -4,20 +4,16 @@ use std::{cell::RefCell, ptr, sync::Arc};
 
 use rustls::{
     CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme,
-    client::{
-        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-        verify_server_name,
-    },
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, SignatureVerificationAlgorithm, UnixTime},
-    server::ParsedCertificate,
 };
 use webpki::{CertRevocationList, EndEntityCert, KeyUsage, VerifiedPath};
-use x509_cert::ext::pkix::{BasicConstraints, NameConstraints, SubjectAltName, name::GeneralName};
+use x509_cert::ext::pkix::{BasicConstraints, NameConstraints};
 
 use super::{
     certificate::Certificate,
-    distinguished_name, revocation,
+    host_name, revocation,
     roots::Trusted,
     rules::{self, Broken, Path},
 };
@@ -51,8 +47,8 @@ impl Trust {
         algorithms: &[&dyn SignatureVerificationAlgorithm],
     ) -> Result<(), Error> {
         let leaf = Certificate::read(presented).ok_or(CertificateError::BadEncoding)?;
-        let by_common_name = if self.checks_name { verify_name(presented, &leaf, name)? } else { None };
-        let mut names = constrained_names(&leaf);
+        let by_common_name = if self.checks_name { host_name::verify(presented, &leaf, name)? } else { None };
+        let mut names = host_name::constrained(&leaf);
         names.extend(by_common_name);
 
         let is_root = leaf.is_self_issued() && self.certificates().any(|root| root == presented);
@@ -93,7 +89,9 @@ impl Trust {
             let root = index.and_then(|index| roots.certificates[index].as_deref());
             let root = root.map(|der| Certificate::read(der).ok_or(webpki::Error::BadDer)).transpose()?;
             let path = Path { leaf, intermediates: &intermediates, root: root.as_ref(), now, names };
-            rules::check(&path).map_err(|rule| {
+            let listed =
+                path.root.filter(|_| !lists.is_empty()).map_or(Ok(()), |root| revocation::check_root(root, &lists));
+            rules::check(&path).and(listed).map_err(|rule| {
                 *broken.borrow_mut() = Some(rule);
                 webpki::Error::UnknownIssuer
             })
@@ -153,59 +151,6 @@ impl Trust {
         }
         result
     }
-}
-
-/// The common name, where it is what the name was found in: no alternative name is of the same kind as the host.
-fn verify_name(
-    presented: &CertificateDer<'_>,
-    leaf: &Certificate<'_>,
-    name: &ServerName<'_>,
-) -> Result<Option<String>, Error> {
-    let host = name.to_str();
-    let no_name = || Error::from(CertificateError::NotValidForName);
-    if host.ends_with('.') {
-        return Err(no_name());
-    }
-    let is_address = matches!(name, ServerName::IpAddress(_));
-    let has_alternative = match leaf.extension::<SubjectAltName>() {
-        Ok(names) => names.iter().flat_map(|names| &names.0).any(|name| match name {
-            GeneralName::DnsName(_) => !is_address,
-            GeneralName::IpAddress(_) => is_address,
-            _ => false,
-        }),
-        Err(_) => true,
-    };
-    if has_alternative {
-        return verify_server_name(&ParsedCertificate::try_from(presented)?, name).map(|()| None);
-    }
-    let common_name = distinguished_name::common_names(leaf.fields().subject()).next();
-    if common_name.is_some_and(|common_name| is_name_of(&common_name, &host)) {
-        Ok(Some(host.into_owned()))
-    } else {
-        Err(no_name())
-    }
-}
-
-/// A star at the start stands for one label.
-fn is_name_of(name: &str, host: &str) -> bool {
-    match name.strip_prefix("*.") {
-        Some(domain) => host.split_once('.').is_some_and(|(label, rest)| {
-            !label.is_empty() && domain.contains('.') && rest.eq_ignore_ascii_case(domain)
-        }),
-        None => name.eq_ignore_ascii_case(host),
-    }
-}
-
-/// Common names that look like those of hosts are constrained even where no name is asked for, as OpenSSL has it.
-fn constrained_names(leaf: &Certificate<'_>) -> Vec<String> {
-    let names = leaf.extension::<SubjectAltName>().ok().flatten();
-    if names.iter().flat_map(|names| &names.0).any(|name| matches!(name, GeneralName::DnsName(_))) {
-        return Vec::new();
-    }
-    let is_host = |name: &String| {
-        name.contains('.') && name.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(letter))
-    };
-    distinguished_name::common_names(leaf.fields().subject()).filter(is_host).collect()
 }
 
 fn refused(rule: Broken) -> Error {
