@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::name::Name;
-use crate::pg::Batch;
+use crate::pg::{Batch, Lookup};
 
 /// A lookup, for one id and for many.
 ///
@@ -11,29 +11,45 @@ use crate::pg::Batch;
 /// second (either may have columns of the same names), and says which of many ids a row answers. Ids are compared by the
 /// server, as their column compares (`citext`, `char(n)`, `uuid` ...), and matched to the answers by position.
 pub fn lookup(table: &Name, column: &str) -> (String, Batch) {
-    let from = format!("FROM {table} AS t WHERE t.{column} = $1");
+    let wanted = |id: &str| format!("FROM {table} AS t WHERE t.{column} = {id}");
     (
-        format!("SELECT t.*, 1::pg_catalog.int8 AS position {from}"),
-        batch("SELECT t.*, call.position", &format!("JOIN {table} AS t ON t.{column} = call.id")),
+        format!("SELECT t.*, 1::pg_catalog.int8 AS position {}", wanted("$1")),
+        batch(
+            "SELECT t.*, call.position",
+            &[table],
+            &format!("JOIN {table} AS t ON t.{column} = call.id"),
+            &format!("{} AS t", each(&format!("SELECT t.* {}", wanted("call.id")))),
+        ),
     )
 }
 
 /// A session with its user, in one row.
 pub fn session_and_user(session: &Name, user: &Name) -> (String, Batch) {
     let join = format!("JOIN {user} AS u ON u.id = s.user_id");
+    let each_session = each(&format!("SELECT s.* FROM {session} AS s WHERE s.id = call.id"));
+    let each_user = each(&format!("SELECT u.* FROM {user} AS u WHERE u.id = s.user_id"));
     (
         format!("SELECT s.*, 1::pg_catalog.int8 AS position, u.* FROM {session} AS s {join} WHERE s.id = $1"),
-        batch("SELECT s.*, call.position, u.*", &format!("JOIN {session} AS s ON s.id = call.id {join}")),
+        batch(
+            "SELECT s.*, call.position, u.*",
+            &[session, user],
+            &format!("JOIN {session} AS s ON s.id = call.id {join}"),
+            &format!("{each_session} AS s {each_user} AS u"),
+        ),
     )
 }
 
-fn batch(select: &str, joins: &str) -> Batch {
-    Batch {
-        parts: vec![
-            format!("{select} FROM pg_catalog.unnest("),
-            format!(") WITH ORDINALITY AS call(id, position) {joins}"),
-        ],
-    }
+/// `OFFSET` keeps the server from joining, for which it would read the whole of some relations.
+fn each(query: &str) -> String {
+    format!("CROSS JOIN LATERAL ({query} OFFSET 0)")
+}
+
+fn batch(select: &str, relations: &[&Name], joins: &str, each: &str) -> Batch {
+    let parts = |joins: &str| {
+        vec![format!("{select} FROM pg_catalog.unnest("), format!(") WITH ORDINALITY AS call(id, position) {joins}")]
+    };
+    let relations = relations.iter().map(ToString::to_string).collect();
+    Batch { parts: parts(joins), lookup: Lookup::Any(relations, parts(each)) }
 }
 
 /// A statement that writes: as it is, with a guard (see `pg::statement::Statement`), and for many calls, with a guard too.
@@ -51,7 +67,7 @@ pub fn insert(table: &Name, columns: &[Name]) -> Change {
     Change {
         with_guard: format!("{plain} RETURNING {}", nothing_of(columns)),
         plain,
-        batch: Some(Batch { parts: parts(&before, columns.len(), &after) }),
+        batch: Some(Batch { parts: parts(&before, columns.len(), &after), lookup: Lookup::None }),
     }
 }
 
@@ -96,7 +112,7 @@ pub fn insert_user_and_key(user: &Name, user_columns: &[Name], key: &Name, key_c
             nothing_of(key_columns),
             none_of("u", &of_user)
         ),
-        batch: Some(Batch { parts: batch }),
+        batch: Some(Batch { parts: batch, lookup: Lookup::None }),
     }
 }
 
@@ -144,7 +160,8 @@ pub fn delete(table: &Name, column: &str) -> Change {
     let guard = format!("RETURNING CASE WHEN false THEN t.{column} END");
     let before = format!("DELETE FROM {table} AS t USING pg_catalog.unnest(");
     let after = format!(") WITH ORDINALITY AS call(id, position) WHERE t.{column} = call.id {guard}, call.position");
-    Change { with_guard: format!("{plain} {guard}"), plain, batch: Some(Batch { parts: vec![before, after] }) }
+    let batch = Batch { parts: vec![before, after], lookup: Lookup::Tables(vec![table.to_string()]) };
+    Change { with_guard: format!("{plain} {guard}"), plain, batch: Some(batch) }
 }
 
 /// Sessions that Lucia takes for dead: those whose idle period ended before the time that is the parameter, in

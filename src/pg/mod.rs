@@ -28,5 +28,5 @@ pub use queue::{Load, Queue};
 pub use runtime::handle as runtime;
 pub use settings::{OptionValue, Options, Settings};
 pub use shared::{Shared, share};
-pub use statement::{Batch, Statement};
+pub use statement::{Batch, Lookup, Statement};
 pub use value::{Columns, Conversion, Form, Piece, Rows, Values};

@@ -12,7 +12,7 @@ use std::{
 
 use tokio_postgres::types::{Kind, Type};
 
-use super::server_text::ServerText;
+use super::{relation::Relations, server_text::ServerText};
 use crate::pg::value::Columns;
 
 /// A statement is known by its number: the text need not be compared.
@@ -32,13 +32,40 @@ pub(in crate::pg) enum Access {
 pub struct Batch {
     /// One more than parameters.
     pub parts: Vec<String>,
+    pub lookup: Lookup,
+}
+
+/// What a statement for many calls looks for rows in.
+#[derive(Debug)]
+pub enum Lookup {
+    /// Nothing.
+    None,
+    /// Relations of these names. Unless all are tables the server might read the whole of one, so that each call has a
+    /// statement of its own.
+    Tables(Vec<String>),
+    /// Relations of these names. Unless all are tables the text is of the second parts, by which the server looks for each
+    /// call's rows as it does for one call.
+    Any(Vec<String>, Vec<String>),
+}
+
+impl Lookup {
+    fn relations(&self) -> &[String] {
+        match self {
+            Self::None => &[],
+            Self::Tables(names) | Self::Any(names, _) => names,
+        }
+    }
 }
 
 impl Batch {
     /// With parameters whose elements have these types.
-    pub fn text(&self, elements: &[Type]) -> String {
+    fn text(&self, elements: &[Type], relations: Relations) -> String {
+        let parts = match &self.lookup {
+            Lookup::Any(_, each) if relations == Relations::Others => each,
+            _ => &self.parts,
+        };
         let mut text = String::new();
-        for (index, part) in self.parts.iter().enumerate() {
+        for (index, part) in parts.iter().enumerate() {
             text.push_str(part);
             if let Some(element) = elements.get(index) {
                 let (schema, name) = (quote(element.schema()), quote(element.name()));
@@ -76,6 +103,8 @@ pub struct Statement {
 struct Known {
     shape: Option<Arc<Shape>>,
     is_doubtful: bool,
+    /// What the statement for many calls looks into.
+    relations: Option<Relations>,
     /// Since the tables have changed, a comment behind what is prepared.
     comment: String,
 }
@@ -139,10 +168,33 @@ impl Statement {
     /// Many calls can be sent in one statement. Of changes, once the types of the parameters are known: the elements of an
     /// array of arrays, or of rows, would come apart.
     pub(in crate::pg) fn can_batch(&self) -> bool {
-        self.batch.is_some()
+        let Some(batch) = &self.batch else { return false };
+        let may_look = match &batch.lookup {
+            Lookup::Tables(_) => self.known().relations == Some(Relations::Tables),
+            Lookup::None | Lookup::Any(..) => true,
+        };
+        may_look
             && (!self.access.is_write()
                 || (self.is_guarded()
                     && self.known_shape().is_some_and(|shape| shape.parameters.iter().all(is_element))))
+    }
+
+    /// The relations that it has to be known of what they are, before many calls are sent in one statement.
+    pub(super) fn unknown_relations(&self) -> &[String] {
+        match &self.batch {
+            Some(batch) if self.known().relations.is_none() => batch.lookup.relations(),
+            _ => &[],
+        }
+    }
+
+    pub(super) fn learn_relations(&self, relations: Relations) {
+        self.known().relations = Some(relations);
+    }
+
+    /// The text for many calls, with parameters whose elements have these types.
+    pub(super) fn batch_text(&self, elements: &[Type]) -> Option<String> {
+        let relations = self.known().relations.unwrap_or(Relations::Tables);
+        Some(self.batch.as_ref()?.text(elements, relations))
     }
 
     /// The shape, as far as anyone knows.
@@ -169,6 +221,7 @@ impl Statement {
     pub(in crate::pg) fn doubt_shape(&self) {
         let mut known = self.known();
         known.is_doubtful = true;
+        known.relations = None;
         known.comment = unique_comment();
     }
 

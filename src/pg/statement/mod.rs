@@ -6,6 +6,8 @@ mod definition;
 
 mod server_text;
 
+mod relation;
+
 pub(in crate::pg) use definition::Access;
-pub use definition::{Batch, Statement};
+pub use definition::{Batch, Lookup, Statement};
 pub(in crate::pg) use prepare::{Count, Ready, ReadyStatements, Sending};

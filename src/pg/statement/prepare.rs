@@ -9,10 +9,11 @@ use std::sync::{
 };
 
 use tokio::sync::{RwLock, RwLockReadGuard};
-use tokio_postgres::{Client, Column, Row, Statement as ServerStatement, types::Type};
+use tokio_postgres::{Client, Column, Row, SimpleQueryStream, Statement as ServerStatement, types::Type};
 
 use super::{
     definition::{Shape, Statement, quote, unique_comment},
+    relation,
     server_text::{self, ServerText},
 };
 use crate::pg::{
@@ -122,16 +123,22 @@ impl ReadyStatements {
         statement: &Statement,
         count: Count,
     ) -> Result<Option<Arc<Ready>>, Error> {
+        // A lookup for one call has no use for the answer.
+        let asks = count == Count::Many || statement.access.is_write();
+        let asked = if asks { self.ask_relations(client, statement).await? } else { None };
         let one = if let Some(ready) = self.get(statement, Count::One) {
             ready
         } else {
             let ready = self.prepare_one(client, statement).await?;
             self.keep(statement, Count::One, ready)
         };
-        let (Count::Many, Some(batch)) = (count, &statement.batch) else {
+        if let Some(answer) = asked {
+            statement.learn_relations(relation::read(answer).await?);
+        }
+        if count == Count::One {
             return Ok(Some(one));
-        };
-        let sql = batch.text(&one.shape.parameters);
+        }
+        let Some(sql) = statement.batch_text(&one.shape.parameters) else { return Ok(Some(one)) };
         let sending = self.sending(client, statement, one.shape.dress(sql), Vec::new()).await?;
         if statement.access.is_write() {
             // The batch casts to the types that the parameters had when `one` was prepared.
@@ -146,6 +153,22 @@ impl ReadyStatements {
         }
         let ready = Ready { sending, shape: one.shape.clone(), forms: one.forms.clone() };
         Ok(Some(self.keep(statement, Count::Many, ready)))
+    }
+
+    /// Asks what the relations are, where that is not known. The answer is waited for after the statement has been prepared,
+    /// so that it takes no round trip of its own; behind a pooler, where a transaction describes the statement, before.
+    async fn ask_relations(&self, client: &Client, statement: &Statement) -> Result<Option<SimpleQueryStream>, Error> {
+        let names = statement.unknown_relations();
+        if names.is_empty() {
+            return Ok(None);
+        }
+        let beside_others = self.beside_others().await;
+        let answer = relation::ask(client, names).await?;
+        if beside_others.is_none() {
+            return Ok(Some(answer));
+        }
+        statement.learn_relations(relation::read(answer).await?);
+        Ok(None)
     }
 
     async fn sending(
