@@ -5,7 +5,7 @@ import { after, before, beforeEach, describe, test } from "node:test";
 import connect from "postgres";
 
 import { startServer } from "../tools/server.mjs";
-import { openAdapter, runningStatements, terminate, waitingStatements } from "./support/adapter.mjs";
+import { connectionsOf, openAdapter, runningStatements, terminate, waitingStatements } from "./support/adapter.mjs";
 import { eventually, within } from "./support/bounded.mjs";
 import { createTables, freshDatabase } from "./support/database.mjs";
 import { dropConstraints, NOTHING_WRONG, populate, SignUps } from "./support/load.mjs";
@@ -175,7 +175,8 @@ describe("a connection that is lost under insertions that travel together", () =
     await dropConstraints(sql);
     const proxy = await startProxy(database.url);
     t.after(() => proxy.stop());
-    const { adapter } = await openWarm(t, proxy.url(database.url), { max: 3, query_timeout: 1.5, connect_timeout: 2 });
+    const options = { max: 2, query_timeout: 1.5, connect_timeout: 2 };
+    const { adapter, initializer, name } = await openWarm(t, proxy.url(database.url), options);
     const signUps = new SignUps();
     const sixteenMore = () => times(16, () => signUps.one(adapter)).map((call) => call());
     await Promise.all(sixteenMore());
@@ -183,7 +184,9 @@ describe("a connection that is lost under insertions that travel together", () =
     proxy.stall();
     sixteenMore();
     assert.deepEqual(await signUps.all(12), { resolved: 16, rejected: 16, pending: 0, codes: { OUTCOME_UNKNOWN: 16 } });
+    await initializer.end({ timeout: 1 });
     proxy.resume();
+    await eventually(10, "the server has done what it was sent", async () => await connectionsOf(sql, name) === 0);
     assert.deepEqual(await signUps.audit(sql, proxy.timesSent(SignUps.SENT)), NOTHING_WRONG);
   });
 });

@@ -67,7 +67,7 @@ impl Store {
 
     /// Sends the calls that have been made.
     pub fn start(&self) {
-        self.queue.start();
+        self.queue.flush();
     }
 
     /// Calls of a method that takes an id; the last of those that are made together, or some of them.
@@ -78,7 +78,7 @@ impl Store {
                 reply.settle(Err(no_such_table()));
             }
             if are_last {
-                self.queue.start();
+                self.queue.flush();
             }
             return;
         };

@@ -19,6 +19,8 @@ mod settings;
 
 mod runtime;
 
+mod chance;
+
 mod error;
 
 pub use connection::{Inspection, Program, Protection, inspect};

@@ -3,7 +3,14 @@
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use crate::pg::{connection::Program, error::Error, queue::Queue, runtime, settings::Settings};
+use crate::pg::{
+    chance::Chance,
+    connection::Program,
+    error::Error,
+    queue::{Queue, may_spin},
+    runtime,
+    settings::Settings,
+};
 
 /// A queue, for as long as someone holds it. The last one who lets go ends it.
 pub struct Shared {
@@ -30,7 +37,8 @@ pub fn share(settings: Settings, program: Arc<dyn Program>) -> Result<Arc<Shared
     all.retain(|shared| shared.strong_count() > 0);
     let known = all.iter().filter_map(Weak::upgrade).find(|shared| *shared.queue.settings() == settings);
     Ok(known.unwrap_or_else(|| {
-        let shared = Arc::new(Shared { queue: Queue::new(settings, program, runtime) });
+        let shared =
+            Arc::new(Shared { queue: Queue::new(settings, program, runtime, Chance::of_the_system(), may_spin()) });
         all.push(Arc::downgrade(&shared));
         shared
     }))

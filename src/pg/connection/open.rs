@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use tokio::{task::JoinHandle, time};
+use tokio::{sync::watch, task::JoinHandle, time};
 use tokio_postgres::{AsyncMessage, Client, Config, SimpleQueryMessage, error::DbError};
 
 use super::{io_code::io_code, pooler};
@@ -41,6 +41,8 @@ pub(in crate::pg) enum Peer {
 pub(super) struct Opened {
     pub(in crate::pg) client: Client,
     pub(super) task: JoinHandle<()>,
+    /// Closed when the connection is lost.
+    pub(super) ended: watch::Receiver<()>,
     pub host: Host,
     pub(in crate::pg) tls: Connector,
     /// Statements may be prepared under a name.
@@ -120,7 +122,7 @@ async fn open_one(
     let mut config = settings.connection(host, password.as_deref());
     let tls = tls::connector(&settings.tls, host)
         .map_err(|invalid| Error::failure(code::INVALID_OPTIONS, invalid.message))?;
-    let (client, task) = connect(settings, program, host, &mut config, &tls).await?;
+    let (client, task, ended) = connect(settings, program, host, &mut config, &tls).await?;
 
     let asks = target != Target::Any || settings.prepare != Prepare::Never;
     let state = if asks { ask(&client).await? } else { State::default() };
@@ -148,7 +150,7 @@ async fn open_one(
         (true, true) => Peer::Cockroach,
         (true, false) => Peer::Postgres,
     };
-    Ok(Opened { client, task, host: host.clone(), tls, may_prepare, peer, may_batch_writes, round_trip })
+    Ok(Opened { client, task, ended, host: host.clone(), tls, may_prepare, peer, may_batch_writes, round_trip })
 }
 
 async fn connect(
@@ -157,13 +159,15 @@ async fn connect(
     host: &Host,
     config: &mut Config,
     tls: &Connector,
-) -> Result<(Client, JoinHandle<()>), Error> {
+) -> Result<(Client, JoinHandle<()>, watch::Receiver<()>), Error> {
     let mut last = None;
     for mode in settings.tls.attempts(host) {
         match config.ssl_mode(*mode).connect(tls.clone()).await {
             Ok((client, mut connection)) => {
                 let (program, onnotice) = (program.clone(), settings.onnotice);
+                let (alive, ended) = watch::channel(());
                 let task = tokio::spawn(async move {
+                    let _alive = alive;
                     // Its end is told to every statement that waits on it.
                     while let Some(Ok(message)) = std::future::poll_fn(|context| connection.poll_message(context)).await
                     {
@@ -172,7 +176,7 @@ async fn connect(
                         }
                     }
                 });
-                return Ok((client, task));
+                return Ok((client, task, ended));
             }
             Err(error) => {
                 let (error, has_answered) = explain(host, error);

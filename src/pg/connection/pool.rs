@@ -1,12 +1,10 @@
-//! Connections: leased to one runner at a time, and retired. deadpool keeps them.
+//! Connections: each is opened for one worker of the queue, which closes it. deadpool counts them.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use deadpool_postgres::ClientWrapper;
+use tokio::{sync::watch, time::Instant};
 use tokio_postgres::SimpleQueryMessage;
 
 use super::{
@@ -38,7 +36,8 @@ pub(in crate::pg) struct Connection {
     pub(in crate::pg) peer: Peer,
     host: Host,
     tls: Connector,
-    retire_at: Option<Instant>,
+    pub(in crate::pg) retire_at: Option<Instant>,
+    ended: watch::Receiver<()>,
 }
 
 impl Connection {
@@ -73,15 +72,16 @@ impl Connection {
         }
     }
 
-    pub(in crate::pg) fn is_worn(&self) -> bool {
-        self.client.is_closed() || self.retire_at.is_some_and(|at| at <= Instant::now())
+    /// Ends when the connection is lost.
+    pub(in crate::pg) async fn closed(&self) {
+        // Nothing is ever sent: that the sender is gone is the message.
+        let _ = self.ended.clone().changed().await;
     }
 }
 
 pub(in crate::pg) fn pool(settings: Settings, program: Arc<dyn Program>) -> Pool {
     let max = settings.max;
-    // The connection that was used last: what its server process needs is at hand.
-    let pool = Pool::builder(Opener { settings, program }).max_size(max).queue_mode(managed::QueueMode::Lifo).build();
+    let pool = Pool::builder(Opener { settings, program }).max_size(max).build();
     // The builder refuses only time-outs without a runtime, and it was given neither.
     pool.unwrap_or_else(|error| unreachable!("{error}"))
 }
@@ -91,7 +91,7 @@ impl managed::Manager for Opener {
     type Error = Error;
 
     async fn create(&self) -> Result<Connection, Error> {
-        let Opened { client, task, host, tls, may_prepare, peer, may_batch_writes, round_trip, .. } =
+        let Opened { client, task, ended, host, tls, may_prepare, peer, may_batch_writes, round_trip, .. } =
             Box::pin(open::open(&self.settings, &self.program)).await?;
         Ok(Connection {
             // Its task ends with it.
@@ -101,11 +101,12 @@ impl managed::Manager for Opener {
             peer,
             host,
             tls,
+            ended,
             retire_at: self.settings.max_lifetime.as_ref().map(|range| Instant::now() + open::somewhere_in(range)),
         })
     }
 
-    async fn recycle(&self, connection: &mut Connection, _: &Metrics) -> RecycleResult<Error> {
-        if connection.is_worn() { Err(RecycleError::message("closed or too old")) } else { Ok(()) }
+    async fn recycle(&self, _: &mut Connection, _: &Metrics) -> RecycleResult<Error> {
+        Err(RecycleError::message("a connection is leased once"))
     }
 }

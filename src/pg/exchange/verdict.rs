@@ -29,9 +29,3 @@ pub(in crate::pg) enum Verdict {
     /// The change may have been made or not. The error says so, and has what happened as its cause.
     Unknown(Error),
 }
-
-impl Verdict {
-    pub(in crate::pg) fn is_answer(&self) -> bool {
-        matches!(self, Self::Answered(_))
-    }
-}

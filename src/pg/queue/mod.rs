@@ -1,10 +1,16 @@
-//! Which call leaves when, and over which connection.
+//! Which call leaves when, and over which connection: a pure scheduler, and the workers that obey it.
 
-mod workers;
+mod handle;
 
-mod waiting;
+mod worker;
 
-mod pace;
+mod dispatch;
 
-pub use waiting::Load;
-pub use workers::Queue;
+mod work;
+
+mod scheduler;
+
+mod spin;
+
+pub use handle::{Load, Queue};
+pub use spin::may_spin;

@@ -5,7 +5,7 @@ use std::{
     ops::Range,
     path::PathBuf,
     sync::atomic::{AtomicU64, Ordering},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio_postgres::{Config, config};
@@ -158,11 +158,6 @@ impl Settings {
         let rounds = if self.target == Target::PreferStandby { 2 } else { 1 };
         let attempts = u32::try_from(rounds * self.hosts.len()).unwrap_or(u32::MAX);
         Some(self.connect_timeout?.saturating_mul(attempts))
-    }
-
-    /// Until when a call waits that begins to wait now.
-    pub(in crate::pg) fn deadline(&self) -> Option<Instant> {
-        self.patience().map(|limit| Instant::now() + limit)
     }
 
     /// How to connect to one of the hosts. `password` is what was asked for; without it the password that was given

@@ -1,0 +1,298 @@
+//! Tells the scheduler what has happened, and carries out what it commands: orders go to the workers, errors to the callers.
+
+use std::{
+    collections::HashMap,
+    mem,
+    ops::Deref,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures_util::future::BoxFuture;
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, mpsc},
+    task::AbortHandle,
+    time::{self, Instant},
+};
+
+use super::scheduler::{
+    Command, Connection as Fate, Ending, Limits, Loan, Opened, Queued, Return, Scheduler, Time, WorkerId,
+};
+use crate::pg::{
+    chance::Chance,
+    connection::{Connection, Lease, Pool},
+    error::{Error, code},
+    exchange::{Call, Spares},
+    settings::Settings,
+};
+
+/// What a worker is told to do.
+pub(super) enum Order {
+    Send {
+        flight: u64,
+        calls: Vec<Queued<Call>>,
+    },
+    /// Find out whether the connection is still there: by a question to the server, or by looking.
+    Check {
+        asks: bool,
+    },
+    Close,
+}
+
+/// Opens one connection, and does with it what is ordered until the connection is closed.
+pub(super) type Work = fn(Arc<Dispatcher>, WorkerId, mpsc::UnboundedReceiver<Order>) -> BoxFuture<'static, ()>;
+
+pub(super) struct Dispatcher {
+    pub(super) settings: Settings,
+    pub(super) pool: Pool,
+    runtime: Handle,
+    work: Work,
+    began: Instant,
+    state: Mutex<State>,
+    /// The scheduler is to be woken earlier than it was.
+    rearmed: Notify,
+    /// A connection has been opened.
+    connected: Notify,
+    chance: Chance,
+    /// A worker may keep the thread busy while it waits for an answer that comes soon.
+    pub(super) may_spin: bool,
+}
+
+struct State {
+    scheduler: Scheduler<Call>,
+    workers: HashMap<WorkerId, Mailbox>,
+    /// When the timer will wake the scheduler.
+    armed: Option<Time>,
+    timer: Option<AbortHandle>,
+}
+
+struct Mailbox {
+    orders: mpsc::UnboundedSender<Order>,
+    task: AbortHandle,
+    /// While the connection is open.
+    lease: Option<Arc<Lease>>,
+}
+
+impl Dispatcher {
+    pub(super) fn new(
+        settings: Settings,
+        pool: Pool,
+        runtime: Handle,
+        work: Work,
+        chance: Chance,
+        may_spin: bool,
+    ) -> Arc<Self> {
+        let limits = Limits { max: settings.max, patience: settings.patience(), idle_timeout: settings.idle_timeout };
+        let state = State { scheduler: Scheduler::new(limits), workers: HashMap::new(), armed: None, timer: None };
+        let dispatcher = Arc::new(Self {
+            settings,
+            pool,
+            runtime,
+            work,
+            began: Instant::now(),
+            state: Mutex::new(state),
+            rearmed: Notify::new(),
+            connected: Notify::new(),
+            chance,
+            may_spin,
+        });
+        let timer = dispatcher.runtime.spawn(keep_time(dispatcher.clone())).abort_handle();
+        dispatcher.state().timer = Some(timer);
+        dispatcher
+    }
+
+    /// Gives up what is under way.
+    pub(super) fn destroy(&self) {
+        self.pool.close();
+        let (workers, timer) = {
+            let mut state = self.state();
+            (mem::take(&mut state.workers), state.timer.take())
+        };
+        for task in workers.into_values().map(|mailbox| mailbox.task).chain(timer) {
+            task.abort();
+        }
+    }
+
+    /// What `look` sees of the scheduler.
+    pub(super) fn look<R>(&self, look: impl FnOnce(&Scheduler<Call>) -> R) -> R {
+        look(&self.state().scheduler)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic ends the worker that it happens in, and the scheduler is told so.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What spreads a pause: from a half to three halves of it.
+    pub(super) fn chance(&self) -> f64 {
+        0.5 + self.chance.fraction()
+    }
+
+    fn now(&self) -> Time {
+        self.began.elapsed()
+    }
+
+    pub(super) fn time_of(&self, at: Instant) -> Time {
+        at.saturating_duration_since(self.began)
+    }
+
+    /// Tells the scheduler what has happened, and carries out what it commands.
+    pub(super) fn tell<R>(self: &Arc<Self>, event: impl FnOnce(&mut Scheduler<Call>, Time) -> R) -> R {
+        let (mut settled, mut orders) = (Vec::new(), Vec::new());
+        let result = {
+            let mut state = self.state();
+            let result = event(&mut state.scheduler, self.now());
+            for command in state.scheduler.take_commands() {
+                match command {
+                    Command::Open(id) => {
+                        let (orders, inbox) = mpsc::unbounded_channel();
+                        let task = self.runtime.spawn((self.work)(self.clone(), id, inbox)).abort_handle();
+                        state.workers.insert(id, Mailbox { orders, task, lease: None });
+                    }
+                    Command::Check { worker, asks } => orders.extend(state.order(worker, Order::Check { asks })),
+                    Command::Send { worker, flight, calls } => {
+                        orders.extend(state.order(worker, Order::Send { flight, calls }));
+                    }
+                    Command::Close(worker) => orders.extend(state.order(worker, Order::Close)),
+                    Command::Settle(queued, ending) => settled.push((queued, ending)),
+                }
+            }
+            let wake = state.scheduler.next_wake();
+            if wake.is_some_and(|wake| state.armed.is_none_or(|armed| wake < armed)) {
+                state.armed = wake;
+                self.rearmed.notify_one();
+            }
+            result
+        };
+        // Outside of the lock, as a send wakes the other thread. The order in which two threads send does not matter: a
+        // worker is ordered to do something else only when it has told that the last thing is done, but for a second
+        // statement behind a first.
+        for (worker, mailbox, order) in orders {
+            if let Err(mpsc::error::SendError(order)) = mailbox.send(order) {
+                self.undelivered(worker, order);
+            }
+        }
+        // Whoever is told may call again.
+        for (queued, ending) in settled {
+            self.settle(queued, ending);
+        }
+        result
+    }
+
+    fn settle(&self, queued: Queued<Call>, ending: Ending<Error>) {
+        let error = match ending {
+            Ending::Failed(error) => error,
+            Ending::Ended => Error::failure(code::CONNECTION_ENDED, "the adapter has ended"),
+            Ending::TimedOut => self.timed_out(),
+        };
+        queued.work.reply.settle(Err(error));
+    }
+
+    fn timed_out(&self) -> Error {
+        let limit = self.settings.patience().unwrap_or_default();
+        let each = if self.settings.connect_timeout == Some(limit) { "" } else { " for each host" };
+        let message = format!(
+            "waited {} s (connect_timeout{each}) for a connection: all {} (max) are busy or being opened",
+            limit.as_secs_f64(),
+            self.settings.max
+        );
+        Error::failure(code::CONNECT_TIMEOUT, message)
+    }
+
+    /// A worker has opened its connection.
+    pub(super) fn opened(self: &Arc<Self>, id: WorkerId, lease: &Arc<Lease>, opened: Opened) {
+        if let Some(mailbox) = self.state().workers.get_mut(&id) {
+            mailbox.lease = Some(lease.clone());
+        }
+        self.tell(|scheduler, now| scheduler.connected(now, id, opened));
+        self.connected.notify_waiters();
+    }
+
+    /// A worker was ordered what it cannot do any more: its connection was lost at the same moment.
+    pub(super) fn undelivered(self: &Arc<Self>, id: WorkerId, order: Order) {
+        if let Order::Send { flight, calls } = order {
+            let lost = || Return::Lost(Error::failure(code::CONNECTION_CLOSED, "the connection was lost"));
+            let returned = calls.into_iter().map(|queued| (queued, lost())).collect();
+            self.tell(|scheduler, now| scheduler.answered(now, id, flight, returned, Fate::Ends, 1.0));
+        }
+    }
+
+    /// A worker is about to close its connection.
+    pub(super) fn closed(&self, id: WorkerId) {
+        if let Some(mailbox) = self.state().workers.get_mut(&id) {
+            mailbox.lease = None;
+        }
+    }
+
+    /// A worker is gone.
+    pub(super) fn left(self: &Arc<Self>, id: WorkerId) {
+        self.tell(|scheduler, now| scheduler.gone(now, id));
+        self.state().workers.remove(&id);
+    }
+}
+
+impl State {
+    fn order(&self, worker: WorkerId, order: Order) -> Option<(WorkerId, mpsc::UnboundedSender<Order>, Order)> {
+        Some((worker, self.workers.get(&worker)?.orders.clone(), order))
+    }
+}
+
+/// The one timer: tells the scheduler that time has passed, when it has asked to be told.
+async fn keep_time(dispatcher: Arc<Dispatcher>) {
+    loop {
+        let wake = {
+            let mut state = dispatcher.state();
+            state.armed = state.scheduler.next_wake();
+            state.armed
+        };
+        match wake {
+            None => dispatcher.rearmed.notified().await,
+            Some(wake) => {
+                let at = dispatcher.began + wake.max(Duration::ZERO);
+                if time::timeout_at(at, dispatcher.rearmed.notified()).await.is_err() {
+                    dispatcher.tell(Scheduler::tick);
+                }
+            }
+        }
+    }
+}
+
+/// A connection that has nothing to do, lent for one question.
+pub(in crate::pg) struct Spare {
+    dispatcher: Arc<Dispatcher>,
+    id: WorkerId,
+    lease: Arc<Lease>,
+}
+
+impl Deref for Spare {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.lease
+    }
+}
+
+impl Drop for Spare {
+    fn drop(&mut self) {
+        let is_open = !self.lease.client.is_closed();
+        self.dispatcher.tell(|scheduler, now| scheduler.checked(now, self.id, is_open));
+    }
+}
+
+impl Spares for Arc<Dispatcher> {
+    type Spare = Spare;
+
+    async fn lend(&self) -> Option<Spare> {
+        let id = loop {
+            let connected = self.connected.notified();
+            match self.tell(Scheduler::borrow) {
+                Loan::Of(id) => break id,
+                Loan::Later => connected.await,
+                Loan::None => return None,
+            }
+        };
+        let lease = self.state().workers.get(&id).and_then(|mailbox| mailbox.lease.clone())?;
+        Some(Spare { dispatcher: self.clone(), id, lease })
+    }
+}

@@ -1,0 +1,103 @@
+//! The queue, as other floors see it: calls come in.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio::runtime::Handle;
+
+use super::{dispatch::Dispatcher, scheduler::Scheduler, worker};
+use crate::pg::{
+    chance::Chance,
+    connection::{Program, new_pool},
+    exchange::Call,
+    settings::Settings,
+    statement::Statement,
+};
+
+/// Statements known at a time. Writes vary with the columns that they name.
+const STATEMENTS: usize = 1000;
+
+/// How much there is to do, and who does it.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    pub max: usize,
+    /// Open, or being opened.
+    pub connections: usize,
+    pub idle: usize,
+    /// Calls that no connection has taken yet.
+    pub waiting: usize,
+}
+
+pub struct Queue {
+    dispatcher: Arc<Dispatcher>,
+    statements: Mutex<HashMap<String, Arc<Statement>>>,
+}
+
+impl Queue {
+    pub fn new(
+        settings: Settings,
+        program: Arc<dyn Program>,
+        runtime: Handle,
+        chance: Chance,
+        may_spin: bool,
+    ) -> Arc<Self> {
+        let pool = new_pool(settings.clone(), program);
+        let work = |dispatcher, id, orders| -> futures_util::future::BoxFuture<'static, ()> {
+            Box::pin(worker::run(dispatcher, id, orders))
+        };
+        let dispatcher = Dispatcher::new(settings, pool, runtime, work, chance, may_spin);
+        Arc::new(Self { dispatcher, statements: Mutex::default() })
+    }
+
+    pub(in crate::pg) fn settings(&self) -> &Settings {
+        &self.dispatcher.settings
+    }
+
+    /// The one statement of this text and these declared types: what is prepared once is prepared for all adapters.
+    pub fn statement(&self, statement: Statement) -> Arc<Statement> {
+        let mut known = self.statements.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= STATEMENTS {
+            known.clear();
+        }
+        known.entry(statement.key()).or_insert_with(|| Arc::new(statement)).clone()
+    }
+
+    /// Takes the calls in: they are settled whatever happens. They leave when the turn of the event loop that they come in
+    /// is over, which `are_last` and `flush` say, or when they fill a batch.
+    pub fn join(&self, calls: impl IntoIterator<Item = Call>, are_last: bool) {
+        self.dispatcher.tell(|scheduler, now| {
+            scheduler.queued(now, calls);
+            if are_last {
+                scheduler.flushed(now);
+            }
+        });
+    }
+
+    /// The calls that have come may leave.
+    pub fn flush(&self) {
+        self.dispatcher.tell(Scheduler::flushed);
+    }
+
+    pub fn load(&self) -> Load {
+        let max = self.settings().max;
+        self.dispatcher.look(|scheduler| Load {
+            max,
+            connections: scheduler.connections(),
+            idle: scheduler.idle(),
+            waiting: scheduler.waiting(),
+        })
+    }
+
+    /// Waits for nothing: calls that wait are settled as ended, connections close when they have answered.
+    pub fn end(&self) {
+        self.dispatcher.tell(Scheduler::ended);
+    }
+
+    /// As `end`, and gives up what is under way.
+    pub fn destroy(&self) {
+        self.end();
+        self.dispatcher.destroy();
+    }
+}

@@ -1,0 +1,243 @@
+//! What happens, and what it changes. What follows from the change is `decide`'s.
+
+use std::{mem, time::Duration};
+
+use super::{
+    machine::{Command, Connection, Ending, Loan, Refusals, Return, Scheduler},
+    queued::{Queued, Time, Work},
+    worker::{Kind, Opened, State, Worker, WorkerId},
+};
+
+/// How long the contended writes of a user who has set no limit are tried.
+const CONTENTION_PATIENCE: Duration = Duration::from_secs(30);
+/// The pause before a contended write is sent again: the first, and the longest, before chance.
+const CONTENTION_PAUSE: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(500)];
+/// The pause after a connection that could not be opened while others serve: the first, and the longest.
+const REFUSAL_PAUSE: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(8)];
+/// The same in an outage, when no connection is left.
+const OUTAGE_PAUSE: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(500)];
+/// How long a cancel that has been sent may take to reach the server.
+const CANCEL: Duration = Duration::from_secs(2);
+
+impl<C: Work> Scheduler<C> {
+    /// Calls have come. They leave at the end of the turn of the event loop, when it is flushed, or when a batch is full.
+    pub(in crate::pg::queue) fn queued(&mut self, now: Time, calls: impl IntoIterator<Item = C>) {
+        for call in calls {
+            self.waiting.push(call);
+        }
+        if self.is_ended {
+            self.settle_all();
+        }
+        self.decide(now, None);
+    }
+
+    /// All calls that have come may leave.
+    pub(in crate::pg::queue) fn flushed(&mut self, now: Time) {
+        self.waiting.flush(self.limits.patience.map(|patience| now + patience));
+        self.decide(now, None);
+    }
+
+    /// A worker has opened its connection.
+    pub(in crate::pg::queue) fn connected(&mut self, now: Time, id: WorkerId, opened: Opened) {
+        let Some(worker) = self.worker(id) else { return self.decide(now, None) };
+        worker.opened = Some(opened);
+        if worker.connecting_since().is_some() {
+            worker.state = State::Idle { since: now };
+        }
+        if let Some(time) = opened.round_trip {
+            self.took(time);
+        }
+        self.was_connected = true;
+        self.outage = None;
+        self.refusals = Refusals::default();
+        self.decide(now, None);
+    }
+
+    /// A worker could not open its connection, and is gone. `is_passing`: another attempt may succeed a little later.
+    pub(in crate::pg::queue) fn connect_failed(&mut self, now: Time, id: WorkerId, error: C::Error, is_passing: bool) {
+        let Some(worker) = self.remove(id) else { return self.decide(now, None) };
+        let State::Connecting { first, .. } = worker.state else { return self.decide(now, None) };
+        if self.workers.iter().any(Worker::is_serving) || self.young_attempts(now) > 0 {
+            self.pause_opening(now, REFUSAL_PAUSE);
+        } else if self.was_connected && is_passing {
+            self.pause_opening(now, OUTAGE_PAUSE);
+            self.outage = Some(error);
+        } else {
+            self.refusals = Refusals::default();
+            // Who has come since the attempt began is owed another one.
+            for queued in self.waiting.drain(|queued| queued.number <= first) {
+                self.settle(queued, Ending::Failed(error.clone()));
+            }
+        }
+        self.decide(now, None);
+    }
+
+    /// So long a round trip took.
+    fn took(&mut self, time: Duration) {
+        self.nearest = Some(self.nearest.map_or(time, |nearest| nearest.min(time)));
+    }
+
+    fn pause_opening(&mut self, now: Time, [shortest, longest]: [Duration; 2]) {
+        let pause = shortest.saturating_mul(1 << self.refusals.in_a_row.min(16)).min(longest);
+        self.refusals.in_a_row += 1;
+        self.refusals.not_before = Some(now + pause);
+    }
+
+    /// A worker has found out whether its connection is still there. Where it is not, the worker is gone.
+    pub(in crate::pg::queue) fn checked(&mut self, now: Time, id: WorkerId, is_open: bool) {
+        if is_open {
+            if let Some(worker) = self.worker(id)
+                && matches!(worker.state, State::Checking { .. })
+            {
+                worker.state = State::Idle { since: now };
+            }
+            self.decide(now, None);
+        } else {
+            self.gone(now, id);
+        }
+    }
+
+    /// A statement has ended. `returned` are those of its calls that are to be sent again; the others have been settled.
+    /// `chance` spreads pauses: 0.5 to 1.5.
+    pub(in crate::pg::queue) fn answered(
+        &mut self,
+        now: Time,
+        id: WorkerId,
+        flight: u64,
+        returned: Vec<(Queued<C>, Return<C::Error>)>,
+        connection: Connection,
+        chance: f64,
+    ) {
+        let sent = self.flights().find(|other| other.number == flight).map_or(now, |flight| flight.sent);
+        for (queued, why) in returned {
+            self.take_back(now, sent, queued, why, chance);
+        }
+        let Some(worker) = self.worker(id) else { return self.decide(now, None) };
+        let (State::Busy { flights } | State::Closing { flights, .. }) = &mut worker.state else {
+            return self.decide(now, None);
+        };
+        let Some(at) = flights.iter().position(|other| other.number == flight) else { return self.decide(now, None) };
+        let flight = flights.remove(at);
+        let is_lone = flight.calls == 1 && flight.kind == Kind::Lookups && connection == Connection::Stays;
+        let until = match connection {
+            Connection::Stays if worker.is_worn(now) => Some(None),
+            Connection::Stays => None,
+            Connection::Ends => Some(None),
+            Connection::Cancelled => Some(Some(now + CANCEL)),
+        };
+        if let (State::Busy { flights }, Some(until)) = (&mut worker.state, until) {
+            worker.state = State::Closing { until, flights: mem::take(flights) };
+        } else if let State::Busy { flights } = &worker.state
+            && flights.is_empty()
+        {
+            worker.state = State::Idle { since: now };
+        }
+        let closes = matches!(&worker.state, State::Closing { until: None, flights } if flights.is_empty());
+        if closes {
+            self.commands.push(Command::Close(id));
+        }
+        if is_lone {
+            self.took(now.saturating_sub(flight.sent));
+        }
+        self.decide(now, Some(id));
+    }
+
+    fn take_back(&mut self, now: Time, sent: Time, mut queued: Queued<C>, why: Return<C::Error>, chance: f64) {
+        let patience = self.limits.patience.map(|patience| now + patience);
+        match why {
+            Return::Lost(error) => {
+                if queued.lose() {
+                    queued.deadline = patience;
+                }
+                if queued.deadline.is_some_and(|deadline| deadline <= now) {
+                    return self.settle(queued, Ending::Failed(error));
+                }
+                queued.part();
+            }
+            Return::Alone => {
+                queued.part();
+                queued.deadline = patience;
+            }
+            Return::Contended(error) => {
+                let times = queued.contentions();
+                let limit = queued.deadline.filter(|_| times > 0);
+                let limit = limit.unwrap_or_else(|| sent + self.limits.patience.unwrap_or(CONTENTION_PATIENCE));
+                let [shortest, longest] = CONTENTION_PAUSE;
+                let pause = shortest.saturating_mul(1 << times.min(16)).min(longest).mul_f64(chance);
+                if now + pause > limit {
+                    return self.settle(queued, Ending::Failed(error));
+                }
+                queued.deadline = Some(limit);
+                queued.contend(now + pause, error);
+            }
+        }
+        if self.is_ended {
+            return self.settle(queued, Ending::Ended);
+        }
+        self.waiting.put_back(queued);
+    }
+
+    /// A cancel that was under way to a worker's connection has arrived, or never will.
+    pub(in crate::pg::queue) fn cancel_spent(&mut self, now: Time, id: WorkerId) {
+        if let Some(worker) = self.worker(id)
+            && let State::Closing { until: until @ Some(_), flights } = &mut worker.state
+        {
+            *until = None;
+            if flights.is_empty() {
+                self.commands.push(Command::Close(id));
+            }
+        }
+        self.decide(now, None);
+    }
+
+    /// The connection of a worker is lost, or closed, and the worker with it.
+    pub(in crate::pg::queue) fn gone(&mut self, now: Time, id: WorkerId) {
+        self.remove(id);
+        if !self.workers.iter().any(Worker::is_serving) {
+            // The next one may be of another server.
+            self.nearest = None;
+        }
+        self.decide(now, None);
+    }
+
+    /// A worker that answers a question beside the calls; `checked` gives it back.
+    pub(in crate::pg::queue) fn borrow(&mut self, now: Time) -> Loan {
+        self.now = now;
+        if let Some(worker) = self.workers.iter_mut().find(|worker| worker.idle_since().is_some()) {
+            worker.state = State::Checking { since: now };
+            return Loan::Of(worker.id);
+        }
+        if self.young_attempts(now) == 0 {
+            self.open_more(now, 1);
+        }
+        if self.young_attempts(now) > 0 { Loan::Later } else { Loan::None }
+    }
+
+    /// Time has passed, until `next_wake` or later.
+    pub(in crate::pg::queue) fn tick(&mut self, now: Time) {
+        let outage = self.outage.clone();
+        for queued in self.waiting.expire(now) {
+            let error = queued.refusal().cloned().or_else(|| outage.clone());
+            let ending = error.map_or(Ending::TimedOut, Ending::Failed);
+            self.settle(queued, ending);
+        }
+        self.decide(now, None);
+    }
+
+    /// Calls that wait are settled, as those are that come later; connections close when they have answered.
+    pub(in crate::pg::queue) fn ended(&mut self, now: Time) {
+        self.is_ended = true;
+        self.settle_all();
+        self.decide(now, None);
+    }
+
+    fn settle_all(&mut self) {
+        for queued in self.waiting.drain(|_| true) {
+            self.settle(queued, Ending::Ended);
+        }
+    }
+
+    fn settle(&mut self, queued: Queued<C>, ending: Ending<C::Error>) {
+        self.commands.push(Command::Settle(queued, ending));
+    }
+}

@@ -1,0 +1,36 @@
+//! Which call leaves when, and over which connection: a state machine that is told what has happened, and says what is to be
+//! done. No clock, no chance, no task and no lock are in here: the time comes with every event and is never less than the last.
+//!
+//! A call that may be sent waits neither beside an idle connection nor while another may be opened.
+
+#[cfg(test)]
+mod exhaustive;
+
+#[cfg(test)]
+mod properties;
+
+#[cfg(test)]
+mod tests;
+
+#[cfg(test)]
+mod model;
+
+mod events;
+
+mod wake;
+
+mod decide;
+
+mod machine;
+
+mod worker;
+
+mod waiting;
+
+mod admission;
+
+mod queued;
+
+pub(super) use machine::{Command, Connection, Ending, Limits, Loan, Return, Scheduler};
+pub(super) use queued::{Queued, Time, Work};
+pub(super) use worker::{Opened, WorkerId};

@@ -1,0 +1,333 @@
+//! What surrounds a scheduler in tests: calls that are numbers, workers that do what they are told when the test says so, and
+//! the rules that hold after every event.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{
+    Command, Connection, Ending, Limits, Opened, Queued, Return, Scheduler, Time, Work, WorkerId,
+    decide::YOUNG,
+    worker::{Kind, State, Worker},
+};
+
+pub(super) const MS: Duration = Duration::from_millis(1);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Job {
+    pub(super) id: u32,
+    pub(super) statement: u64,
+    pub(super) is_write: bool,
+    pub(super) bytes: usize,
+    pub(super) row: Option<u64>,
+    pub(super) is_batchable: bool,
+}
+
+impl Job {
+    pub(super) fn lookup(id: u32) -> Self {
+        Self { id, statement: 1, is_write: false, bytes: 10, row: None, is_batchable: true }
+    }
+
+    pub(super) fn write(id: u32) -> Self {
+        Self { id, statement: 2, is_write: true, bytes: 10, row: None, is_batchable: false }
+    }
+}
+
+impl Work for Job {
+    type Error = &'static str;
+
+    fn statement(&self) -> u64 {
+        self.statement
+    }
+
+    fn is_write(&self) -> bool {
+        self.is_write
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn row(&self) -> Option<u64> {
+        self.row
+    }
+
+    fn shares_batch(&self, other: &Self) -> bool {
+        self.is_batchable && other.is_batchable && self.statement == other.statement
+    }
+}
+
+/// One statement that a worker has sent.
+#[derive(Clone, Debug)]
+pub(super) struct Sent {
+    pub(super) worker: WorkerId,
+    pub(super) flight: u64,
+    pub(super) calls: Vec<Queued<Job>>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct World {
+    pub(super) scheduler: Scheduler<Job>,
+    pub(super) now: Time,
+    pub(super) joined: u32,
+    pub(super) opening: Vec<WorkerId>,
+    /// With a question to the server, or with a look.
+    pub(super) checking: Vec<(WorkerId, bool)>,
+    pub(super) closing: Vec<WorkerId>,
+    pub(super) sent: Vec<Sent>,
+    pub(super) settled: BTreeMap<u32, Ending<&'static str>>,
+    pub(super) answered: BTreeMap<u32, u32>,
+}
+
+impl World {
+    pub(super) fn new(max: usize, patience: Option<Duration>, idle_timeout: Option<Duration>) -> Self {
+        Self {
+            scheduler: Scheduler::new(Limits { max, patience, idle_timeout }),
+            now: SECOND,
+            joined: 0,
+            opening: Vec::new(),
+            checking: Vec::new(),
+            closing: Vec::new(),
+            sent: Vec::new(),
+            settled: BTreeMap::new(),
+            answered: BTreeMap::new(),
+        }
+    }
+
+    /// Carries out what the scheduler commands, and looks whether the rules hold.
+    pub(super) fn obey(&mut self) {
+        for command in self.scheduler.take_commands() {
+            match command {
+                Command::Open(id) => self.opening.push(id),
+                Command::Check { worker, asks } => self.checking.push((worker, asks)),
+                Command::Send { worker, flight, calls } => {
+                    assert!(!calls.is_empty());
+                    let has = self.sent.iter().filter(|sent| sent.worker == worker).count();
+                    assert!(has < 2, "three statements in flight");
+                    assert!(!self.closing.contains(&worker), "sent to a worker that closes");
+                    self.sent.push(Sent { worker, flight, calls });
+                }
+                Command::Close(id) => {
+                    assert!(!self.closing.contains(&id), "closed twice");
+                    assert!(!self.sent.iter().any(|sent| sent.worker == id), "closed under a statement in flight");
+                    self.opening.retain(|other| *other != id);
+                    self.checking.retain(|(other, _)| *other != id);
+                    self.closing.push(id);
+                }
+                Command::Settle(queued, ending) => {
+                    assert!(self.settled.insert(queued.work.id, ending).is_none(), "settled twice");
+                }
+            }
+        }
+        self.check_rules();
+    }
+
+    pub(super) fn join(&mut self, jobs: &[Job], flush: bool) {
+        self.joined += u32::try_from(jobs.len()).unwrap();
+        self.scheduler.queued(self.now, jobs.iter().copied());
+        self.obey();
+        if flush {
+            self.flush();
+        }
+    }
+
+    pub(super) fn flush(&mut self) {
+        self.scheduler.flushed(self.now);
+        self.obey();
+    }
+
+    pub(super) fn connect(&mut self, id: WorkerId) {
+        self.connect_with(id, Opened { retire_at: None, may_batch_writes: true, round_trip: None });
+    }
+
+    pub(super) fn connect_with(&mut self, id: WorkerId, opened: Opened) {
+        self.opening.retain(|other| *other != id);
+        self.scheduler.connected(self.now, id, opened);
+        self.obey();
+    }
+
+    pub(super) fn refuse(&mut self, id: WorkerId, is_passing: bool) {
+        self.opening.retain(|other| *other != id);
+        self.scheduler.connect_failed(self.now, id, "refused", is_passing);
+        self.obey();
+    }
+
+    pub(super) fn check(&mut self, id: WorkerId, is_open: bool) {
+        self.checking.retain(|(other, _)| *other != id);
+        self.scheduler.checked(self.now, id, is_open);
+        self.obey();
+    }
+
+    /// Every call of the statement is answered.
+    pub(super) fn answer(&mut self, flight: u64) {
+        self.end(flight, Connection::Stays, |_| None);
+    }
+
+    /// The statement ends; `why` says which of its calls come back.
+    pub(super) fn end(
+        &mut self,
+        flight: u64,
+        connection: Connection,
+        why: impl Fn(&Queued<Job>) -> Option<Return<&'static str>>,
+    ) {
+        let at = self.sent.iter().position(|sent| sent.flight == flight).expect("it is in flight");
+        let Sent { worker, calls, .. } = self.sent.remove(at);
+        let mut returned = Vec::new();
+        for queued in calls {
+            match why(&queued) {
+                Some(why) => returned.push((queued, why)),
+                None => *self.answered.entry(queued.work.id).or_default() += 1,
+            }
+        }
+        self.scheduler.answered(self.now, worker, flight, returned, connection, 1.0);
+        self.obey();
+    }
+
+    pub(super) fn cancel_spent(&mut self, id: WorkerId) {
+        self.scheduler.cancel_spent(self.now, id);
+        self.obey();
+    }
+
+    /// The worker is gone: it closed, or lost its connection while it was idle.
+    pub(super) fn gone(&mut self, id: WorkerId) {
+        self.closing.retain(|other| *other != id);
+        self.scheduler.gone(self.now, id);
+        self.obey();
+    }
+
+    pub(super) fn close_all(&mut self) {
+        while let Some(&id) = self.closing.first() {
+            self.gone(id);
+        }
+    }
+
+    pub(super) fn tick(&mut self) {
+        self.scheduler.tick(self.now);
+        self.obey();
+    }
+
+    /// Time passes, and the scheduler is told at each moment that it has named.
+    pub(super) fn pass(&mut self, time: Duration) {
+        let until = self.now + time;
+        while let Some(wake) = self.scheduler.next_wake().filter(|wake| *wake <= until) {
+            assert!(wake >= self.now, "a moment that has passed");
+            self.now = wake;
+            self.tick();
+            self.close_all();
+        }
+        self.now = until;
+    }
+
+    pub(super) fn finish(&mut self) {
+        self.scheduler.ended(self.now);
+        self.obey();
+    }
+
+    pub(super) fn idle(&self) -> Vec<WorkerId> {
+        self.scheduler.workers.iter().filter(|worker| worker.idle_since().is_some()).map(|worker| worker.id).collect()
+    }
+
+    pub(super) fn since(&self, time: Time) -> Duration {
+        self.now.saturating_sub(time)
+    }
+
+    /// The ids of the calls in flight, by statement, in the order in which those were sent.
+    pub(super) fn in_flight(&self) -> Vec<Vec<u32>> {
+        self.sent.iter().map(|sent| sent.calls.iter().map(|queued| queued.work.id).collect()).collect()
+    }
+
+    pub(super) fn last(&self) -> &Sent {
+        self.sent.last().expect("something is in flight")
+    }
+
+    fn workers_where(&self, is: impl Fn(&Worker) -> bool) -> usize {
+        self.scheduler.workers.iter().filter(|worker| is(worker)).count()
+    }
+
+    fn check_rules(&self) {
+        let Self { scheduler, .. } = self;
+        let max = scheduler.limits.max;
+        assert!(scheduler.workers.len() <= max, "more connections than max");
+        let writing = self.workers_where(|worker| worker.has(Kind::Write));
+        assert!(max == 1 || writing < max, "writes hold the last connection");
+        let alone = self.workers_where(|worker| worker.has(Kind::Alone));
+        assert!(alone <= (max / 2).max(1), "lookups sent alone hold more than half of the connections");
+        self.check_calls();
+        self.check_workers();
+        if !scheduler.is_ended {
+            self.check_that_nothing_waits_in_vain();
+        }
+    }
+
+    /// Every call is in one place: it waits, or is in flight, or has been settled, once.
+    fn check_calls(&self) {
+        let in_flight: usize = self.sent.iter().map(|sent| sent.calls.len()).sum();
+        let answered = self.answered.values().sum::<u32>() as usize;
+        let ended = answered + self.settled.len();
+        assert_eq!(
+            in_flight + ended + self.scheduler.waiting.len(),
+            self.joined as usize,
+            "a call is lost, or doubled"
+        );
+    }
+
+    fn check_workers(&self) {
+        for worker in &self.scheduler.workers {
+            let id = worker.id;
+            let flights = self.sent.iter().filter(|sent| sent.worker == id).count();
+            assert_eq!(worker.flights().len(), flights, "{worker:?}");
+            match &worker.state {
+                State::Connecting { .. } => assert!(self.opening.contains(&id), "{worker:?}"),
+                State::Checking { .. } => assert!(self.checking.iter().any(|(other, _)| *other == id), "{worker:?}"),
+                State::Busy { flights } => assert!((1..=2).contains(&flights.len()), "{worker:?}"),
+                State::Closing { until: None, flights } if flights.is_empty() => {
+                    assert!(self.closing.contains(&id), "{worker:?}");
+                }
+                State::Idle { .. } | State::Closing { .. } => {}
+            }
+        }
+    }
+
+    fn is_due(&self, queued: &Queued<Job>) -> bool {
+        let rows = || self.sent.iter().flat_map(|sent| &sent.calls).chain(self.scheduler.waiting.contended.iter());
+        let shares_row = |other: &Queued<Job>| other.work.row.is_some() && other.work.row == queued.work.row;
+        let takes_turns = rows().any(|other| shares_row(other) && other.contentions() >= 2);
+        let is_behind = rows().any(|other| shares_row(other) && other.number < queued.number);
+        let in_flight = self.sent.iter().flat_map(|sent| &sent.calls).any(shares_row);
+        queued.not_before() <= self.now && !(takes_turns && (is_behind || in_flight))
+    }
+
+    /// No call that may be sent waits beside an idle connection, or while another may be opened.
+    fn check_that_nothing_waits_in_vain(&self) {
+        let Scheduler { limits, waiting, workers, refusals, outage, .. } = &self.scheduler;
+        if self.scheduler.in_flight() >= 48 {
+            // Lookups may be held for connections that answer soon: `tests` says when.
+            return;
+        }
+        let flushed = waiting.flushed();
+        let lookups = waiting.lookups.iter().filter(|queue| queue.calls.iter().any(|queued| queued.number <= flushed));
+        let most_alone = (limits.max / 2).max(1) - self.workers_where(|worker| worker.has(Kind::Alone));
+        let most_writes =
+            if limits.max == 1 { 1 } else { limits.max - 1 } - self.workers_where(|worker| worker.has(Kind::Write));
+        let first = waiting.writes.front().filter(|first| first.number <= flushed);
+        let writes =
+            usize::from(first.is_some()) + usize::from(waiting.contended.iter().any(|queued| self.is_due(queued)));
+        let (alone, writes) = (waiting.alone.len().min(most_alone), writes.min(most_writes));
+        let batches = lookups.count() + alone + writes;
+        if batches == 0 {
+            return;
+        }
+        let checking = workers.iter().filter(|worker| matches!(worker.state, State::Checking { .. })).count();
+        let is_idle = workers.iter().any(|worker| worker.idle_since().is_some());
+        // A connection that was idle for long is looked at before a write.
+        assert!(!is_idle || (batches == writes && checking >= writes), "a call waits beside an idle connection");
+        let is_paused = refusals.not_before.is_some_and(|time| time > self.now);
+        let is_young = |worker: &Worker| match worker.state {
+            State::Connecting { since, .. } | State::Checking { since } => since + YOUNG > self.now,
+            _ => false,
+        };
+        let coming = workers.iter().filter(|worker| is_young(worker)).count();
+        let wanted = if outage.is_some() { 1 } else { batches };
+        let may_open = workers.len() < limits.max && !is_paused && coming < wanted;
+        assert!(!may_open, "a call waits while a connection may be opened");
+    }
+}

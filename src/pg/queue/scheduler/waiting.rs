@@ -1,0 +1,302 @@
+//! The calls that no connection has: in queues that are judged each by itself, oldest first within a queue.
+
+use std::{collections::VecDeque, mem, ops::RangeInclusive};
+
+use super::{
+    admission::{Admission, Batches, Source},
+    queued::{Queued, Row, Time, Work},
+};
+
+/// Lookups in one statement, at most: a quarter of the calls in flight and waiting, within these bounds. 16 gave the most
+/// answers a second with 64 in flight, 64 with 256, and 128 with 1,024.
+pub(super) const BATCH: RangeInclusive<usize> = 16..=128;
+/// Writes in one statement, at most: when one of them is refused all are sent again.
+const WRITES: usize = 32;
+/// Parameters that are longer than this together are sent apart: a message has an end.
+const BATCH_BYTES: usize = 1 << 20;
+
+#[derive(Clone, Debug)]
+pub(super) struct Lookups<C: Work> {
+    pub(super) statement: u64,
+    pub(super) calls: VecDeque<Queued<C>>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Waiting<C: Work> {
+    pub(super) lookups: Vec<Lookups<C>>,
+    /// Lookups that are sent by themselves.
+    pub(super) alone: VecDeque<Queued<C>>,
+    pub(super) writes: VecDeque<Queued<C>>,
+    /// Writes that the server rolled back for another one's sake, and writes of their rows; oldest first.
+    pub(super) contended: VecDeque<Queued<C>>,
+    last_number: u64,
+    /// The calls up to this number may leave.
+    flushed: u64,
+    /// No deadline of a call is before this.
+    pub(super) earliest: Option<Time>,
+}
+
+impl<C: Work> Default for Waiting<C> {
+    fn default() -> Self {
+        Self {
+            lookups: Vec::new(),
+            alone: VecDeque::new(),
+            writes: VecDeque::new(),
+            contended: VecDeque::new(),
+            last_number: 0,
+            flushed: 0,
+            earliest: None,
+        }
+    }
+}
+
+impl<C: Work> Waiting<C> {
+    pub(super) fn push(&mut self, work: C) {
+        self.last_number += 1;
+        let queued = Queued::new(work, self.last_number);
+        if queued.work.is_write() { &mut self.writes } else { self.lookups_of(queued.work.statement()) }
+            .push_back(queued);
+    }
+
+    fn lookups_of(&mut self, statement: u64) -> &mut VecDeque<Queued<C>> {
+        let at = self.lookups.iter().position(|lookups| lookups.statement == statement).unwrap_or_else(|| {
+            self.lookups.retain(|lookups| !lookups.calls.is_empty());
+            self.lookups.push(Lookups { statement, calls: VecDeque::new() });
+            self.lookups.len() - 1
+        });
+        &mut self.lookups[at].calls
+    }
+
+    /// The calls that have been queued may leave, and wait until `deadline`.
+    pub(super) fn flush(&mut self, deadline: Option<Time>) {
+        let flushed = mem::replace(&mut self.flushed, self.last_number);
+        if let Some(deadline) = deadline {
+            for calls in self.lookups.iter_mut().map(|lookups| &mut lookups.calls).chain([&mut self.writes]) {
+                // They are the last of their queue.
+                for queued in calls.iter_mut().rev().take_while(|queued| queued.number > flushed) {
+                    queued.deadline = Some(deadline);
+                }
+            }
+            self.limit(deadline);
+        }
+    }
+
+    fn limit(&mut self, deadline: Time) {
+        self.earliest = Some(self.earliest.map_or(deadline, |earliest| earliest.min(deadline)));
+    }
+
+    /// Takes a call back, to the place that its age gives it.
+    pub(super) fn put_back(&mut self, queued: Queued<C>) {
+        if let Some(deadline) = queued.deadline {
+            self.limit(deadline);
+        }
+        let calls = match queued.work.is_write() {
+            true if queued.contentions() > 0 => &mut self.contended,
+            true => &mut self.writes,
+            false if queued.is_alone() => &mut self.alone,
+            false => self.lookups_of(queued.work.statement()),
+        };
+        let at = calls.iter().position(|other| other.number > queued.number).unwrap_or(calls.len());
+        calls.insert(at, queued);
+    }
+
+    pub(super) fn last_number(&self) -> u64 {
+        self.last_number
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.queues().map(VecDeque::len).sum()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.queues().all(VecDeque::is_empty)
+    }
+
+    fn queues(&self) -> impl Iterator<Item = &VecDeque<Queued<C>>> {
+        self.lookups.iter().map(|lookups| &lookups.calls).chain([&self.alone, &self.writes, &self.contended])
+    }
+
+    /// Removes the calls that `which` names.
+    pub(super) fn drain(&mut self, which: impl Fn(&Queued<C>) -> bool) -> Vec<Queued<C>> {
+        let mut drained = Vec::new();
+        let lookups = self.lookups.iter_mut().map(|lookups| &mut lookups.calls);
+        for calls in lookups.chain([&mut self.alone, &mut self.writes, &mut self.contended]) {
+            if calls.iter().any(&which) {
+                let (gone, kept) = mem::take(calls).into_iter().partition::<VecDeque<_>, _>(&which);
+                *calls = kept;
+                drained.extend(gone);
+            }
+        }
+        drained
+    }
+
+    /// Removes the calls whose deadline has come, and finds the next one.
+    pub(super) fn expire(&mut self, now: Time) -> Vec<Queued<C>> {
+        if self.earliest.is_none_or(|earliest| earliest > now) {
+            return Vec::new();
+        }
+        let late = self.drain(|queued| queued.deadline.is_some_and(|deadline| deadline <= now));
+        self.earliest = self.queues().flatten().filter_map(|queued| queued.deadline).min();
+        late
+    }
+
+    /// Sets those writes aside whose row has contended writes: they take turns with them.
+    pub(super) fn set_turns_aside(&mut self, rows: &[Row]) {
+        while let Some(first) = self.writes.front().filter(|first| first.number <= self.flushed) {
+            if !first.work.row().is_some_and(|row| self.has_turns(row, rows)) {
+                return;
+            }
+            if let Some(write) = self.writes.pop_front() {
+                let at = self.contended.iter().position(|other| other.number > write.number);
+                self.contended.insert(at.unwrap_or(self.contended.len()), write);
+            }
+        }
+    }
+
+    /// Where the oldest call is that may be sent now.
+    pub(super) fn oldest(&self, admission: Admission<'_>) -> Option<Source> {
+        let mut oldest: Option<(u64, Source)> = None;
+        let mut consider = |number: u64, source: Source| {
+            if oldest.is_none_or(|(other, _)| number < other) {
+                oldest = Some((number, source));
+            }
+        };
+        if admission.kinds.lookups {
+            for (index, Lookups { calls, .. }) in self.lookups.iter().enumerate() {
+                if let Some(first) = calls.front().filter(|_| self.may_leave(calls, BATCH_MOST, admission)) {
+                    consider(first.number, Source::Lookups(index));
+                }
+            }
+        }
+        if let Some(first) = self.alone.front().filter(|_| admission.kinds.alone) {
+            consider(first.number, Source::Alone);
+        }
+        if admission.kinds.writes {
+            if let Some(first) = self.writes.front().filter(|_| self.may_leave(&self.writes, WRITES, admission)) {
+                consider(first.number, Source::Writes);
+            }
+            if let Some(index) = self.due(admission) {
+                consider(self.contended[index].number, Source::Contended(index));
+            }
+        }
+        oldest.map(|(_, source)| source)
+    }
+
+    fn may_leave(&self, calls: &VecDeque<Queued<C>>, most: usize, admission: Admission<'_>) -> bool {
+        calls.front().is_some_and(|first| first.number <= self.flushed || admission.unflushed)
+            || calls.len() >= batch_size(admission.in_flight, calls.len()).min(most)
+    }
+
+    /// The oldest contended write that is due, and whose turn it is.
+    fn due(&self, Admission { now, rows, .. }: Admission<'_>) -> Option<usize> {
+        (0..self.contended.len()).find(|&index| {
+            let queued = &self.contended[index];
+            let is_free = || queued.work.row().is_none_or(|row| !self.is_taken(index, row, rows));
+            queued.not_before() <= now && is_free()
+        })
+    }
+
+    /// The writes of `row` go one at a time.
+    fn has_turns(&self, row: u64, rows: &[Row]) -> bool {
+        rows.iter().any(|other| other.row == row && other.takes_turns)
+            || self.contended.iter().any(|other| other.takes_turns() && other.work.row() == Some(row))
+    }
+
+    /// The write at `index` of `row` waits for one that is in flight, or for an older one.
+    fn is_taken(&self, index: usize, row: u64, rows: &[Row]) -> bool {
+        self.has_turns(row, rows)
+            && (rows.iter().any(|other| other.row == row)
+                || self.contended.iter().take(index).any(|older| older.work.row() == Some(row)))
+    }
+
+    /// How many batches could be sent, if there were connections enough.
+    pub(super) fn batches(&self, admission: Admission<'_>, limit: Batches) -> usize {
+        let mut batches = self.alone.len().min(limit.alone) + self.write_batches(admission, limit);
+        if admission.kinds.lookups {
+            for Lookups { calls, .. } in &self.lookups {
+                if self.may_leave(calls, BATCH_MOST, admission) {
+                    batches += calls.len().div_ceil(group(calls, batch_size(admission.in_flight, calls.len())).max(1));
+                }
+            }
+        }
+        batches
+    }
+
+    pub(super) fn write_batches(&self, admission: Admission<'_>, limit: Batches) -> usize {
+        let mut batches = usize::from(self.due(admission).is_some());
+        if self.may_leave(&self.writes, WRITES, admission) {
+            let most = most_writes(admission.in_flight, self.writes.len(), limit.may_batch_writes);
+            batches += self.writes.len().div_ceil(group(&self.writes, most).max(1));
+        }
+        batches.min(limit.writes)
+    }
+
+    /// Removes the calls of `source` that are sent in one statement.
+    pub(super) fn take(&mut self, source: Source, admission: Admission<'_>, may_batch_writes: bool) -> Vec<Queued<C>> {
+        match source {
+            Source::Lookups(index) => {
+                let calls = &mut self.lookups[index].calls;
+                let most = batch_size(admission.in_flight, calls.len());
+                calls.drain(..group(calls, most)).collect()
+            }
+            Source::Alone => self.alone.drain(..self.alone.len().min(1)).collect(),
+            Source::Writes => {
+                let most = most_writes(admission.in_flight, self.writes.len(), may_batch_writes);
+                self.writes.drain(..group(&self.writes, most)).collect()
+            }
+            Source::Contended(index) => {
+                let first = self.contended.remove(index);
+                let mut batch: Vec<_> = first.into_iter().collect();
+                while may_batch_writes && batch.len() < WRITES {
+                    let Some(index) = self.due(admission) else { break };
+                    let (first, next) = (&batch[0], &self.contended[index]);
+                    if first.takes_turns() || next.takes_turns() || !first.shares_batch(next) {
+                        break;
+                    }
+                    batch.extend(self.contended.remove(index));
+                }
+                batch
+            }
+        }
+    }
+
+    /// As many lookups as fill a batch of the smallest size that is worth a second statement in flight.
+    pub(super) fn take_full(&mut self, source: Source, admission: Admission<'_>) -> Option<Vec<Queued<C>>> {
+        let Source::Lookups(index) = source else { return None };
+        let calls = &self.lookups[index].calls;
+        let most = batch_size(admission.in_flight, calls.len());
+        (group(calls, most) >= *BATCH.start()).then(|| self.take(source, admission, false))
+    }
+
+    /// When the next contended write is due, after `now`.
+    pub(super) fn next_due(&self, now: Time) -> Option<Time> {
+        self.contended.iter().map(Queued::not_before).filter(|&time| time > now).min()
+    }
+
+    #[cfg(test)]
+    pub(super) fn flushed(&self) -> u64 {
+        self.flushed
+    }
+}
+
+const BATCH_MOST: usize = *BATCH.end();
+
+/// How many calls one statement is for, at most, when so many wait beside those in flight.
+pub(super) fn batch_size(in_flight: usize, waiting: usize) -> usize {
+    ((in_flight + waiting) / 4).clamp(*BATCH.start(), *BATCH.end())
+}
+
+fn most_writes(in_flight: usize, waiting: usize, may_batch: bool) -> usize {
+    if may_batch { batch_size(in_flight, waiting).min(WRITES) } else { 1 }
+}
+
+/// How many of the first calls may be sent in one statement, of `most`.
+fn group<C: Work>(calls: &VecDeque<Queued<C>>, most: usize) -> usize {
+    let Some(first) = calls.front() else { return 0 };
+    let mut room = BATCH_BYTES;
+    let fits = |queued: &&Queued<C>| {
+        room = room.saturating_sub(queued.work.bytes());
+        room > 0 && first.shares_batch(queued)
+    };
+    calls.iter().take(most).take_while(fits).count().max(1)
+}

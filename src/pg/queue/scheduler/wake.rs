@@ -1,0 +1,36 @@
+//! When the scheduler wants to look again.
+
+use super::{
+    decide::{HANGING, PROMPT, YOUNG},
+    machine::{CHECK, Scheduler},
+    queued::{Time, Work},
+    worker::{State, Worker},
+};
+
+impl<C: Work> Scheduler<C> {
+    /// When `tick` has something to do, if nothing else happens; may be earlier, and is never later.
+    pub(in crate::pg::queue) fn next_wake(&self) -> Option<Time> {
+        let idle_timeout = self.limits.idle_timeout;
+        let calls_wait = !self.waiting.is_empty();
+        let is_well_served = calls_wait && self.is_well_served(self.now);
+        let of_worker = |worker: &Worker| {
+            let retire_at = worker.opened.and_then(|opened| opened.retire_at);
+            match &worker.state {
+                State::Connecting { since, .. } if calls_wait => [Some(*since + YOUNG), Some(*since + HANGING)],
+                State::Connecting { .. } => [None, None],
+                State::Idle { since } => [idle_timeout.map(|limit| *since + limit), retire_at],
+                State::Checking { since } => [Some(*since + CHECK), Some(*since + YOUNG).filter(|_| calls_wait)],
+                State::Busy { flights } => {
+                    let prompt = |at: usize| Some(flights.get(at).filter(|_| is_well_served)?.sent + PROMPT);
+                    [prompt(0), prompt(1)]
+                }
+                State::Closing { until, .. } => [*until, None],
+            }
+        };
+        let opening = self.refusals.not_before.filter(|_| calls_wait);
+        let deadline = self.waiting.earliest.filter(|_| calls_wait);
+        let of_workers = self.workers.iter().flat_map(of_worker).flatten();
+        let times = of_workers.chain(opening).chain(self.waiting.next_due(self.now));
+        times.filter(|&time| time > self.now).chain(deadline).min()
+    }
+}

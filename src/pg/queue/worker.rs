@@ -1,0 +1,213 @@
+//! A worker: opens one connection, and does with it what the scheduler orders until the connection is closed. It counts
+//! nothing and decides nothing.
+
+use std::{
+    future::poll_fn,
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::{Duration, Instant},
+};
+
+use deadpool::managed::{Object, PoolError, Timeouts};
+use futures_util::{
+    StreamExt,
+    future::{Either, select},
+    stream::FuturesUnordered,
+};
+use tokio::{
+    sync::mpsc::UnboundedReceiver,
+    task::{self, JoinHandle},
+};
+
+use super::{
+    dispatch::{Dispatcher, Order},
+    scheduler::{Connection as Fate, Opened, Queued, Return, WorkerId},
+    spin::{Succession, spin},
+};
+use crate::pg::{
+    connection::Lease,
+    error::{Error, code},
+    exchange::{Call, Outcome, Verdict, carry_out},
+};
+
+/// The pool has room for as many connections as the scheduler has workers.
+const AT_ONCE: Timeouts = Timeouts { wait: Some(Duration::ZERO), create: None, recycle: None };
+
+pub(super) async fn run(dispatcher: Arc<Dispatcher>, id: WorkerId, mut orders: UnboundedReceiver<Order>) {
+    let leaving = Leaving { dispatcher: dispatcher.clone(), id };
+    let lease = match select(pin!(dispatcher.pool.timeout_get(&AT_ONCE)), pin!(orders.recv())).await {
+        Either::Left((Ok(lease), _)) => Arc::new(lease),
+        Either::Left((Err(error), _)) => {
+            let error = match error {
+                PoolError::Backend(error) => error,
+                other => Error::failure(code::CONNECTION_CLOSED, format!("no connection can be opened: {other}")),
+            };
+            let is_passing = error.is_passing();
+            return dispatcher.tell(|scheduler, now| scheduler.connect_failed(now, id, error, is_passing));
+        }
+        Either::Right(_) => return,
+    };
+    let opened = Opened {
+        retire_at: lease.retire_at.map(|at| dispatcher.time_of(at)),
+        may_batch_writes: lease.statements.may_batch_writes,
+        round_trip: lease.round_trip,
+    };
+    dispatcher.opened(id, &lease, opened);
+    let worker =
+        Worker { dispatcher: &dispatcher, id, lease: &lease, succession: Succession::default(), is_spinning: false };
+    worker.serve(&mut orders).await;
+    orders.close();
+    while let Some(order) = orders.recv().await {
+        dispatcher.undelivered(id, order);
+    }
+    dispatcher.closed(id);
+    if let Some(lease) = Arc::into_inner(lease) {
+        drop(Object::take(lease));
+    }
+    // The scheduler may open another connection only now.
+    drop(leaving);
+}
+
+/// Tells the scheduler that a worker is gone, however it goes.
+struct Leaving {
+    dispatcher: Arc<Dispatcher>,
+    id: WorkerId,
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        self.dispatcher.left(self.id);
+    }
+}
+
+/// What happens to a worker.
+enum Event {
+    Ordered(Order),
+    /// A statement has ended.
+    Ended {
+        flight: u64,
+        calls: Vec<Queued<Call>>,
+        outcome: Outcome,
+    },
+    /// The server has received every request to cancel.
+    CancelSpent,
+    /// The connection was lost while nothing was in flight, or nobody will order anything any more.
+    Closed,
+}
+
+struct Worker<'a> {
+    dispatcher: &'a Arc<Dispatcher>,
+    id: WorkerId,
+    lease: &'a Lease,
+    succession: Succession,
+    /// The thread stays busy until the next event, which is likely to come soon.
+    is_spinning: bool,
+}
+
+impl Worker<'_> {
+    async fn serve(mut self, orders: &mut UnboundedReceiver<Order>) {
+        let Self { dispatcher, id, lease, .. } = self;
+        let mut in_flight = FuturesUnordered::new();
+        let mut cancels: FuturesUnordered<JoinHandle<()>> = FuturesUnordered::new();
+        let mut closed = pin!(lease.closed());
+        loop {
+            let event = poll_fn(|context| {
+                if let Poll::Ready(Some(event)) = in_flight.poll_next_unpin(context) {
+                    return Poll::Ready(event);
+                }
+                if let Poll::Ready(order) = orders.poll_recv(context) {
+                    return Poll::Ready(order.map_or(Event::Closed, Event::Ordered));
+                }
+                if let Poll::Ready(Some(_)) = cancels.poll_next_unpin(context) {
+                    return Poll::Ready(Event::CancelSpent);
+                }
+                if in_flight.is_empty() && cancels.is_empty() {
+                    return closed.as_mut().poll(context).map(|()| Event::Closed);
+                }
+                Poll::Pending
+            });
+            let event = if self.is_spinning { spin(event).await } else { event.await };
+            match event {
+                Event::Ordered(Order::Send { flight, calls }) => {
+                    self.is_spinning = self.spins_for(&calls);
+                    in_flight.push(send(dispatcher, lease, flight, calls));
+                }
+                Event::Ended { flight, calls, outcome: Outcome { verdicts, is_open, spent } } => {
+                    let fate = match &spent {
+                        Some(_) => Fate::Cancelled,
+                        None if is_open => Fate::Stays,
+                        None => Fate::Ends,
+                    };
+                    cancels.extend(spent);
+                    self.succession.answer(Instant::now());
+                    self.answer(flight, calls, verdicts, fate);
+                }
+                Event::Ordered(Order::Check { asks }) => {
+                    let Either::Left((is_open, _)) = select(pin!(is_open(lease, asks)), pin!(orders.recv())).await
+                    else {
+                        return;
+                    };
+                    dispatcher.tell(|scheduler, now| scheduler.checked(now, id, is_open));
+                    if !is_open {
+                        return;
+                    }
+                }
+                Event::CancelSpent if cancels.is_empty() => {
+                    dispatcher.tell(|scheduler, now| scheduler.cancel_spent(now, id));
+                }
+                Event::CancelSpent => {}
+                Event::Ordered(Order::Close) | Event::Closed => return,
+            }
+        }
+    }
+
+    /// Lookups are sent over this connection alone, and follow close upon the last.
+    fn spins_for(&mut self, calls: &[Queued<Call>]) -> bool {
+        let is_write = calls.iter().any(|queued| queued.work.statement.access.is_write());
+        self.dispatcher.may_spin
+            && !is_write
+            && self.dispatcher.look(|scheduler| scheduler.busy() == 1)
+            && self.succession.send(Instant::now())
+    }
+
+    /// Tells the scheduler that a statement has ended, and then whoever waits for its calls: who calls again at once finds
+    /// this connection free.
+    fn answer(&self, flight: u64, calls: Vec<Queued<Call>>, verdicts: Vec<Verdict>, fate: Fate) {
+        let mut settled = Vec::with_capacity(calls.len());
+        let mut returned = Vec::new();
+        for (queued, verdict) in calls.into_iter().zip(verdicts) {
+            match verdict {
+                Verdict::Answered(answer) => settled.push((queued.work.reply, Ok(answer))),
+                Verdict::Failed(error) | Verdict::Unknown(error) => settled.push((queued.work.reply, Err(error))),
+                Verdict::Again(error) => returned.push((queued, Return::Lost(error))),
+                Verdict::AgainAlone => returned.push((queued, Return::Alone)),
+                Verdict::Contended(error) => returned.push((queued, Return::Contended(error))),
+            }
+        }
+        let chance = self.dispatcher.chance();
+        self.dispatcher.tell(|scheduler, now| scheduler.answered(now, self.id, flight, returned, fate, chance));
+        for (reply, result) in settled {
+            reply.settle(result);
+        }
+    }
+}
+
+async fn send(dispatcher: &Arc<Dispatcher>, lease: &Lease, flight: u64, mut calls: Vec<Queued<Call>>) -> Event {
+    let together = u32::try_from(calls.len()).unwrap_or(u32::MAX);
+    for queued in &mut calls {
+        queued.work.reply.set_out(together);
+    }
+    let works: Vec<&Call> = calls.iter().map(|queued| &queued.work).collect();
+    let outcome = carry_out(lease, &dispatcher.settings, &works, dispatcher).await;
+    Event::Ended { flight, calls, outcome }
+}
+
+async fn is_open(lease: &Lease, asks: bool) -> bool {
+    if asks {
+        return lease.client.check_connection().await.is_ok();
+    }
+    // Lets the connection find out that it was closed while nobody looked.
+    task::yield_now().await;
+    !lease.client.is_closed()
+}
