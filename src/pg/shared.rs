@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::pg::{
     chance::Chance,
-    connection::Program,
+    connection::{Program, System},
     error::Error,
     queue::{Queue, may_spin},
     runtime,
@@ -37,8 +37,8 @@ pub fn share(settings: Settings, program: Arc<dyn Program>) -> Result<Arc<Shared
     all.retain(|shared| shared.strong_count() > 0);
     let known = all.iter().filter_map(Weak::upgrade).find(|shared| *shared.queue.settings() == settings);
     Ok(known.unwrap_or_else(|| {
-        let shared =
-            Arc::new(Shared { queue: Queue::new(settings, program, runtime, Chance::of_the_system(), may_spin()) });
+        let queue = Queue::new(settings, program, Arc::new(System), runtime, Chance::of_the_system(), may_spin());
+        let shared = Arc::new(Shared { queue });
         all.push(Arc::downgrade(&shared));
         shared
     }))

@@ -5,7 +5,10 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use tokio::time;
 use tokio_postgres::types::Type;
 
-use super::open::{self, Opened, Peer, Program};
+use super::{
+    open::{self, Opened, Peer, Program},
+    system::System,
+};
 use crate::pg::{
     error::{Error, code},
     settings::{Host, Mode, Prepare, Settings},
@@ -43,7 +46,7 @@ pub async fn inspect(
     parameter: &str,
 ) -> Result<Inspection, Error> {
     settings.prepare = Prepare::Detect;
-    let Opened { client, host, peer, task, .. } = Box::pin(open::open(&settings, &program)).await?;
+    let Opened { client, host, peer, task, .. } = Box::pin(open::open(&settings, &program, &System)).await?;
     let answer = time::timeout(LIMIT, client.query_typed(sql, &[(&parameter, Type::TEXT)])).await;
     task.abort();
     let rows = answer.map_err(|_| {

@@ -2,15 +2,25 @@
 
 mod pool;
 
+mod cancel;
+
 mod inspect;
 
 mod open;
 
 mod pooler;
 
+mod race;
+
+mod system;
+
+mod network;
+
 mod io_code;
 
 pub use inspect::{Inspection, Protection, inspect};
+pub(in crate::pg) use network::Network;
 pub(in crate::pg) use open::Peer;
 pub use open::Program;
 pub(in crate::pg) use pool::{Connection, Lease, Pool, pool as new_pool};
+pub(in crate::pg) use system::System;

@@ -2,6 +2,7 @@
 
 use std::{
     collections::hash_map::RandomState,
+    error,
     hash::BuildHasher,
     ops::Range,
     sync::Arc,
@@ -12,7 +13,11 @@ use futures_util::future::BoxFuture;
 use tokio::{sync::watch, task::JoinHandle, time};
 use tokio_postgres::{AsyncMessage, Client, Config, SimpleQueryMessage, error::DbError};
 
-use super::{io_code::io_code, pooler};
+use super::{
+    io_code::io_code,
+    network::{Endpoint, Network},
+    pooler, race,
+};
 use crate::pg::{
     error::{Address, Error, Failure, Refusal, code, describe},
     settings::{Host, Password, Prepare, Settings, Target},
@@ -44,6 +49,8 @@ pub(super) struct Opened {
     /// Closed when the connection is lost.
     pub(super) ended: watch::Receiver<()>,
     pub host: Host,
+    /// Which of the host's addresses answered.
+    pub(super) endpoint: Endpoint,
     pub(in crate::pg) tls: Connector,
     /// Statements may be prepared under a name.
     pub(super) may_prepare: bool,
@@ -54,7 +61,11 @@ pub(super) struct Opened {
     pub(in crate::pg) round_trip: Option<Duration>,
 }
 
-pub(super) async fn open(settings: &Settings, program: &Arc<dyn Program>) -> Result<Opened, Error> {
+pub(super) async fn open(
+    settings: &Settings,
+    program: &Arc<dyn Program>,
+    network: &dyn Network,
+) -> Result<Opened, Error> {
     // The kinds of server to look for, one after the other among all hosts.
     let rounds = match &settings.target {
         Target::PreferStandby => &[Target::Standby, Target::Any][..],
@@ -64,7 +75,7 @@ pub(super) async fn open(settings: &Settings, program: &Arc<dyn Program>) -> Res
     for target in rounds {
         errors.clear();
         for host in &settings.hosts {
-            match open_in_time(settings, program, host, *target).await {
+            match open_in_time(settings, program, network, host, *target).await {
                 Ok(opened) => return Ok(opened),
                 Err(error) => errors.push(error),
             }
@@ -94,10 +105,11 @@ fn of_all_hosts(mut errors: Vec<Error>) -> Error {
 async fn open_in_time(
     settings: &Settings,
     program: &Arc<dyn Program>,
+    network: &dyn Network,
     host: &Host,
     target: Target,
 ) -> Result<Opened, Error> {
-    let opening = open_one(settings, program, host, target);
+    let opening = open_one(settings, program, network, host, target);
     match settings.connect_timeout {
         Some(limit) => time::timeout(limit, opening).await.unwrap_or_else(|_| {
             let text = format!("did not answer within connect_timeout ({} s)", limit.as_secs_f64());
@@ -110,6 +122,7 @@ async fn open_in_time(
 async fn open_one(
     settings: &Settings,
     program: &Arc<dyn Program>,
+    network: &dyn Network,
     host: &Host,
     target: Target,
 ) -> Result<Opened, Error> {
@@ -122,7 +135,7 @@ async fn open_one(
     let mut config = settings.connection(host, password.as_deref());
     let tls = tls::connector(&settings.tls, host)
         .map_err(|invalid| Error::failure(code::INVALID_OPTIONS, invalid.message))?;
-    let (client, task, ended) = connect(settings, program, host, &mut config, &tls).await?;
+    let (client, task, ended, endpoint) = connect(settings, program, network, host, &mut config, &tls).await?;
 
     let asks = target != Target::Any || settings.prepare != Prepare::Never;
     let state = if asks { ask(&client).await? } else { State::default() };
@@ -150,19 +163,33 @@ async fn open_one(
         (true, true) => Peer::Cockroach,
         (true, false) => Peer::Postgres,
     };
-    Ok(Opened { client, task, ended, host: host.clone(), tls, may_prepare, peer, may_batch_writes, round_trip })
+    Ok(Opened {
+        client,
+        task,
+        ended,
+        host: host.clone(),
+        endpoint,
+        tls,
+        may_prepare,
+        peer,
+        may_batch_writes,
+        round_trip,
+    })
 }
 
 async fn connect(
     settings: &Settings,
     program: &Arc<dyn Program>,
+    network: &dyn Network,
     host: &Host,
     config: &mut Config,
     tls: &Connector,
-) -> Result<(Client, JoinHandle<()>, watch::Receiver<()>), Error> {
+) -> Result<(Client, JoinHandle<()>, watch::Receiver<()>, Endpoint), Error> {
     let mut last = None;
     for mode in settings.tls.attempts(host) {
-        match config.ssl_mode(*mode).connect(tls.clone()).await {
+        let dialed = race::dial(network, host, &settings.socket).await;
+        let (stream, endpoint) = dialed.map_err(|error| explain(host, &error.to_string(), &error).0)?;
+        match config.ssl_mode(*mode).connect_raw(stream, tls.to(host)).await {
             Ok((client, mut connection)) => {
                 let (program, onnotice) = (program.clone(), settings.onnotice);
                 let (alive, ended) = watch::channel(());
@@ -176,10 +203,10 @@ async fn connect(
                         }
                     }
                 });
-                return Ok((client, task, ended));
+                return Ok((client, task, ended, endpoint));
             }
             Err(error) => {
-                let (error, has_answered) = explain(host, error);
+                let (error, has_answered) = refused(host, error);
                 last = Some(error);
                 if !has_answered {
                     break;
@@ -244,23 +271,22 @@ impl State {
 }
 
 /// The server's own error, or why it could not be spoken to; and whether anyone was there at all.
-fn explain(host: &Host, error: tokio_postgres::Error) -> (Error, bool) {
+fn refused(host: &Host, error: tokio_postgres::Error) -> (Error, bool) {
     let text = describe(&error);
     if text.ends_with("password missing") {
         let text = "asks for a password; give it in the connection string, as the option `password`, in PGPASSWORD or in \
                     the password file";
         return (failure(host, code::PASSWORD_MISSING, text), true);
     }
-    let error = match error.into_source() {
-        None => return (failure(host, code::CONNECTION_CLOSED, &format!("cannot be connected to: {text}")), true),
-        Some(source) => match source.downcast::<DbError>() {
-            Ok(error) => {
-                return (Error::Database(Arc::new(Refusal { error: *error, host: Some(address(host)) })), true);
-            }
-            Err(source) => source,
-        },
-    };
-    if let Some((code, message)) = tls::explain(&*error, &text) {
+    match error.into_source().map(<dyn error::Error + Send + Sync>::downcast::<DbError>) {
+        None => (failure(host, code::CONNECTION_CLOSED, &format!("cannot be connected to: {text}")), true),
+        Some(Ok(error)) => (Error::Database(Arc::new(Refusal { error: *error, host: Some(address(host)) })), true),
+        Some(Err(source)) => explain(host, &text, &*source),
+    }
+}
+
+fn explain(host: &Host, text: &str, error: &(dyn error::Error + 'static)) -> (Error, bool) {
+    if let Some((code, message)) = tls::explain(error, text) {
         return (failure(host, code, &format!("cannot be connected to: {message}")), true);
     }
     let code = error.downcast_ref().map_or(code::CONNECTION_CLOSED, io_code);

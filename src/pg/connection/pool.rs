@@ -8,12 +8,14 @@ use tokio::{sync::watch, time::Instant};
 use tokio_postgres::SimpleQueryMessage;
 
 use super::{
+    cancel,
+    network::{Endpoint, Network},
     open::{self, Opened, Peer, Program},
     pooler,
 };
 use crate::pg::{
     error::{Error, Failure},
-    settings::{Host, Settings},
+    settings::{Host, Settings, SocketSettings},
     statement::ReadyStatements,
     tls::Connector,
 };
@@ -25,6 +27,7 @@ pub(in crate::pg) type Lease = managed::Object<Opener>;
 pub(in crate::pg) struct Opener {
     settings: Settings,
     program: Arc<dyn Program>,
+    network: Arc<dyn Network>,
 }
 
 /// An open connection.
@@ -35,19 +38,21 @@ pub(in crate::pg) struct Connection {
     pub(in crate::pg) round_trip: Option<Duration>,
     pub(in crate::pg) peer: Peer,
     host: Host,
+    endpoint: Endpoint,
+    network: Arc<dyn Network>,
+    socket: SocketSettings,
     tls: Connector,
     pub(in crate::pg) retire_at: Option<Instant>,
     ended: watch::Receiver<()>,
 }
 
 impl Connection {
-    /// Tells the server to give up what it is doing for this connection, while someone else waits for that.
+    /// Tells the server to give up what it is doing for this connection, while someone else waits for that. When the
+    /// future resolves the request is spent: it can no longer meet a statement that is sent after it.
     pub(in crate::pg) fn cancel(&self) -> impl Future<Output = ()> + use<> {
-        let (token, tls) = (self.client.cancel_token(), self.tls.clone());
-        async move {
-            // Whether it arrives is not known in any case; the answer to the statement tells.
-            let _ = token.cancel_query(tls).await;
-        }
+        let (token, tls) = (self.client.cancel_token(), self.tls.to(&self.host));
+        let (network, endpoint, socket) = (self.network.clone(), self.endpoint.clone(), self.socket);
+        async move { cancel::cancel(&*network, &endpoint, &socket, &token, tls).await }
     }
 
     /// The statement that `other` has under way is committed, and waits for a standby to have it too.
@@ -79,9 +84,9 @@ impl Connection {
     }
 }
 
-pub(in crate::pg) fn pool(settings: Settings, program: Arc<dyn Program>) -> Pool {
+pub(in crate::pg) fn pool(settings: Settings, program: Arc<dyn Program>, network: Arc<dyn Network>) -> Pool {
     let max = settings.max;
-    let pool = Pool::builder(Opener { settings, program }).max_size(max).build();
+    let pool = Pool::builder(Opener { settings, program, network }).max_size(max).build();
     // The builder refuses only time-outs without a runtime, and it was given neither.
     pool.unwrap_or_else(|error| unreachable!("{error}"))
 }
@@ -91,8 +96,9 @@ impl managed::Manager for Opener {
     type Error = Error;
 
     async fn create(&self) -> Result<Connection, Error> {
-        let Opened { client, task, ended, host, tls, may_prepare, peer, may_batch_writes, round_trip, .. } =
-            Box::pin(open::open(&self.settings, &self.program)).await?;
+        let Opened {
+            client, task, ended, host, endpoint, tls, may_prepare, peer, may_batch_writes, round_trip, ..
+        } = Box::pin(open::open(&self.settings, &self.program, &*self.network)).await?;
         Ok(Connection {
             // Its task ends with it.
             client: ClientWrapper::new(client, task),
@@ -100,6 +106,9 @@ impl managed::Manager for Opener {
             round_trip,
             peer,
             host,
+            endpoint,
+            network: self.network.clone(),
+            socket: self.settings.socket,
             tls,
             ended,
             retire_at: self.settings.max_lifetime.as_ref().map(|range| Instant::now() + open::somewhere_in(range)),

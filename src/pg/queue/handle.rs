@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use super::{dispatch::Dispatcher, scheduler::Scheduler, worker};
 use crate::pg::{
     chance::Chance,
-    connection::{Program, new_pool},
+    connection::{Network, Program, new_pool},
     exchange::Call,
     settings::Settings,
     statement::Statement,
@@ -39,11 +39,12 @@ impl Queue {
     pub fn new(
         settings: Settings,
         program: Arc<dyn Program>,
+        network: Arc<dyn Network>,
         runtime: Handle,
         chance: Chance,
         may_spin: bool,
     ) -> Arc<Self> {
-        let pool = new_pool(settings.clone(), program);
+        let pool = new_pool(settings.clone(), program, network);
         let work = |dispatcher, id, orders| -> futures_util::future::BoxFuture<'static, ()> {
             Box::pin(worker::run(dispatcher, id, orders))
         };

@@ -20,6 +20,7 @@ pub use super::{
     host::Host,
     option_value::{Invalid, Options},
     password::Password,
+    socket::SocketSettings,
     stated::Target,
     tls::{ChannelBinding, Tls},
 };
@@ -53,7 +54,7 @@ pub struct Settings {
     pub(in crate::pg) connect_timeout: Option<Duration>,
     /// Connections are replaced after a time from this range.
     pub(in crate::pg) max_lifetime: Option<Range<Duration>>,
-    pub(super) keep_alive: Option<Duration>,
+    pub(in crate::pg) socket: SocketSettings,
     pub(super) max_pipeline: usize,
     pub(in crate::pg) prepare: Prepare,
     pub(in crate::pg) query_timeout: Option<Duration>,
@@ -139,7 +140,7 @@ impl Settings {
                 Some(Limit(limit)) => limit.map(|limit| limit..limit),
                 None => Some(30 * MINUTE..60 * MINUTE),
             },
-            keep_alive: limit(stated.keep_alive, Some(MINUTE)),
+            socket: SocketSettings::new(limit(stated.keep_alive, Some(MINUTE))),
             max_pipeline: stated.max_pipeline.unwrap_or(100),
             prepare: match stated.prepares {
                 Some(false) => Prepare::Never,
@@ -164,16 +165,7 @@ impl Settings {
     /// counts, then the password file. For the modes `allow` and `prefer` this is the first of [`Tls::attempts`].
     pub(in crate::pg) fn connection(&self, host: &Host, password: Option<&str>) -> Config {
         let mut config = Config::new();
-        config.user(&self.user).dbname(&self.database).port(host.port());
-        match host {
-            Host::Tcp { name, address, .. } => {
-                config.host(name);
-                if let Some(address) = address {
-                    config.hostaddr(*address);
-                }
-            }
-            Host::Unix { directory, .. } => socket(&mut config, directory),
-        }
+        config.user(&self.user).dbname(&self.database);
         let found = || match (&self.password, &self.password_file) {
             (Password::Text(secret), _) => Some(secret.clone()),
             (Password::None, Some(path)) => password::from_file(path, host, &self.database, &self.user),
@@ -200,13 +192,6 @@ impl Settings {
             config.options(command_line);
         }
 
-        // As Node does it: after the idle time a probe every second, and the tenth without an answer is the end.
-        config.keepalives(self.keep_alive.is_some());
-        if let Some(idle) = self.keep_alive {
-            // In whole seconds; Linux takes no more than that.
-            let idle = Duration::from_secs_f64(idle.as_secs_f64().ceil().min(32_767.0));
-            config.keepalives_idle(idle).keepalives_interval(Duration::from_secs(1)).keepalives_retries(10);
-        }
         config.ssl_mode(self.tls.attempts(host)[0]);
         if self.tls.is_direct {
             config.ssl_negotiation(config::SslNegotiation::Direct);
@@ -222,21 +207,6 @@ impl Settings {
 
 fn is_named_pooler(host: &Host) -> bool {
     matches!(host, Host::Tcp { name, .. } if name.contains("pooler."))
-}
-
-#[cfg(unix)]
-fn socket(config: &mut Config, directory: &std::path::Path) {
-    use std::os::unix::ffi::OsStrExt;
-    // Linux's abstract sockets have a name that begins with a NUL, which people write as @.
-    match directory.as_os_str().as_bytes().strip_prefix(b"@") {
-        Some(name) => config.host_path(std::ffi::OsStr::from_bytes(&[b"\0", name].concat())),
-        None => config.host_path(directory),
-    };
-}
-
-#[cfg(not(unix))]
-fn socket(config: &mut Config, directory: &std::path::Path) {
-    config.host(directory.to_string_lossy());
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ mod tls;
 
 mod password;
 
+mod socket;
+
 mod host;
 
 mod option_value;
@@ -29,6 +31,7 @@ pub use merged::Settings;
 pub(in crate::pg) use merged::{Host, Password, Prepare, Target};
 pub(in crate::pg) use option_value::Invalid;
 pub use option_value::{OptionValue, Options};
+pub(in crate::pg) use socket::SocketSettings;
 #[cfg(test)]
 pub(in crate::pg) use tls::{HomeFiles, Ssl, StatedTls};
 pub(in crate::pg) use tls::{Identity, Material, Mode, Revocation, Roots, Tls, Version};

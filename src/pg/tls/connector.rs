@@ -1,7 +1,6 @@
 //! TLS with rustls: what the server has to prove, and what is shown to it.
 
 use std::{
-    convert::Infallible,
     future::{Future, ready},
     io,
     pin::Pin,
@@ -15,7 +14,7 @@ use rustls::{
     version::{TLS12, TLS13},
 };
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
+use tokio_postgres::tls::TlsConnect;
 use tokio_rustls::TlsConnector;
 
 use super::{
@@ -50,19 +49,12 @@ pub(in crate::pg) struct ToServer {
     name: String,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> MakeTlsConnect<S> for Connector {
-    type Stream = Stream<S>;
-    type TlsConnect = ToServer;
-    type Error = Infallible;
-
-    fn make_tls_connect(&mut self, host: &str) -> Result<ToServer, Infallible> {
-        Ok(self.to(host))
-    }
-}
-
 impl Connector {
-    pub(in crate::pg) fn to(&self, host: &str) -> ToServer {
-        let name = self.server_name.as_deref().unwrap_or(host);
+    pub(in crate::pg) fn to(&self, host: &Host) -> ToServer {
+        let name = match (&self.server_name, host) {
+            (Some(name), _) | (None, Host::Tcp { name, .. }) => name.as_str(),
+            (None, Host::Unix { .. }) => "",
+        };
         // A host that no certificate can name is reached all the same where none has to; an address is not sent.
         let name = if self.checks_name || ServerName::try_from(name).is_ok() { name } else { "0.0.0.0" };
         ToServer { connector: self.clone(), name: name.to_owned() }

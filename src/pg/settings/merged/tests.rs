@@ -33,7 +33,7 @@ fn the_defaults_are_those_of_postgres() {
     assert_eq!(settings.tls.attempts(&settings.hosts[0]), [SslMode::Disable]);
     assert_eq!((settings.max, settings.max_pipeline, settings.prepare), (10, 100, Prepare::Detect));
     assert_eq!(settings.connect_timeout, Some(Duration::from_secs(30)));
-    assert_eq!(settings.keep_alive, Some(Duration::from_secs(60)));
+    assert_eq!(settings.socket.keep_alive, Some(Duration::from_secs(60)));
     assert_eq!(settings.max_lifetime, Some(Duration::from_secs(1800)..Duration::from_secs(3600)));
     assert_eq!((settings.idle_timeout, settings.query_timeout), (None, None));
     assert_eq!(settings.startup, [("application_name".to_owned(), APPLICATION_NAME.to_owned())]);
@@ -149,16 +149,14 @@ fn a_host_or_a_port_wins_over_a_lower_path() {
 #[cfg(unix)]
 #[test]
 fn sockets_are_found_by_directory_by_path_and_by_abstract_name() {
-    use std::path::Path;
     let path = read(None, &[("path", text("/tmp/.s.PGSQL.5433")), ("host", text("h"))], &[]).unwrap();
     assert_eq!(path.hosts, [Host::Unix { directory: "/tmp".into(), port: 5433 }]);
     let directory = read(None, &[("host", text("/run/pg")), ("ssl", OptionValue::Boolean(true))], &[]).unwrap();
+    assert_eq!(directory.hosts, [Host::Unix { directory: "/run/pg".into(), port: 5432 }]);
     let config = directory.connection(&directory.hosts[0], None);
-    assert_eq!(config.get_hosts(), [config::Host::Unix("/run/pg".into())]);
     assert_eq!(config.get_ssl_mode(), SslMode::Disable);
     let hidden = read(Some("postgres:///d?host=@pg"), &[], &[]).unwrap();
-    let config = hidden.connection(&hidden.hosts[0], None);
-    assert_eq!(config.get_hosts(), [config::Host::Unix(Path::new("\0pg").into())]);
+    assert_eq!(hidden.hosts, [Host::Unix { directory: "@pg".into(), port: 5432 }]);
 }
 
 #[test]
@@ -192,15 +190,14 @@ fn limits_can_be_switched_off_against_a_lower_source() {
     let settings = read(url, &[], &[]).unwrap();
     assert_eq!(settings.idle_timeout, Some(Duration::from_secs(5)));
     assert_eq!(settings.query_timeout, Some(Duration::from_millis(2500)));
-    assert_eq!(settings.keep_alive, None);
-    assert!(!settings.connection(&settings.hosts[0], None).get_keepalives());
+    assert_eq!(settings.socket.keep_alive, None);
     assert_eq!(settings.max_lifetime, Some(Duration::from_secs(10)..Duration::from_secs(10)));
     let keep_alive = |seconds: &str| {
         let settings = read(Some(&format!("postgres://h/d?keep_alive={seconds}")), &[], &[]).unwrap();
-        settings.connection(&settings.hosts[0], None).get_keepalives_idle()
+        settings.socket.keep_alive
     };
-    assert_eq!(keep_alive("0.1"), Duration::from_secs(1));
-    assert_eq!(keep_alive("99999999"), Duration::from_secs(32_767));
+    assert_eq!(keep_alive("0.1"), Some(Duration::from_secs(1)));
+    assert_eq!(keep_alive("99999999"), Some(Duration::from_secs(32_767)));
     let off = [
         ("idle_timeout", OptionValue::Null),
         ("connect_timeout", OptionValue::Number(0.0)),

@@ -1,0 +1,25 @@
+//! How the system watches over a connection.
+
+use std::time::Duration;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SocketSettings {
+    /// How long nothing is exchanged before the peer is asked whether it is there.
+    pub keep_alive: Option<Duration>,
+    /// How long what was sent may go without the peer's word that it has come.
+    pub user_timeout: Option<Duration>,
+}
+
+impl SocketSettings {
+    /// As in Node: after the idle time a probe every second, and the tenth without an answer is the end.
+    pub(in crate::pg) const PROBES: u32 = 10;
+
+    pub(super) fn new(keep_alive: Option<Duration>) -> Self {
+        // In whole seconds; Linux takes no more than that.
+        let whole = |idle: Duration| Duration::from_secs_f64(idle.as_secs_f64().ceil().min(32_767.0));
+        let keep_alive = keep_alive.map(whole);
+        // A peer that is gone is noticed as late while data is under way as while nobody speaks.
+        let user_timeout = keep_alive.map(|idle| idle + Duration::from_secs(Self::PROBES.into()));
+        Self { keep_alive, user_timeout }
+    }
+}
