@@ -10,7 +10,7 @@ import { startServer } from "../tools/server.mjs";
 import { openAdapter } from "./support/adapter.mjs";
 import { eventually, within } from "./support/bounded.mjs";
 import { createTables, freshDatabase, tableNames } from "./support/database.mjs";
-import { errorResponse, messagesOf } from "./support/messages.mjs";
+import { errorResponse, message, messagesOf } from "./support/messages.mjs";
 import { startProxy } from "./support/proxy.mjs";
 
 /** So that a call which never settles fails its own test only. */
@@ -102,6 +102,30 @@ test("a FATAL of the server itself, before CommandComplete, has the change done 
   await within(10, "the update resolves", adapter.updateUser("terminated", { username: "after" }));
   await changed;
   assert.equal(await timesCommitted("terminated"), 2);
+});
+
+describe("an answer without CommandComplete", () => {
+  const inItsPlace = (type) => (bytes) => (
+    Buffer.concat(messagesOf(bytes).map((each) => (each.type === "C" ? message(type, Buffer.alloc(0)) : each.bytes)))
+  );
+  for (const [name, type] of [["PortalSuspended", "s"], ["EmptyQueryResponse", "I"]]) {
+    test(`but with ${name} rejects a write with OUTCOME_UNKNOWN, and a read with INVALID_ANSWER`, limit, async (t) => {
+      const { adapter, proxy } = await connected(t, name);
+      const changed = proxy.changeAnswer("UPDATE 1", inItsPlace(type), { how: "stay" });
+      const update = adapter.updateUser(name, { username: "after" });
+      await within(10, "the update rejects", assert.rejects(update, ({ code, cause }) => (
+        assert.deepEqual([code, cause.code], ["OUTCOME_UNKNOWN", "INVALID_ANSWER"]) ?? true
+      )));
+      await changed;
+      assert.equal(await timesCommitted(name), 1);
+
+      assert.equal((await adapter.getUser(name)).username, "after");
+      const again = proxy.changeAnswer("SELECT 1", inItsPlace(type), { how: "stay" });
+      await within(10, "the read rejects", assert.rejects(adapter.getUser(name), { code: "INVALID_ANSWER" }));
+      await again;
+      assert.equal((await adapter.getUser(name)).username, "after");
+    });
+  }
 });
 
 describe("transaction_timeout", () => {

@@ -4,6 +4,8 @@ import { connect, createServer } from "node:net";
 
 const TO_SERVER = "toServer";
 const TO_CLIENT = "toClient";
+/** The code of https://www.postgresql.org/docs/current/protocol-message-formats.html#PROTOCOL-MESSAGE-FORMATS-CANCELREQUEST */
+const CANCEL_REQUEST = 80877102;
 
 class Connection extends EventEmitter {
   /** Bytes forwarded in either direction. */
@@ -68,6 +70,12 @@ class Connection extends EventEmitter {
   resume() {
     this.#client.resume();
     this.#server.resume();
+  }
+
+  /** Sends the server what was kept from it, and goes on. */
+  send(bytes) {
+    this.#server.write(bytes);
+    this.resume();
   }
 
   /** `reset` is rude, `end` is polite; both are final. */
@@ -216,6 +224,18 @@ class Proxy extends EventEmitter {
           resolve(connection);
         };
         return { bytes: change(chunk), cut };
+      };
+      this.#rules.add(rule);
+    });
+  }
+
+  /** Keeps the next request to cancel from the server, and resolves to the function that lets it go there. */
+  holdCancel() {
+    return new Promise((resolve) => {
+      const rule = (_, way, chunk) => {
+        if (way !== TO_SERVER || chunk.length !== 16 || chunk.readInt32BE(4) !== CANCEL_REQUEST) return undefined;
+        this.#rules.delete(rule);
+        return { index: 0, cut: (connection) => resolve(() => connection.send(chunk)) };
       };
       this.#rules.add(rule);
     });

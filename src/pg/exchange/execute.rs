@@ -52,6 +52,7 @@ pub(super) async fn execute(
     limits: &mut Limits<'_, impl Spares>,
 ) -> Result<Vec<Answer>, Fault> {
     let mut refused: Option<(Error, Stage, Arc<Ready>)> = None;
+    let mut was_misread = false;
     for _ in 0..ATTEMPTS {
         if request.forms.contains(&UNKNOWN) {
             // What is ready may be so for types that have changed.
@@ -85,8 +86,8 @@ pub(super) async fn execute(
                 if is_guard {
                     statement.give_up_guard();
                 }
-                let is_worth_another =
-                    is_guard || is_stale(&error) || is_misread(statement, &error) || (is_old && may_be_stale(&error));
+                let is_misread = is_misread(statement, &error) && !mem::replace(&mut was_misread, true);
+                let is_worth_another = is_guard || is_stale(&error) || is_misread || (is_old && may_be_stale(&error));
                 if !is_worth_another {
                     return Err(Fault::Ended { error, stage });
                 }
@@ -173,6 +174,11 @@ fn sent(error: Error) -> Fault {
     Fault::Ended { error, stage: Stage::Sent }
 }
 
+/// The answer has come to its end without `CommandComplete`: with `PortalSuspended` or `EmptyQueryResponse` in its place.
+fn incomplete() -> Fault {
+    sent(Error::failure(code::INVALID_ANSWER, "the server does not say that the command is complete"))
+}
+
 async fn start(connection: &Connection, ready: &Ready, parameters: &[Text<'_>]) -> Result<RowStream, Fault> {
     let client = &connection.client;
     if client.is_closed() {
@@ -207,6 +213,7 @@ async fn read(
         }
         rows.add(&row).map_err(sent)?;
     }
+    stream.rows_affected().ok_or_else(incomplete)?;
     Ok(Some(rows.finish()))
 }
 
@@ -236,8 +243,9 @@ async fn write(
             }
         }
     }
+    let affected = stream.rows_affected().ok_or_else(incomplete)?;
     if let [only] = &mut changed[..] {
-        *only = stream.rows_affected().unwrap_or_default();
+        *only = affected;
     }
     Ok(changed)
 }

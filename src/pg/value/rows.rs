@@ -153,13 +153,15 @@ impl Decoding {
         };
         starts.push(Start { call, piece: decoded.pieces.len(), byte: decoded.bytes.len() });
         for (index, field) in columns.fields.iter().enumerate() {
-            let value = match row::bytes(row, columns.server_index(index)) {
+            let column = columns.server_index(index);
+            let value = match row::bytes(row, column) {
                 None => Ok(field.reading.null()),
                 Some(bytes) => field.reading.read(bytes),
             };
             decoded.push(&value.map_err(|_| {
+                let kind = row.columns().get(column).map_or("unknown", |column| column.type_().name());
                 let message =
-                    format!("the server's bytes for the column {:?} are not what its type allows", field.name);
+                    format!("the server's bytes for the column {:?} are not what its type, {kind}, allows", field.name);
                 Error::failure(code::INVALID_ANSWER, message)
             })?);
         }
