@@ -7,7 +7,7 @@ import connect from "postgres";
 
 import { startServer } from "../tools/server.mjs";
 import { openAdapter } from "./support/adapter.mjs";
-import { within } from "./support/bounded.mjs";
+import { eventually, within } from "./support/bounded.mjs";
 import { createTables, freshDatabase } from "./support/database.mjs";
 import { Outcome, populate, read, reads } from "./support/load.mjs";
 import { pgbouncers, startPgbouncer } from "./support/pgbouncer.mjs";
@@ -135,6 +135,27 @@ for (const { program, name } of programs) {
       for (let n = 0; n < 100; n += 1) calling();
       noneRejected(await outcome.all(30));
     });
+  });
+
+  test(`${name} passes on the request to cancel lookups that are held up`, limit, async (t) => {
+    const url = await pooled(t, program, database.url, { default_pool_size: 20 });
+    const { adapter } = openAdapter(t, url, { max: 3 });
+    const all = () => Promise.all(Array.from({ length: 48 }, (_, n) => read(adapter, "getUser", n + 1)));
+    await all();
+    const batches = async () => {
+      const [{ count }] = await sql`
+        SELECT count(*)::int FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%unnest%'`;
+      return count;
+    };
+    const held = await sql.begin(async (other) => {
+      await other`LOCK TABLE auth_user IN ACCESS EXCLUSIVE MODE`;
+      const calls = all();
+      await eventually(10, "lookups that were sent together wait for the table", async () => await batches() > 0);
+      await eventually(10, "none of them waits on the server any more", async () => await batches() === 0);
+      return { calls };
+    });
+    await within(10, "every lookup is answered", held.calls);
   });
 
   describe(`${name} in session mode`, () => {

@@ -1,10 +1,11 @@
 // One slow thing does not stop the rest, waiting is bounded, and the error says for what it waited.
 import assert from "node:assert/strict";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { after, before, describe, test } from "node:test";
 
 import { openAdapter, runningStatements, waitingStatements } from "./support/adapter.mjs";
 import { eventually, within } from "./support/bounded.mjs";
-import { createTables, freshDatabase } from "./support/database.mjs";
+import { createTables, freshDatabase, tableNames } from "./support/database.mjs";
 import { NOTHING_WRONG, Outcome, populate, read, reads, SignUps, USERS } from "./support/load.mjs";
 import { startProxy } from "./support/proxy.mjs";
 import { seeded } from "./support/random.mjs";
@@ -171,6 +172,22 @@ describe("reads of other rows go on", () => {
   });
 });
 
+test("the second that calls of one statement may hold each other up counts from the sending", limit, async (t) => {
+  const proxy = await startProxy(database.url);
+  t.after(() => proxy.stop());
+  proxy.latency = () => 75;
+  // A numeric column is asked for as text, which takes more round trips to find out.
+  await sql`CREATE TABLE rich_user (id TEXT PRIMARY KEY, balance NUMERIC)`;
+  const { adapter } = openAdapter(t, proxy.url(database.url), {}, { ...tableNames, user: "rich_user" });
+  const batches = [];
+  const told = ({ batch, retries }) => batches.push([batch, retries]);
+  subscribe("lucia-postgres-native:call", told);
+  t.after(() => unsubscribe("lucia-postgres-native:call", told));
+  await Promise.all(Array.from({ length: 16 }, (_, n) => adapter.getUser(`u${n}`)));
+  assert.deepEqual(batches, batches.map(() => [16, 0]));
+  assert.equal(batches.length, 16);
+});
+
 describe("a call that gets no connection within connect_timeout", () => {
   test("rejects with CONNECT_TIMEOUT, says what it waited for, and is not done later", limit, async (t) => {
     const { adapter, name } = openAdapter(t, database.url, { max: 1, connect_timeout: 1 });
@@ -218,6 +235,24 @@ describe("a call that gets no answer within query_timeout", () => {
       await none(name);
     });
     await read(adapter, "getUser", 1);
+  });
+
+  test("has a request to cancel that comes late meet no other call", limit, async (t) => {
+    const proxy = await startProxy(database.url);
+    t.after(() => proxy.stop());
+    const { adapter, name } = openAdapter(t, proxy.url(database.url), { max: 2, query_timeout: 2 });
+    await read(adapter, "getSession", 1);
+    const { result } = await whileLocked(async () => {
+      const held = proxy.holdCancel();
+      await assert.rejects(adapter.getSession("slow"), expected);
+      const release = await within(5, "a request to cancel is sent", held);
+      const later = adapter.getSession("slow");
+      await waiting(name, 2);
+      release();
+      await waiting(name, 1);
+      return [later];
+    });
+    assert.equal((await result[0]).country, "slow");
   });
 
   test("does not have a later call on the same connection cancelled", limit, async (t) => {
