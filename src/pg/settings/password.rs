@@ -52,7 +52,7 @@ pub(super) fn is_exposed(path: &Path) -> bool {
 }
 
 #[cfg(not(unix))]
-fn is_exposed(_: &Path) -> bool {
+pub(super) fn is_exposed(_: &Path) -> bool {
     false
 }
 
