@@ -105,13 +105,24 @@ impl Store {
         let Some(table) = self.table(entry.table) else {
             return settle(Err(Rejection::Database(no_such_table())), Journey::default());
         };
-        let Change { plain, with_guard, batch } = match (entry.takes, key) {
+        let one = |change: Change, declared: &[u32]| {
+            Statement::write(change.plain, Some(change.with_guard), change.batch, declared)
+        };
+        let change = match (entry.takes, key) {
             (Takes::Change, _) => statement::update(table, &row.columns),
             (_, Some(key)) => statement::insert_user_and_key(table, &row.columns, &self.tables.key, &key.columns),
             _ => statement::insert(table, &row.columns),
         };
         let declared = [&row.declared[..], key.map_or(&[], |key| &key.declared)].concat();
-        let statement = self.queue.statement(Statement::write(plain, Some(with_guard), batch, &declared));
+        let statement = self.queue.statement(one(change, &declared));
+        if let Some(key) = key {
+            statement.or_apart(|| {
+                [
+                    one(statement::insert(table, &row.columns), &row.declared),
+                    one(statement::insert(&self.tables.key, &key.columns), &key.declared),
+                ]
+            });
+        }
         let store = self.clone();
         let ids = ids(method, row, key, &parameters, &forms);
         let reply = Reply::with(move |result, journey| match result {

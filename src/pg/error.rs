@@ -25,6 +25,7 @@ pub mod sqlstate {
     pub const CRASH_SHUTDOWN: &str = "57P02";
     pub const CANNOT_CONNECT_NOW: &str = "57P03";
     pub const TOO_MANY_CONNECTIONS: &str = "53300";
+    pub const TOO_MANY_COLUMNS: &str = "54011";
     pub const CONNECTION_EXCEPTION_CLASS: &str = "08";
     /// Resources, an operator, the system, internal errors.
     pub const SYSTEM_CLASSES: [&str; 4] = ["53", "57", "58", "XX"];

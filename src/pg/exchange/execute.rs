@@ -1,24 +1,21 @@
 //! One exchange with the server on a leased connection: prepare what is not prepared yet, send, read the answer. When
 //! the tables have changed under a prepared statement it is prepared again and sent once more.
 
-use std::{iter::repeat, mem, pin::pin, sync::Arc};
-
-use futures_util::TryStreamExt;
-use tokio_postgres::{
-    RowStream,
-    types::{ToSql, Type},
-};
+use std::{mem, sync::Arc};
 
 use super::{
     ending::{Fault, Stage},
     limits::{Limits, Spares},
+    send::{read, write},
+    stale::{is_stale, may_be_guard, may_be_stale},
+    transaction::execute_apart,
     verdict::Answer,
 };
 use crate::pg::{
     connection::Connection,
     error::{Error, code, sqlstate},
-    statement::{Count, Ready, Sending, Statement},
-    value::{Decoding, Form, Rows, Text, UNKNOWN, array_literal, row_call},
+    statement::{Count, Ready, Statement},
+    value::{Form, Text, UNKNOWN, array_literal},
 };
 
 /// Answers, unless the statement was made for tables that have changed since.
@@ -46,6 +43,50 @@ const ATTEMPTS: usize = 5;
 
 /// Sends `statement`, and returns the answer to each call of the request in their order.
 pub(super) async fn execute(
+    connection: &Connection,
+    statement: &Statement,
+    request: Request<'_>,
+    limits: &mut Limits<'_, impl Spares>,
+) -> Result<Vec<Answer>, Fault> {
+    let (Some(two), [only]) = (statement.two(), request.calls) else {
+        return execute_whole(connection, statement, request, limits).await;
+    };
+    if !statement.is_apart() {
+        match execute_whole(connection, statement, request, limits).await {
+            Err(Fault::Ended { error, stage }) if error.is_database() && !error.is_loss() => {
+                if !may_pass_apart(&error) {
+                    return Err(Fault::Ended { error, stage });
+                }
+                if error.code() == sqlstate::FEATURE_NOT_SUPPORTED {
+                    statement.stay_apart();
+                }
+            }
+            result => return result,
+        }
+    }
+    let answers = execute_apart(connection, two, only, request.forms, limits).await?;
+    if matches!(answers[..], [Answer::Done(_)]) {
+        statement.stay_apart();
+    }
+    Ok(answers)
+}
+
+/// The server refuses two insertions in one statement, and may take one after the other: a rule cannot be applied to the
+/// first (`0A000`), or what is checked of the second row (a policy, a constraint, a function) has to see the first.
+fn may_pass_apart(error: &Error) -> bool {
+    const NO_CLASSES: [&str; 9] = ["08", "22", "25", "40", "53", "55", "57", "58", "XX"];
+    let code = error.code();
+    match code {
+        sqlstate::UNIQUE_VIOLATION => false,
+        sqlstate::INSUFFICIENT_PRIVILEGE | sqlstate::TOO_MANY_COLUMNS => true,
+        _ => {
+            !code.starts_with(sqlstate::SYNTAX_OR_ACCESS_CLASS)
+                && !NO_CLASSES.iter().any(|class| code.starts_with(class))
+        }
+    }
+}
+
+async fn execute_whole(
     connection: &Connection,
     statement: &Statement,
     request: Request<'_>,
@@ -85,6 +126,10 @@ pub(super) async fn execute(
                 let is_guard = !was_ready && is_guarded && may_be_guard(&error);
                 if is_guard {
                     statement.give_up_guard();
+                }
+                if ready.is_none() && !is_guard && statement.two().is_some() && is_stale(&error) {
+                    // It has not been prepared for other tables: it has not been prepared.
+                    return Err(Fault::Ended { error, stage });
                 }
                 let is_misread = is_misread(statement, &error) && !mem::replace(&mut was_misread, true);
                 let is_worth_another = is_guard || is_stale(&error) || is_misread || (is_old && may_be_stale(&error));
@@ -140,112 +185,11 @@ async fn send(
     Ok(rows.map_or(Attempt::Stale, |rows| Attempt::Answers(rows.into_iter().map(Answer::Rows).collect())))
 }
 
-/// The errors of a statement that was prepared for other tables, or on another server behind a pooler; the last is that
-/// of a list of columns which is longer than the table is by now.
-fn is_stale(error: &Error) -> bool {
-    const CODES: [&str; 3] =
-        [sqlstate::FEATURE_NOT_SUPPORTED, sqlstate::INVALID_STATEMENT_NAME, sqlstate::INVALID_COLUMN_REFERENCE];
-    error.is_database() && CODES.contains(&error.code())
-}
-
 /// The rows do not fit the columns: a pooler has prepared the statement on another server since the table changed.
 fn is_misread(statement: &Statement, error: &Error) -> bool {
     !statement.access.is_write() && error.code() == code::INVALID_ANSWER
 }
 
-/// What such a statement can run into as well.
-fn may_be_stale(error: &Error) -> bool {
-    let code = error.code();
-    error.is_database()
-        && (code.starts_with(sqlstate::SYNTAX_OR_ACCESS_CLASS) || code.starts_with(sqlstate::DATA_EXCEPTION_CLASS))
-}
-
-/// The relation returns nothing, the role may not read it, or a type has no binary form.
-fn may_be_guard(error: &Error) -> bool {
-    [sqlstate::FEATURE_NOT_SUPPORTED, sqlstate::INSUFFICIENT_PRIVILEGE, sqlstate::UNDEFINED_FUNCTION]
-        .contains(&error.code())
-}
-
 fn is_about_value(error: &Error) -> bool {
     error.code().starts_with(sqlstate::DATA_EXCEPTION_CLASS)
-}
-
-fn sent(error: Error) -> Fault {
-    Fault::Ended { error, stage: Stage::Sent }
-}
-
-/// The answer has come to its end without `CommandComplete`: with `PortalSuspended` or `EmptyQueryResponse` in its place.
-fn incomplete() -> Fault {
-    sent(Error::failure(code::INVALID_ANSWER, "the server does not say that the command is complete"))
-}
-
-async fn start(connection: &Connection, ready: &Ready, parameters: &[Text<'_>]) -> Result<RowStream, Fault> {
-    let client = &connection.client;
-    if client.is_closed() {
-        let error = Error::failure(code::CONNECTION_CLOSED, "the connection was lost");
-        return Err(Fault::Ended { error, stage: Stage::Unsent });
-    }
-    let texts = parameters.iter().map(|text| text as &(dyn ToSql + Sync));
-    let stream = match &ready.sending {
-        Sending::Prepared(statement) => client.query_raw(statement, texts).await,
-        Sending::Unnamed { sql, declared } => {
-            let declared = declared.iter().cloned().chain(repeat(Type::UNKNOWN));
-            client.query_typed_raw(sql, texts.zip(declared)).await
-        }
-    };
-    stream.map_err(|error| sent(error.into()))
-}
-
-/// The rows for each of so many calls; `None` when they are of other tables than those that the statement was made for.
-async fn read(
-    connection: &Connection,
-    statement: &Statement,
-    ready: &Ready,
-    parameters: &[Text<'_>],
-    calls: usize,
-) -> Result<Option<Vec<Rows>>, Fault> {
-    let mut stream = pin!(start(connection, ready, parameters).await?);
-    let mut rows = Decoding::new(ready.shape.columns.clone(), calls);
-    let mut is_first = true;
-    while let Some(row) = stream.try_next().await.map_err(|error| sent(error.into()))? {
-        if mem::take(&mut is_first) && ready.is_stale(statement, &row) {
-            return Ok(None);
-        }
-        rows.add(&row).map_err(sent)?;
-    }
-    stream.rows_affected().ok_or_else(incomplete)?;
-    Ok(Some(rows.finish()))
-}
-
-/// How many rows each of so many calls has changed: of many insertions, one.
-async fn write(
-    connection: &Connection,
-    ready: &Ready,
-    parameters: &[Text<'_>],
-    calls: usize,
-) -> Result<Vec<u64>, Fault> {
-    let position = if calls > 1 { ready.position() } else { None };
-    let mut changed = vec![u64::from(position.is_none()); calls];
-    let mut stream = pin!(start(connection, ready, parameters).await?);
-    loop {
-        match stream.try_next().await {
-            Ok(Some(row)) => {
-                let call = position.and_then(|column| changed.get_mut(row_call(&row, column)?));
-                if let Some(count) = call {
-                    *count += 1;
-                }
-            }
-            Ok(None) => break,
-            Err(error) => {
-                let is_complete = stream.rows_affected().is_some();
-                let stage = if is_complete { Stage::Complete } else { Stage::Sent };
-                return Err(Fault::Ended { error: error.into(), stage });
-            }
-        }
-    }
-    let affected = stream.rows_affected().ok_or_else(incomplete)?;
-    if let [only] = &mut changed[..] {
-        *only = affected;
-    }
-    Ok(changed)
 }

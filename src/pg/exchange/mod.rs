@@ -5,6 +5,12 @@ mod carry_out;
 
 mod execute;
 
+mod transaction;
+
+mod send;
+
+mod stale;
+
 mod limits;
 
 mod ending;

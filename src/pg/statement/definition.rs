@@ -4,8 +4,9 @@ use std::{
     collections::hash_map::RandomState,
     fmt::Write,
     hash::BuildHasher,
+    ops::Deref,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -94,6 +95,9 @@ pub struct Statement {
     /// type.
     guarded: Option<String>,
     is_unguarded: AtomicBool,
+    /// The same change as two statements, for one transaction. The parameters of the second follow those of the first.
+    two: OnceLock<Box<[Self; 2]>>,
+    is_apart: AtomicBool,
     /// Columns that are to be numbers, whatever their type.
     pub(super) numbers: &'static [&'static str],
     known: Mutex<Known>,
@@ -135,9 +139,29 @@ impl Statement {
             batch,
             guarded: None,
             is_unguarded: AtomicBool::new(false),
+            two: OnceLock::new(),
+            is_apart: AtomicBool::new(false),
             numbers,
             known: Mutex::default(),
         }
+    }
+
+    /// With the same change as two statements, where a server refuses it as one.
+    pub fn or_apart(&self, two: impl FnOnce() -> [Self; 2]) {
+        self.two.get_or_init(|| Box::new(two()));
+    }
+
+    pub(in crate::pg) fn two(&self) -> Option<&[Self; 2]> {
+        self.two.get().map(Deref::deref)
+    }
+
+    /// The server has refused it as one statement.
+    pub(in crate::pg) fn is_apart(&self) -> bool {
+        self.is_apart.load(Ordering::Relaxed)
+    }
+
+    pub(in crate::pg) fn stay_apart(&self) {
+        self.is_apart.store(true, Ordering::Relaxed);
     }
 
     /// The text for one call.
@@ -168,7 +192,7 @@ impl Statement {
     /// Many calls can be sent in one statement. Of changes, once the types of the parameters are known: the elements of an
     /// array of arrays, or of rows, would come apart.
     pub(in crate::pg) fn can_batch(&self) -> bool {
-        let Some(batch) = &self.batch else { return false };
+        let Some(batch) = self.batch.as_ref().filter(|_| !self.is_apart()) else { return false };
         let may_look = match &batch.lookup {
             Lookup::Tables(_) => self.known().relations == Some(Relations::Tables),
             Lookup::None | Lookup::Any(..) => true,

@@ -1,0 +1,97 @@
+//! Sends a statement that is ready, and reads its answer.
+
+use std::{iter::repeat, mem, pin::pin};
+
+use futures_util::TryStreamExt;
+use tokio_postgres::{
+    RowStream,
+    types::{ToSql, Type},
+};
+
+use super::ending::{Fault, Stage};
+use crate::pg::{
+    connection::Connection,
+    error::{Error, code},
+    statement::{Ready, Sending, Statement},
+    value::{Decoding, Rows, Text, row_call},
+};
+
+pub(super) fn sent(error: Error) -> Fault {
+    Fault::Ended { error, stage: Stage::Sent }
+}
+
+/// The answer has come to its end without `CommandComplete`: with `PortalSuspended` or `EmptyQueryResponse` in its place.
+fn incomplete() -> Fault {
+    sent(Error::failure(code::INVALID_ANSWER, "the server does not say that the command is complete"))
+}
+
+async fn start(connection: &Connection, ready: &Ready, parameters: &[Text<'_>]) -> Result<RowStream, Fault> {
+    let client = &connection.client;
+    if client.is_closed() {
+        let error = Error::failure(code::CONNECTION_CLOSED, "the connection was lost");
+        return Err(Fault::Ended { error, stage: Stage::Unsent });
+    }
+    let texts = parameters.iter().map(|text| text as &(dyn ToSql + Sync));
+    let stream = match &ready.sending {
+        Sending::Prepared(statement) => client.query_raw(statement, texts).await,
+        Sending::Unnamed { sql, declared } => {
+            let declared = declared.iter().cloned().chain(repeat(Type::UNKNOWN));
+            client.query_typed_raw(sql, texts.zip(declared)).await
+        }
+    };
+    stream.map_err(|error| sent(error.into()))
+}
+
+/// The rows for each of so many calls; `None` when they are of other tables than those that the statement was made for.
+pub(super) async fn read(
+    connection: &Connection,
+    statement: &Statement,
+    ready: &Ready,
+    parameters: &[Text<'_>],
+    calls: usize,
+) -> Result<Option<Vec<Rows>>, Fault> {
+    let mut stream = pin!(start(connection, ready, parameters).await?);
+    let mut rows = Decoding::new(ready.shape.columns.clone(), calls);
+    let mut is_first = true;
+    while let Some(row) = stream.try_next().await.map_err(|error| sent(error.into()))? {
+        if mem::take(&mut is_first) && ready.is_stale(statement, &row) {
+            return Ok(None);
+        }
+        rows.add(&row).map_err(sent)?;
+    }
+    stream.rows_affected().ok_or_else(incomplete)?;
+    Ok(Some(rows.finish()))
+}
+
+/// How many rows each of so many calls has changed: of many insertions, one.
+pub(super) async fn write(
+    connection: &Connection,
+    ready: &Ready,
+    parameters: &[Text<'_>],
+    calls: usize,
+) -> Result<Vec<u64>, Fault> {
+    let position = if calls > 1 { ready.position() } else { None };
+    let mut changed = vec![u64::from(position.is_none()); calls];
+    let mut stream = pin!(start(connection, ready, parameters).await?);
+    loop {
+        match stream.try_next().await {
+            Ok(Some(row)) => {
+                let call = position.and_then(|column| changed.get_mut(row_call(&row, column)?));
+                if let Some(count) = call {
+                    *count += 1;
+                }
+            }
+            Ok(None) => break,
+            Err(error) => {
+                let is_complete = stream.rows_affected().is_some();
+                let stage = if is_complete { Stage::Complete } else { Stage::Sent };
+                return Err(Fault::Ended { error: error.into(), stage });
+            }
+        }
+    }
+    let affected = stream.rows_affected().ok_or_else(incomplete)?;
+    if let [only] = &mut changed[..] {
+        *only = affected;
+    }
+    Ok(changed)
+}

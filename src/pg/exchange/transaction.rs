@@ -1,0 +1,109 @@
+//! Two insertions in one transaction, for tables that refuse them in one statement. `BEGIN`, the insertions and `COMMIT` are
+//! sent together, in one round trip: after an insertion that is refused, `COMMIT` rolls back.
+
+use std::sync::Arc;
+
+use futures_util::future::join4;
+
+use super::{
+    ending::{Fault, Stage},
+    limits::{Limits, Spares},
+    send::{sent, write},
+    stale::{is_stale, may_be_guard, may_be_stale},
+    verdict::Answer,
+};
+use crate::pg::{
+    connection::Connection,
+    error::{Error, code},
+    statement::{Count, Ready, Statement},
+    value::{Form, Text},
+};
+
+/// How often the insertions are made ready: each may have to do without its guard, and the tables may change meanwhile.
+const ATTEMPTS: usize = 5;
+
+/// Carries out the two statements; the parameters of the second follow those of the first.
+pub(super) async fn execute_apart(
+    connection: &Connection,
+    two: &[Statement; 2],
+    parameters: &[Option<String>],
+    forms: &[Form],
+    limits: &mut Limits<'_, impl Spares>,
+) -> Result<Vec<Answer>, Fault> {
+    let mut attempt = 1;
+    loop {
+        let were_ready = two.iter().all(|statement| connection.statements.is_ready(statement));
+        let result = match limits.preparing(ready(connection, two)).await {
+            Ok([first, second]) => {
+                let expected = [&first.forms[..], &second.forms].concat();
+                if expected != forms {
+                    return Ok(vec![Answer::Forms(expected)]);
+                }
+                let texts: Vec<Text<'_>> = parameters.iter().map(|text| Text(text.as_deref())).collect();
+                let (of_first, of_second) = texts.split_at(first.forms.len());
+                limits.answering(insert(connection, (&first, of_first), (&second, of_second))).await
+            }
+            Err(fault) => Err(fault),
+        };
+        match result {
+            Err(Fault::Ended { error, .. })
+                if attempt < ATTEMPTS && (is_stale(&error) || (were_ready && may_be_stale(&error))) =>
+            {
+                attempt += 1;
+            }
+            result => return result.map(|changed| vec![Answer::Done(changed)]),
+        }
+        for statement in two {
+            connection.statements.forget(statement);
+            statement.doubt_shape();
+        }
+    }
+}
+
+async fn ready(connection: &Connection, two: &[Statement; 2]) -> Result<[Arc<Ready>; 2], Error> {
+    let [first, second] = two;
+    Ok([ready_one(connection, first).await?, ready_one(connection, second).await?])
+}
+
+async fn ready_one(connection: &Connection, statement: &Statement) -> Result<Arc<Ready>, Error> {
+    if let Some(ready) = connection.statements.get(statement, Count::One) {
+        return Ok(ready);
+    }
+    let prepare = || connection.statements.prepare(&connection.client, statement, Count::One);
+    let changed = || Error::failure(code::INVALID_ANSWER, "the tables change faster than they are read");
+    match Box::pin(prepare()).await {
+        Err(error) if statement.is_guarded() && may_be_guard(&error) => {
+            statement.give_up_guard();
+            Box::pin(prepare()).await?.ok_or_else(changed)
+        }
+        result => result?.ok_or_else(changed),
+    }
+}
+
+async fn insert(
+    connection: &Connection,
+    (first, of_first): (&Ready, &[Text<'_>]),
+    (second, of_second): (&Ready, &[Text<'_>]),
+) -> Result<u64, Fault> {
+    let _beside_others = connection.statements.beside_others().await;
+    // Each is sent when it is first polled, which is one after the other.
+    let (begun, first, second, committed) = join4(
+        connection.client.batch_execute("BEGIN"),
+        write(connection, first, of_first, 1),
+        write(connection, second, of_second, 1),
+        connection.client.batch_execute("COMMIT"),
+    )
+    .await;
+    if let Err(error) = begun {
+        // What followed was a transaction each.
+        let error = Error::caused_by(code::CONNECTION_CLOSED, "no transaction was begun", error.into());
+        return Err(Fault::Ended { error, stage: Stage::Complete });
+    }
+    first?;
+    let changed = second?;
+    committed.map_err(|error| match Error::from(error) {
+        error if error.is_loss() => Fault::Ended { error, stage: Stage::Complete },
+        error => sent(error),
+    })?;
+    Ok(changed.into_iter().sum())
+}
