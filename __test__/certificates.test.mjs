@@ -14,7 +14,7 @@ import connect from "postgres";
 
 import { startServer } from "../tools/server.mjs";
 import { within } from "./support/bounded.mjs";
-import { rules } from "./support/certificate-rules.mjs";
+import { bindings, rules } from "./support/certificate-rules.mjs";
 import { AUTHORITY, startOpenssl } from "./support/openssl.mjs";
 import { createWhoami, whoami } from "./support/whoami.mjs";
 
@@ -166,3 +166,16 @@ for (const [subject, rows] of Object.entries(rules)) {
     }
   });
 }
+
+describe("a password is bound to a certificate that is signed by", { skip }, () => {
+  const host = "db.example.com";
+  for (const [title, row, byPsql] of bindings) {
+    test(`${title}: ${byPsql ? "yes" : "no"}, as with psql`, async () => {
+      const parameters = { ...await arrange({ ...row, mode: "require", trusted: [] }), channel_binding: "require" };
+      const [complaint, error] = await Promise.all([psql(host, parameters), own(host, parameters)]);
+      assert.equal(complaint === "", byPsql, `psql: ${complaint}`);
+      assert.equal(error === undefined, byPsql, `${error?.code}: ${error?.message}`);
+      if (!byPsql) assert.match(error.message, /channel binding/);
+    });
+  }
+});

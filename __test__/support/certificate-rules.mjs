@@ -255,3 +255,25 @@ export const rules = {
     ["nobody asks who the server is", { mode: "require", trusted: [], lists: [{ of: "root", revoked: ["leaf"] }] }, true],
   ],
 };
+
+const signed = (kind, digest, ...signing) => ({ root: { kind }, leaf: { extensions: usual, digest, signing } });
+const pss = ["-sigopt", "rsa_padding_mode:pss"];
+
+/** `[title, what is made, whether psql connects]`: certificates, by their signature, that a password can be bound to. */
+export const bindings = [
+  ["ECDSA with SHA-224", signed("P-256", "sha224"), true],
+  ["ECDSA with SHA-256", signed("P-256", "sha256"), true],
+  ["ECDSA with SHA-384", signed("P-384", "sha384"), true],
+  ["ECDSA with SHA-512", signed("P-521", "sha512"), true],
+  ["ECDSA with SHA-384 by P-521", signed("P-521", "sha384"), true],
+  ["ECDSA with SHA-1", signed("P-256", "sha1"), true],
+  ["RSA with SHA-1", signed("RSA-2048", "sha1"), true],
+  ["RSA with SHA-224", signed("RSA-2048", "sha224"), true],
+  ["RSA with SHA-256", signed("RSA-2048", "sha256"), true],
+  ["RSA with SHA-384", signed("RSA-2048", "sha384"), true],
+  ["RSA with SHA-512", signed("RSA-2048", "sha512"), true],
+  ["RSA-PSS with SHA-256", signed("RSA-2048", "sha256", ...pss), true],
+  ["RSA-PSS with SHA-384", signed("RSA-2048", "sha384", ...pss), true],
+  ["RSA-PSS with SHA-512", signed("RSA-2048", "sha512", ...pss), true],
+  ["Ed25519", signed("Ed25519"), false],
+];

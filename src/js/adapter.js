@@ -184,7 +184,8 @@
             if (typeof text !== "string") throw new TypeError("it must give a string");
             password(reply, text, null);
           },
-          (error) => password?.(reply, null, String(error?.message ?? error)),
+          // Its message may hold what it was given to find the password.
+          (error) => password?.(reply, null, [error?.name ?? typeof error, error?.code].filter((part) => part !== undefined).join(" ")),
         )
         .catch((error) => password?.(reply, null, error.message));
       return at + 2;

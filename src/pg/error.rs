@@ -35,6 +35,7 @@ pub mod sqlstate {
 
 /// Codes of the failures that no server reports, `postgres`'s own where it has one.
 pub mod code {
+    pub const AUTHENTICATION_REFUSED: &str = "AUTHENTICATION_REFUSED";
     pub const CONNECTION_CLOSED: &str = "CONNECTION_CLOSED";
     pub const CONNECTION_DESTROYED: &str = "CONNECTION_DESTROYED";
     pub const CONNECTION_ENDED: &str = "CONNECTION_ENDED";

@@ -3,35 +3,41 @@
 use std::{io, time::Duration};
 
 use tokio::{io::AsyncReadExt, time};
-use tokio_postgres::{CancelToken, tls::TlsConnect};
+use tokio_postgres::{CancelToken, config::SslMode};
 
 use super::network::{Endpoint, Lent, Network};
-use crate::pg::settings::SocketSettings;
+use crate::pg::{
+    settings::SocketSettings,
+    tls::{AsItIs, Connector, secure},
+};
+
+/// How a session's server was reached, and is reached again.
+#[derive(Clone)]
+pub(super) struct Route {
+    /// Which of the host's addresses answered.
+    pub(super) endpoint: Endpoint,
+    pub(super) attempt: SslMode,
+    pub(super) tls: Connector,
+}
 
 /// After this a request is taken for lost.
 const LIMIT: Duration = Duration::from_secs(2);
 
 /// Resolves when the request is spent: the server closes its connection after the signal was sent to the session.
-pub(super) async fn cancel(
-    network: &dyn Network,
-    endpoint: &Endpoint,
-    settings: &SocketSettings,
-    token: &CancelToken,
-    tls: impl TlsConnect<Lent>,
-) {
+pub(super) async fn cancel(network: &dyn Network, route: &Route, settings: &SocketSettings, token: &CancelToken) {
     // Whether it arrives is not known in any case; the answer to the statement tells.
-    let _ = time::timeout(LIMIT, request(network, endpoint, settings, token, tls)).await;
+    let _ = time::timeout(LIMIT, request(network, route, settings, token)).await;
 }
 
 async fn request(
     network: &dyn Network,
-    endpoint: &Endpoint,
+    route: &Route,
     settings: &SocketSettings,
     token: &CancelToken,
-    tls: impl TlsConnect<Lent>,
 ) -> io::Result<()> {
-    let (lent, back) = Lent::new(network.dial(endpoint, settings).await?);
-    token.cancel_query_raw(lent, tls).await.map_err(io::Error::other)?;
+    let (lent, back) = Lent::new(network.dial(&route.endpoint, settings).await?);
+    let secured = secure(lent, route.attempt, &route.tls).await?;
+    token.cancel_query_raw(secured, AsItIs).await.map_err(io::Error::other)?;
     let Ok(mut stream) = back.await else { return Ok(()) };
     // What comes before the end means nothing.
     while stream.read(&mut [0; 256]).await? > 0 {}

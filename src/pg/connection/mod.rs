@@ -2,11 +2,13 @@
 
 mod pool;
 
-mod cancel;
-
 mod inspect;
 
 mod open;
+
+mod cancel;
+
+mod authentication;
 
 mod pooler;
 

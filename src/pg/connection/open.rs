@@ -5,7 +5,10 @@ use std::{
     error,
     hash::BuildHasher,
     ops::Range,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -14,14 +17,16 @@ use tokio::{sync::watch, task::JoinHandle, time};
 use tokio_postgres::{AsyncMessage, Client, Config, SimpleQueryMessage, error::DbError};
 
 use super::{
+    authentication::{self, Forbidden, Watched},
+    cancel::Route,
     io_code::io_code,
-    network::{Endpoint, Network},
+    network::Network,
     pooler, race,
 };
 use crate::pg::{
     error::{Address, Error, Failure, Refusal, code, describe},
     settings::{Host, Password, Prepare, Settings, Target},
-    tls::{self, Connector},
+    tls::{self, AsItIs, Connector, Explained},
 };
 
 /// What a connection must ask of the program that it belongs to.
@@ -49,9 +54,7 @@ pub(super) struct Opened {
     /// Closed when the connection is lost.
     pub(super) ended: watch::Receiver<()>,
     pub host: Host,
-    /// Which of the host's addresses answered.
-    pub(super) endpoint: Endpoint,
-    pub(in crate::pg) tls: Connector,
+    pub(super) route: Route,
     /// Statements may be prepared under a name.
     pub(super) may_prepare: bool,
     pub(super) peer: Peer,
@@ -135,7 +138,7 @@ async fn open_one(
     let mut config = settings.connection(host, password.as_deref());
     let tls = tls::connector(&settings.tls, host)
         .map_err(|invalid| Error::failure(code::INVALID_OPTIONS, invalid.message))?;
-    let (client, task, ended, endpoint) = connect(settings, program, network, host, &mut config, &tls).await?;
+    let (client, task, ended, route) = connect(settings, program, network, host, &mut config, &tls).await?;
 
     let asks = target != Target::Any || settings.prepare != Prepare::Never;
     let state = if asks { ask(&client).await? } else { State::default() };
@@ -163,18 +166,7 @@ async fn open_one(
         (true, true) => Peer::Cockroach,
         (true, false) => Peer::Postgres,
     };
-    Ok(Opened {
-        client,
-        task,
-        ended,
-        host: host.clone(),
-        endpoint,
-        tls,
-        may_prepare,
-        peer,
-        may_batch_writes,
-        round_trip,
-    })
+    Ok(Opened { client, task, ended, host: host.clone(), route, may_prepare, peer, may_batch_writes, round_trip })
 }
 
 async fn connect(
@@ -184,12 +176,27 @@ async fn connect(
     host: &Host,
     config: &mut Config,
     tls: &Connector,
-) -> Result<(Client, JoinHandle<()>, watch::Receiver<()>, Endpoint), Error> {
+) -> Result<(Client, JoinHandle<()>, watch::Receiver<()>, Route), Error> {
     let mut last = None;
-    for mode in settings.tls.attempts(host) {
+    let has_asked = Arc::new(AtomicBool::new(false));
+    for attempt in settings.tls.attempts(host) {
         let dialed = race::dial(network, host, &settings.socket).await;
         let (stream, endpoint) = dialed.map_err(|error| explain(host, &error.to_string(), &error).0)?;
-        match config.ssl_mode(*mode).connect_raw(stream, tls.to(host)).await {
+        authentication::check_owner(settings.server_account, host, &stream)
+            .map_err(|forbidden| failure(host, code::AUTHENTICATION_REFUSED, &forbidden.to_string()))?;
+        let secured = match tls::secure(stream, *attempt, tls).await {
+            Ok(secured) => secured,
+            Err(error) => {
+                let (error, may_try_else) = explain(host, &describe(&error), &error);
+                last = Some(error);
+                if may_try_else {
+                    continue;
+                }
+                break;
+            }
+        };
+        let watched = Watched::new(secured, &settings.authentication, &has_asked);
+        match config.connect_raw(watched, AsItIs).await {
             Ok((client, mut connection)) => {
                 let (program, onnotice) = (program.clone(), settings.onnotice);
                 let (alive, ended) = watch::channel(());
@@ -203,12 +210,13 @@ async fn connect(
                         }
                     }
                 });
-                return Ok((client, task, ended, endpoint));
+                return Ok((client, task, ended, Route { endpoint, attempt: *attempt, tls: tls.clone() }));
             }
             Err(error) => {
-                let (error, has_answered) = refused(host, error);
+                let (error, may_try_else) = refused(host, error);
                 last = Some(error);
-                if !has_answered {
+                // A password that was refused once is not shown again, to anybody.
+                if !may_try_else || has_asked.load(Ordering::Relaxed) {
                     break;
                 }
             }
@@ -270,7 +278,8 @@ impl State {
     }
 }
 
-/// The server's own error, or why it could not be spoken to; and whether anyone was there at all.
+/// The server's own error, or why it could not be spoken to; and whether someone was there with whom something else may be
+/// tried.
 fn refused(host: &Host, error: tokio_postgres::Error) -> (Error, bool) {
     let text = describe(&error);
     if text.ends_with("password missing") {
@@ -286,8 +295,11 @@ fn refused(host: &Host, error: tokio_postgres::Error) -> (Error, bool) {
 }
 
 fn explain(host: &Host, text: &str, error: &(dyn error::Error + 'static)) -> (Error, bool) {
-    if let Some((code, message)) = tls::explain(error, text) {
-        return (failure(host, code, &format!("cannot be connected to: {message}")), true);
+    if let Some(forbidden) = Forbidden::within(error) {
+        return (failure(host, code::AUTHENTICATION_REFUSED, &forbidden.to_string()), false);
+    }
+    if let Some(Explained { code, message, is_final }) = tls::explain(error, text) {
+        return (failure(host, code, &format!("cannot be connected to: {message}")), !is_final);
     }
     let code = error.downcast_ref().map_or(code::CONNECTION_CLOSED, io_code);
     let hint = match code {

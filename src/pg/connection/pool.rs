@@ -8,8 +8,8 @@ use tokio::{sync::watch, time::Instant};
 use tokio_postgres::SimpleQueryMessage;
 
 use super::{
-    cancel,
-    network::{Endpoint, Network},
+    cancel::{self, Route},
+    network::Network,
     open::{self, Opened, Peer, Program},
     pooler,
 };
@@ -17,7 +17,6 @@ use crate::pg::{
     error::{Error, Failure},
     settings::{Host, Settings, SocketSettings},
     statement::ReadyStatements,
-    tls::Connector,
 };
 
 pub(in crate::pg) type Pool = managed::Pool<Opener>;
@@ -38,10 +37,9 @@ pub(in crate::pg) struct Connection {
     pub(in crate::pg) round_trip: Option<Duration>,
     pub(in crate::pg) peer: Peer,
     host: Host,
-    endpoint: Endpoint,
+    route: Route,
     network: Arc<dyn Network>,
     socket: SocketSettings,
-    tls: Connector,
     pub(in crate::pg) retire_at: Option<Instant>,
     ended: watch::Receiver<()>,
 }
@@ -50,9 +48,9 @@ impl Connection {
     /// Tells the server to give up what it is doing for this connection, while someone else waits for that. When the
     /// future resolves the request is spent: it can no longer meet a statement that is sent after it.
     pub(in crate::pg) fn cancel(&self) -> impl Future<Output = ()> + use<> {
-        let (token, tls) = (self.client.cancel_token(), self.tls.to(&self.host));
-        let (network, endpoint, socket) = (self.network.clone(), self.endpoint.clone(), self.socket);
-        async move { cancel::cancel(&*network, &endpoint, &socket, &token, tls).await }
+        let (token, socket) = (self.client.cancel_token(), self.socket);
+        let (network, route) = (self.network.clone(), self.route.clone());
+        async move { cancel::cancel(&*network, &route, &socket, &token).await }
     }
 
     /// The statement that `other` has under way is committed, and waits for a standby to have it too.
@@ -96,9 +94,8 @@ impl managed::Manager for Opener {
     type Error = Error;
 
     async fn create(&self) -> Result<Connection, Error> {
-        let Opened {
-            client, task, ended, host, endpoint, tls, may_prepare, peer, may_batch_writes, round_trip, ..
-        } = Box::pin(open::open(&self.settings, &self.program, &*self.network)).await?;
+        let Opened { client, task, ended, host, route, may_prepare, peer, may_batch_writes, round_trip, .. } =
+            Box::pin(open::open(&self.settings, &self.program, &*self.network)).await?;
         Ok(Connection {
             // Its task ends with it.
             client: ClientWrapper::new(client, task),
@@ -106,10 +103,9 @@ impl managed::Manager for Opener {
             round_trip,
             peer,
             host,
-            endpoint,
+            route,
             network: self.network.clone(),
             socket: self.settings.socket,
-            tls,
             ended,
             retire_at: self.settings.max_lifetime.as_ref().map(|range| Instant::now() + open::somewhere_in(range)),
         })

@@ -28,7 +28,11 @@ impl Network for System {
                     Ok(Stream::new(stream))
                 }
                 #[cfg(unix)]
-                Endpoint::Unix(path) => Ok(Stream::new(UnixStream::connect(path).await?)),
+                Endpoint::Unix(path) => {
+                    let stream = UnixStream::connect(path).await?;
+                    let owner = stream.peer_cred().ok().map(|credentials| credentials.uid());
+                    Ok(Stream::new(stream).of(owner))
+                }
                 #[cfg(not(unix))]
                 Endpoint::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
             }

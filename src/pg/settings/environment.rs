@@ -105,35 +105,25 @@ pub(super) fn extra_roots(environment: Environment) -> Option<PathBuf> {
     folder(environment, "NODE_EXTRA_CA_CERTS")
 }
 
-/// The name of the user who runs this process.
+/// The name of the user who runs this process: variables may still hold the name of who started the process under
+/// another account.
 pub(super) fn user(environment: Environment) -> Option<String> {
     let from_variables = || ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| environment(name));
-    account().or_else(from_variables).filter(|name| !name.is_empty())
+    whoami::username().ok().or_else(from_variables).filter(|name| !name.is_empty())
 }
 
-/// The account's name: variables may still hold the name of who started the process under another account.
-fn account() -> Option<String> {
-    let id = process_owner()?;
-    let accounts = fs::read_to_string("/etc/passwd").ok()?;
-    account_name(&accounts, id).map(str::to_owned)
+/// The number of an account of this machine.
+pub(super) fn account(name: &str) -> Result<u32, Invalid> {
+    let accounts = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    account_number(&accounts, name)
+        .ok_or_else(|| Invalid::new(format!("`requirepeer`: /etc/passwd has no account {name:?}")))
 }
 
-#[cfg(unix)]
-fn process_owner() -> Option<u32> {
-    use std::os::unix::fs::MetadataExt;
-    fs::metadata("/proc/self").ok().map(|data| data.uid())
-}
-
-#[cfg(not(unix))]
-fn process_owner() -> Option<u32> {
-    None
-}
-
-fn account_name(accounts: &str, id: u32) -> Option<&str> {
+fn account_number(accounts: &str, name: &str) -> Option<u32> {
     accounts.lines().find_map(|line| {
         let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)?.parse() == Ok(id)).then_some(name)
+        fields.next().filter(|known| *known == name)?;
+        fields.nth(1)?.parse().ok()
     })
 }
 
@@ -142,11 +132,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_account_is_found_by_its_number() {
+    fn an_account_is_found_by_its_name() {
         let accounts = "root:x:0:0:root:/root:/bin/sh\n\nme:x:1000:1000::/home/me:/bin/sh\n";
-        assert_eq!(account_name(accounts, 1000), Some("me"));
-        assert_eq!(account_name(accounts, 0), Some("root"));
-        assert_eq!(account_name(accounts, 7), None);
+        assert_eq!(account_number(accounts, "me"), Some(1000));
+        assert_eq!(account_number(accounts, "root"), Some(0));
+        assert_eq!(account_number(accounts, "you"), None);
     }
 
     #[test]

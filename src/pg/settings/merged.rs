@@ -11,6 +11,7 @@ use std::{
 use tokio_postgres::{Config, config};
 
 use super::{
+    authentication::Methods,
     environment::{self, Environment},
     host, options, password, service_file, session as session_settings,
     stated::{Limit, Stated},
@@ -46,6 +47,9 @@ pub struct Settings {
     pub(super) password_file: Option<PathBuf>,
     /// Off unless something asks for it, as in `postgres`; libpq's own default would be `prefer`.
     pub tls: Tls,
+    pub(in crate::pg) authentication: Methods,
+    /// The operating system's number of who has to own the server, where it is reached by a unix socket.
+    pub(in crate::pg) server_account: Option<u32>,
     pub target: Target,
     /// The session's settings; `application_name` and `options`, a command line, are parameters of the protocol.
     startup: Vec<(String, String)>,
@@ -131,6 +135,8 @@ impl Settings {
             password,
             password_file,
             tls: stated.tls.resolve(environment::certificates(environment), environment::extra_roots(environment))?,
+            authentication: stated.authentication.unwrap_or_default(),
+            server_account: stated.server_account.as_deref().map(environment::account).transpose()?,
             target: stated.target.unwrap_or(Target::Any),
             startup,
             max: stated.max.unwrap_or(10),
@@ -162,7 +168,7 @@ impl Settings {
     }
 
     /// How to connect to one of the hosts. `password` is what was asked for; without it the password that was given
-    /// counts, then the password file. For the modes `allow` and `prefer` this is the first of [`Tls::attempts`].
+    /// counts, then the password file.
     pub(in crate::pg) fn connection(&self, host: &Host, password: Option<&str>) -> Config {
         let mut config = Config::new();
         config.user(&self.user).dbname(&self.database);
@@ -192,10 +198,8 @@ impl Settings {
             config.options(command_line);
         }
 
-        config.ssl_mode(self.tls.attempts(host)[0]);
-        if self.tls.is_direct {
-            config.ssl_negotiation(config::SslNegotiation::Direct);
-        }
+        // The driver is given a connection that is as encrypted as it is to be.
+        config.ssl_mode(config::SslMode::Require).ssl_negotiation(config::SslNegotiation::Direct);
         config.channel_binding(match self.tls.channel_binding {
             ChannelBinding::Disable => config::ChannelBinding::Disable,
             ChannelBinding::Prefer => config::ChannelBinding::Prefer,

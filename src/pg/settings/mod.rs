@@ -19,6 +19,8 @@ mod stated;
 
 mod tls;
 
+mod authentication;
+
 mod password;
 
 mod socket;
@@ -27,6 +29,7 @@ mod host;
 
 mod option_value;
 
+pub(in crate::pg) use authentication::{Method, Methods};
 pub use merged::Settings;
 pub(in crate::pg) use merged::{Host, Password, Prepare, Target};
 pub(in crate::pg) use option_value::Invalid;

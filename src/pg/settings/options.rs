@@ -1,6 +1,7 @@
 //! Every setting by its name: where it may be written, and what it sets.
 
 use super::{
+    authentication::Methods,
     host,
     option_value::{Invalid, OptionValue, Options, Problem},
     password::{Password, Secret},
@@ -185,8 +186,8 @@ const SETTINGS: &[Setting] = &[
     }),
     // Answers that come from the server are always UTF-8.
     text("client_encoding", |_, _| Ok(())),
-    text("require_auth", |_, _| Err(Problem::refused("is not supported; channel_binding=require insists on SCRAM"))),
-    text("requirepeer", |_, _| Err(Problem::refused("is not supported: the owner of a unix socket is not asked for"))),
+    both("require_auth", |stated, value| set(&mut stated.authentication, Methods::named(&value.text()?))),
+    both("requirepeer", |stated, value| set(&mut stated.server_account, value.text())),
     text("gssencmode", |_, value| match value.text()?.as_str() {
         "require" => Err(Problem::refused("is not supported: there is no GSSAPI encryption here")),
         _ => Ok(()),
@@ -320,8 +321,53 @@ pub(super) fn read(options: &Options) -> Result<Stated, Invalid> {
     apply(options, Writer::Text, |name| format!("option `{name}`"))
 }
 
+/// What decides over how a connection is protected: misspelt or empty it must not be passed over.
+const PROTECTION: [&str; 19] = [
+    "ssl",
+    "sslmode",
+    "sslnegotiation",
+    "sslcertmode",
+    "channel_binding",
+    "require_auth",
+    "requirepeer",
+    "gssencmode",
+    "requiressl",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "sslpassword",
+    "sslcrl",
+    "sslcrldir",
+    "sslaccept",
+    "ssl_min_protocol_version",
+    "ssl_max_protocol_version",
+    "tls",
+];
+
+/// How many of [`PROTECTION`], from the first, have to say something where they are given.
+const NEVER_EMPTY: usize = 9;
+
+/// The name of a setting that decides over protection, and that this name, which is none, looks like.
+fn misspelt_protection(name: &str) -> Option<&'static str> {
+    let letters = |name: &str| name.replace(['_', '-'], "").to_ascii_lowercase();
+    let plain = letters(name);
+    PROTECTION.into_iter().find(|known| {
+        let distance = distance(&plain, &letters(known));
+        distance == 0 || distance == 1 && known.len() > 5
+    })
+}
+
 /// Reads texts by their names; `label` says where a name was found.
 pub(super) fn read_texts(texts: &Options, label: impl Fn(&str) -> String) -> Result<Stated, Invalid> {
+    for (name, _) in texts.iter().filter(|(name, _)| !SETTINGS.iter().any(|setting| setting.name == name)) {
+        let advice = match misspelt_protection(name) {
+            None => continue,
+            Some("tls") => "write `sslmode`".to_owned(),
+            Some("requiressl") => "write `sslmode=require`".to_owned(),
+            Some(known) => format!("did you mean `{known}`?"),
+        };
+        return Err(Invalid::new(format!("{} is not known; {advice}", label(name))));
+    }
     let mut stated = apply(texts, Writer::Program, label)?;
     for (name, value) in texts {
         let is_setting = session_settings::is_known(name) && !SETTINGS.iter().any(|setting| setting.name == name);
@@ -340,6 +386,9 @@ fn apply(values: &Options, except: Writer, label: impl Fn(&str) -> String) -> Re
     for setting in SETTINGS.iter().filter(|setting| setting.writer != except) {
         let last = values.iter().rev().find(|(name, _)| name == setting.name);
         let Some((name, value)) = last else { continue };
+        if *value == OptionValue::Text(String::new()) && PROTECTION[..NEVER_EMPTY].contains(&name.as_str()) {
+            return Err(Invalid::new(format!("{} is empty; leave it out, or say what is wanted", label(name))));
+        }
         if value.is_left_out() || *value == OptionValue::Null && !setting.takes_null {
             continue;
         }

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
-use super::{host::Place, password::Password, tls::StatedTls};
+use super::{authentication::Methods, host::Place, password::Password, tls::StatedTls};
 
 /// Which servers a connection may be made to.
 /// <https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNECT-TARGET-SESSION-ATTRS>
@@ -52,6 +52,8 @@ pub(super) struct Stated {
     pub(super) password_file: Option<PathBuf>,
     pub(super) service: Option<String>,
     pub(in crate::pg) tls: StatedTls,
+    pub(super) authentication: Option<Methods>,
+    pub(super) server_account: Option<String>,
     pub target: Option<Target>,
     /// Names and values for the start of a session, `application_name` and `options` among them.
     pub(super) session: Vec<(String, String)>,
@@ -114,6 +116,8 @@ impl Stated {
             password_file: self.password_file.or(lower.password_file),
             service: self.service.or(lower.service),
             tls: self.tls.over(lower.tls),
+            authentication: self.authentication.or(lower.authentication),
+            server_account: self.server_account.or(lower.server_account),
             target: self.target.or(lower.target),
             session,
             fallback_application_name: self.fallback_application_name.or(lower.fallback_application_name),

@@ -1,11 +1,6 @@
 //! TLS with rustls: what the server has to prove, and what is shown to it.
 
-use std::{
-    future::{Future, ready},
-    io,
-    pin::Pin,
-    sync::Arc,
-};
+use std::{io, sync::Arc};
 
 use rustls::{
     ClientConfig,
@@ -14,7 +9,6 @@ use rustls::{
     version::{TLS12, TLS13},
 };
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_postgres::tls::TlsConnect;
 use tokio_rustls::TlsConnector;
 
 use super::{
@@ -32,32 +26,29 @@ use crate::pg::settings::{Host, Invalid, Mode, Tls, Version};
 /// <https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SSL>
 const PROTOCOL: &[u8] = b"postgresql";
 
-/// Makes TLS connections of plain ones.
+/// Makes TLS connections to one host of plain ones.
 #[derive(Clone)]
 pub(in crate::pg) struct Connector {
     config: Arc<ClientConfig>,
     shown: Arc<Shown>,
-    server_name: Option<String>,
-    checks_name: bool,
+    /// What is sent in clear, and found in the certificate.
+    server_name: String,
     is_direct: bool,
     must_show: bool,
 }
 
-/// A connector with the name of one server.
-pub(in crate::pg) struct ToServer {
-    connector: Connector,
-    name: String,
-}
-
 impl Connector {
-    pub(in crate::pg) fn to(&self, host: &Host) -> ToServer {
-        let name = match (&self.server_name, host) {
-            (Some(name), _) | (None, Host::Tcp { name, .. }) => name.as_str(),
-            (None, Host::Unix { .. }) => "",
-        };
-        // A host that no certificate can name is reached all the same where none has to; an address is not sent.
-        let name = if self.checks_name || ServerName::try_from(name).is_ok() { name } else { "0.0.0.0" };
-        ToServer { connector: self.clone(), name: name.to_owned() }
+    pub(super) fn is_direct(&self) -> bool {
+        self.is_direct
+    }
+
+    pub(super) async fn handshake<S>(&self, stream: S) -> io::Result<Stream<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let name = ServerName::try_from(self.server_name.clone());
+        let name = name.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        self.check(Stream(TlsConnector::from(self.config.clone()).connect(name, stream).await?))
     }
 
     /// What a handshake has to have brought beside a certificate that is accepted.
@@ -77,20 +68,13 @@ impl Connector {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsConnect<S> for ToServer {
-    type Stream = Stream<S>;
-    type Error = io::Error;
-    type Future = Pin<Box<dyn Future<Output = io::Result<Stream<S>>> + Send>>;
-
-    fn connect(self, stream: S) -> Self::Future {
-        let Self { connector, name } = self;
-        let name = match ServerName::try_from(name) {
-            Ok(name) => name,
-            Err(error) => return Box::pin(ready(Err(io::Error::new(io::ErrorKind::InvalidInput, error)))),
-        };
-        let handshake = TlsConnector::from(connector.config.clone()).connect(name, stream);
-        Box::pin(async move { connector.check(Stream(handshake.await?)) })
-    }
+/// A host that no certificate can name is reached all the same where none has to; an address is not sent.
+fn server_name(tls: &Tls, host: &Host, checks_name: bool) -> String {
+    let name = match (&tls.server_name, host) {
+        (Some(name), _) | (None, Host::Tcp { name, .. }) => name.as_str(),
+        (None, Host::Unix { .. }) => "",
+    };
+    if checks_name || ServerName::try_from(name).is_ok() { name.to_owned() } else { "0.0.0.0".to_owned() }
 }
 
 /// The connector for one host. Reads the files that the settings name, so that renewed ones count for new connections.
@@ -120,8 +104,7 @@ pub(in crate::pg) fn connector(tls: &Tls, host: &Host) -> Result<Connector, Inva
     Ok(Connector {
         config: Arc::new(config),
         shown,
-        server_name: tls.server_name.clone(),
-        checks_name,
+        server_name: server_name(tls, host, checks_name),
         is_direct: tls.is_direct,
         must_show: tls.must_show,
     })

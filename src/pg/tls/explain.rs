@@ -4,34 +4,42 @@ use std::{error, io};
 
 use rustls::{AlertDescription, CertificateError, OtherError};
 
-use super::rules::Broken;
+use super::{negotiation::Forged, rules::Broken};
 
-/// Node's code for what went wrong with TLS, and what to say: `text`, the driver's error, and what to do about it, or the
-/// rule that does not hold. `error` is the source of the driver's error.
-pub(in crate::pg) fn explain(error: &(dyn error::Error + 'static), text: &str) -> Option<(&'static str, String)> {
-    match broken_rule(error) {
-        Some(broken) => Some((broken.code, broken.to_string())),
-        None => advice(error).map(|(code, advice)| (code, format!("{text}; {advice}"))),
-    }
+/// What to tell of a failure.
+#[derive(Debug, PartialEq)]
+pub(in crate::pg) struct Explained {
+    /// Node's, where it has one.
+    pub(in crate::pg) code: &'static str,
+    pub(in crate::pg) message: String,
+    /// Nothing else may be tried with this host.
+    pub(in crate::pg) is_final: bool,
 }
 
-fn broken_rule<'a>(error: &'a (dyn error::Error + 'static)) -> Option<&'a Broken> {
-    let error = error.downcast_ref::<io::Error>()?.get_ref()?;
-    match error.downcast_ref::<rustls::Error>() {
+/// Tells `text`, the driver's error, and what to do about it, or the rule that does not hold. `error` is the source of the
+/// driver's error.
+pub(in crate::pg) fn explain(error: &(dyn error::Error + 'static), text: &str) -> Option<Explained> {
+    let inner = error.downcast_ref::<io::Error>()?.get_ref()?;
+    if let Some(forged) = inner.downcast_ref::<Forged>() {
+        return Some(Explained { code: "TLS_FAILED", message: forged.to_string(), is_final: true });
+    }
+    if let Some(broken) = broken_rule(inner) {
+        return Some(Explained { code: broken.code, message: broken.to_string(), is_final: false });
+    }
+    let (code, advice) = advice(inner.downcast_ref()?)?;
+    Some(Explained { code, message: format!("{text}; {advice}"), is_final: false })
+}
+
+fn broken_rule<'a>(error: &'a (dyn error::Error + Send + Sync + 'static)) -> Option<&'a Broken> {
+    match error.downcast_ref() {
         Some(rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(other)))) => other.downcast_ref(),
         Some(_) => None,
         None => error.downcast_ref(),
     }
 }
 
-fn advice(error: &(dyn error::Error + 'static)) -> Option<(&'static str, &'static str)> {
-    if error.to_string() == "server does not support TLS" {
-        return Some((
-            "TLS_NOT_SUPPORTED",
-            "switch on `ssl` in the server's configuration, or connect with sslmode=disable",
-        ));
-    }
-    match error.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref::<rustls::Error>()? {
+fn advice(error: &rustls::Error) -> Option<(&'static str, &'static str)> {
+    match error {
         rustls::Error::InvalidCertificate(problem) => match problem {
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
                 Some(("CERT_HAS_EXPIRED", "the server needs a new certificate"))
@@ -78,7 +86,7 @@ mod tests {
     #[test]
     fn failures_have_the_codes_of_node() {
         let code = |error: rustls::Error| {
-            explain(&io::Error::new(io::ErrorKind::InvalidData, error), "").map(|(code, _)| code)
+            explain(&io::Error::new(io::ErrorKind::InvalidData, error), "").map(|explained| explained.code)
         };
         let of = |problem: CertificateError| code(rustls::Error::InvalidCertificate(problem));
         assert_eq!(of(CertificateError::Expired), Some("CERT_HAS_EXPIRED"));

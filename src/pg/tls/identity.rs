@@ -1,7 +1,9 @@
 //! The client's certificate and its private key.
 
 use std::{
+    fs,
     num::NonZeroU32,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -24,7 +26,7 @@ use rustls::{
 use x509_cert::der::{self, Decode, Reader, SliceReader, asn1::OctetStringRef};
 
 use super::{certificate::Certificate, material};
-use crate::pg::settings::{Identity, Invalid};
+use crate::pg::settings::{Identity, Invalid, Material};
 
 /// Shows one certificate, or none, and remembers whether the server has asked.
 #[derive(Debug)]
@@ -73,6 +75,12 @@ pub(super) fn certified(identity: &Identity, provider: &CryptoProvider) -> Resul
 }
 
 fn private_key(identity: &Identity) -> Result<PrivateKeyDer<'static>, Invalid> {
+    if let Material::File(path) = &identity.key
+        && is_exposed(path)
+    {
+        let advice = "run chmod 0600 on it (0640 where it is root's, for a group)";
+        return Err(Invalid::new(format!("others may read the private key `sslkey` ({}); {advice}", path.display())));
+    }
     let bytes = material::bytes(&identity.key, "sslkey")?;
     let key = PrivateKeyDer::from_pem_slice(&bytes).ok().or_else(|| PrivateKeyDer::try_from(bytes.clone()).ok());
     if let Some(key) = key {
@@ -97,6 +105,18 @@ fn private_key(identity: &Identity) -> Result<PrivateKeyDer<'static>, Invalid> {
         "does not hold a private key in PEM or DER"
     };
     Err(Invalid::new(format!("{place} {advice}")))
+}
+
+/// By libpq's rule: nobody but the owner may do anything with the file, unless that is root, whose group may read it.
+#[cfg(unix)]
+fn is_exposed(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(path).is_ok_and(|data| data.mode() & if data.uid() == 0 { 0o037 } else { 0o077 } != 0)
+}
+
+#[cfg(not(unix))]
+fn is_exposed(_: &Path) -> bool {
+    false
 }
 
 /// PKCS #8 by PBES2 with PBKDF2 and AES in CBC mode, as OpenSSL writes it.

@@ -1,8 +1,10 @@
 //! Certificates and handshakes, with rustls.
 
-mod connector;
-
 mod explain;
+
+mod negotiation;
+
+mod connector;
 
 mod verifier;
 
@@ -30,4 +32,5 @@ mod material;
 mod samples;
 
 pub(in crate::pg) use connector::{Connector, connector};
-pub(in crate::pg) use explain::explain;
+pub(in crate::pg) use explain::{Explained, explain};
+pub(in crate::pg) use negotiation::{AsItIs, Secured, secure};

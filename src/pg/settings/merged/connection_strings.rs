@@ -253,7 +253,9 @@ fn what_is_no_connection_string_is_refused_in_the_name_of_the_first_argument() {
         ("postgres://u:hunter2@h/d?sslmode=required", "`sslmode`"),
         ("postgres://u:hunter2@h/d?target_session_attrs=master", "`target_session_attrs`"),
         ("postgres://u:hunter2@h/d?sslmode=disable&sslrootcert=system", "`sslrootcert`"),
-        ("postgres://u:hunter2@h/d?require_auth=md5", "`require_auth`"),
+        ("postgres://u:hunter2@h/d?require_auth=md4", "`require_auth`"),
+        ("postgres://u:hunter2@h/d?sslMode=require", "did you mean `sslmode`"),
+        ("postgres://u:hunter2@h/d?sslmode=", "`sslmode` in the connection string is empty"),
         ("postgres://u:hunter2@h/d?connect_timeout=soon", "`connect_timeout`"),
     ];
     for (url, part) in table {

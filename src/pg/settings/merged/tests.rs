@@ -68,8 +68,8 @@ fn options_win_over_the_connection_string_and_that_over_the_environment() {
 
 #[test]
 fn an_empty_part_leaves_it_to_the_next_source() {
-    let variables = [("PGUSER", "env"), ("PGPASSWORD", "secret"), ("PGHOST", "env"), ("PGSSLMODE", "")];
-    let settings = read(Some("postgres:///db?sslmode="), &[("password", text(""))], &variables).unwrap();
+    let variables = [("PGUSER", "env"), ("PGPASSWORD", "secret"), ("PGHOST", "env")];
+    let settings = read(Some("postgres:///db?sslrootcert="), &[("password", text(""))], &variables).unwrap();
     assert_eq!((settings.user.as_str(), host(&settings)), ("env", ("env", 5432)));
     assert_eq!(settings.connection(&settings.hosts[0], None).get_password(), Some(b"secret".as_slice()));
     let settings = read(Some("postgres://:5433"), &[], &variables).unwrap();
@@ -153,8 +153,7 @@ fn sockets_are_found_by_directory_by_path_and_by_abstract_name() {
     assert_eq!(path.hosts, [Host::Unix { directory: "/tmp".into(), port: 5433 }]);
     let directory = read(None, &[("host", text("/run/pg")), ("ssl", OptionValue::Boolean(true))], &[]).unwrap();
     assert_eq!(directory.hosts, [Host::Unix { directory: "/run/pg".into(), port: 5432 }]);
-    let config = directory.connection(&directory.hosts[0], None);
-    assert_eq!(config.get_ssl_mode(), SslMode::Disable);
+    assert_eq!(directory.tls.attempts(&directory.hosts[0]), [SslMode::Disable]);
     let hidden = read(Some("postgres:///d?host=@pg"), &[], &[]).unwrap();
     assert_eq!(hidden.hosts, [Host::Unix { directory: "@pg".into(), port: 5432 }]);
 }
@@ -312,6 +311,8 @@ fn every_variable_changes_the_settings_or_says_why_not() {
         ("PGSSLMINPROTOCOLVERSION", "TLSv1.3"),
         ("PGSSLMAXPROTOCOLVERSION", "TLSv1.2"),
         ("PGCHANNELBINDING", "require"),
+        ("PGREQUIREAUTH", "scram-sha-256"),
+        ("PGREQUIREPEER", "root"),
         ("PGCONNECT_TIMEOUT", "1"),
         ("PGTARGETSESSIONATTRS", "primary"),
         ("PGMAX", "1"),
@@ -323,7 +324,7 @@ fn every_variable_changes_the_settings_or_says_why_not() {
         ("PGPREPARE", "false"),
         ("PGQUERY_TIMEOUT", "1"),
     ];
-    let refused = ["PGSSLCRL", "PGSSLCRLDIR", "PGREQUIREAUTH", "PGREQUIREPEER", "PGGSSENCMODE"];
+    let refused = ["PGGSSENCMODE"];
     let unset = settings("", "").unwrap();
     for (variable, _) in environment::VARIABLES {
         let value = values.iter().find(|(name, _)| *name == variable).map_or("require", |(_, value)| *value);

@@ -187,3 +187,35 @@ fn the_distance_of_words_counts_letters() {
         assert_eq!(distance(from, to), expected, "{from} {to}");
     }
 }
+
+#[test]
+fn what_decides_over_protection_is_neither_misspelt_nor_empty() {
+    let read = |name: &str, value: &str| read_texts(&vec![(name.into(), text(value))], |name| format!("`{name}`"));
+    let message = |name, value| read(name, value).err().map(|invalid| invalid.message).unwrap_or_default();
+    let misspelt = [
+        ("sslMode", "sslmode"),
+        ("ssl_mode", "sslmode"),
+        ("SSL-MODE", "sslmode"),
+        ("sslmod", "sslmode"),
+        ("sslmodee", "sslmode"),
+        ("SSL", "ssl"),
+        ("channelBinding", "channel_binding"),
+        ("channel_bindings", "channel_binding"),
+        ("ssl_root_cert", "sslrootcert"),
+        ("sslRootCert", "sslrootcert"),
+        ("requireAuth", "require_auth"),
+        ("sslNegotiation", "sslnegotiation"),
+    ];
+    for (name, meant) in misspelt {
+        assert_eq!(message(name, "x"), format!("`{name}` is not known; did you mean `{meant}`?"));
+    }
+    assert_eq!(message("tls", "true"), "`tls` is not known; write `sslmode`");
+    assert_eq!(message("requiressl", "1"), "`requiressl` is not known; write `sslmode=require`");
+    for name in &PROTECTION[..NEVER_EMPTY - 1] {
+        assert_eq!(message(name, ""), format!("`{name}` is empty; leave it out, or say what is wanted"));
+    }
+    // What only providers know is passed over, and a file that is not named is none.
+    for name in ["supa", "sql", "workaround", "uselibpqcompat", "sslcompression", "sslfactory", "sslrootcert", "lsl"] {
+        assert!(read(name, "").is_ok(), "{name}");
+    }
+}
