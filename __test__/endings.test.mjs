@@ -128,6 +128,19 @@ describe("an answer without CommandComplete", () => {
   }
 });
 
+test("a type that leads to others, and these to others, is given up in the end", limit, async (t) => {
+  const chain = Array.from({ length: 150 }, (_, n) => `CREATE TYPE chain${n} AS (next ${n === 0 ? "INT" : `chain${n - 1}`});`);
+  await sql.unsafe(chain.join(" "));
+  for (const [length, expected] of [[20, "found"], [150, "INVALID_ANSWER"]]) {
+    const user = `with_${length}`;
+    await sql.unsafe(`CREATE TABLE ${user} (id TEXT PRIMARY KEY, chain chain${length - 1}); INSERT INTO ${user} VALUES ('u', NULL)`);
+    const { adapter } = openAdapter(t, database.url, { max: 1 }, { ...tableNames, user });
+    const found = adapter.getUser("u").then(({ chain: value }) => value ?? "found", ({ code }) => code);
+    assert.equal(await within(10, "the call settles", found), expected);
+    assert.equal((await adapter.getKey("nobody")), null);
+  }
+});
+
 describe("transaction_timeout", () => {
   test("is the error of the statement that it ends, and of no other", limit, async (t) => {
     const [{ known }] = await sql`SELECT current_setting('transaction_timeout', true) IS NOT NULL AS known`;

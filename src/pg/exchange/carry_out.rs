@@ -42,6 +42,7 @@ pub(in crate::pg) async fn carry_out(
     let request = Request { calls: &parameters, forms: &first.forms };
     let mut limits = Limits::new(connection, settings, spares, access, together);
     let result = execute(connection, &first.statement, request, &mut limits).await;
+    let is_abandoned = limits.is_abandoned;
     let spent = limits.spent();
     let (verdicts, is_open) = match result {
         Ok(answers) => (answers.into_iter().map(Verdict::Answered).collect(), true),
@@ -56,6 +57,7 @@ pub(in crate::pg) async fn carry_out(
             (calls.iter().map(|_| consequence.verdict(&error)).collect(), ending.leaves_open(access, peer))
         }
     };
-    let is_usable = spent.is_none() && !connection.client.is_closed() && !connection.statements.are_lost();
+    let is_usable =
+        !is_abandoned && spent.is_none() && !connection.client.is_closed() && !connection.statements.are_lost();
     Outcome { verdicts, is_open: is_open && is_usable, spent }
 }

@@ -131,7 +131,8 @@ async fn execute_whole(
                     // It has not been prepared for other tables: it has not been prepared.
                     return Err(Fault::Ended { error, stage });
                 }
-                let is_misread = is_misread(statement, &error) && !mem::replace(&mut was_misread, true);
+                let is_misread =
+                    ready.is_some() && is_misread(statement, &error) && !mem::replace(&mut was_misread, true);
                 let is_worth_another = is_guard || is_stale(&error) || is_misread || (is_old && may_be_stale(&error));
                 if !is_worth_another {
                     return Err(Fault::Ended { error, stage });

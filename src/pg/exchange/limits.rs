@@ -1,6 +1,12 @@
 //! How long the parts of an exchange may take, and what happens when they take longer.
 
-use std::{future::pending, ops::Deref, pin::pin, time::Duration};
+use std::{
+    future::{pending, poll_fn},
+    ops::Deref,
+    pin::pin,
+    task::Poll,
+    time::Duration,
+};
 
 use futures_util::future::{Either, select};
 use tokio::{
@@ -21,6 +27,8 @@ use crate::pg::{
 const HELD_UP: Duration = Duration::from_secs(1);
 /// As `HELD_UP`, for what goes before the sending: a lock on the table holds that up as well. It may take many round trips.
 const PREPARING: Duration = Duration::from_secs(5);
+/// How many answers of the server that may take: a type may lead to others, that have to be looked up.
+const MOST_ANSWERS: u32 = 150;
 /// How long a server that was told to cancel a change has to say how that ended.
 const CANCEL_GRACE: Duration = Duration::from_secs(2);
 
@@ -39,6 +47,8 @@ pub(super) struct Limits<'a, S> {
     access: Access,
     together: bool,
     cancelling: Option<JoinHandle<()>>,
+    /// The connection may be in the midst of a transaction.
+    pub(super) is_abandoned: bool,
 }
 
 impl<'a, S: Spares> Limits<'a, S> {
@@ -49,7 +59,15 @@ impl<'a, S: Spares> Limits<'a, S> {
         access: Access,
         together: bool,
     ) -> Self {
-        Self { connection, query_timeout: settings.query_timeout, spares, access, together, cancelling: None }
+        Self {
+            connection,
+            query_timeout: settings.query_timeout,
+            spares,
+            access,
+            together,
+            cancelling: None,
+            is_abandoned: false,
+        }
     }
 
     /// Ends when every request to cancel has been received; `None` when none was sent.
@@ -60,7 +78,18 @@ impl<'a, S: Spares> Limits<'a, S> {
     /// Bounds what goes before the sending.
     pub(super) async fn preparing<T>(&mut self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Fault> {
         let bound = self.held_up_after(PREPARING);
-        if let Some(result) = within(earlier(bound, self.query_timeout), work).await {
+        let mut work = pin!(work);
+        let mut answers = 0;
+        // Whatever is sent for it is polled for once an answer has come.
+        let counted = poll_fn(|context| {
+            answers += 1;
+            if answers > MOST_ANSWERS { Poll::Ready(None) } else { work.as_mut().poll(context).map(Some) }
+        });
+        if let Some(result) = within(earlier(bound, self.query_timeout), counted).await {
+            let result = result.unwrap_or_else(|| {
+                self.is_abandoned = true;
+                Err(Error::failure(code::INVALID_ANSWER, "the types of the statement lead to other types without end"))
+            });
             return result.map_err(|error| Fault::Ended { error, stage: Stage::Unsent });
         }
         self.cancel();
