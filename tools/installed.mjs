@@ -20,8 +20,9 @@ export function npm(folder, ...args) {
  *
  * @param {string} name of the folder in the cache
  * @param {Record<string, string>} dependencies as in package.json
+ * @param {...string} flags of npm, where the packages are for another platform
  */
-export function installed(name, dependencies) {
+export function installed(name, dependencies, ...flags) {
   const folder = join(cache, name);
   const manifest = join(folder, "package.json");
   const wanted = `${JSON.stringify({ private: true, dependencies }, null, 2)}\n`;
@@ -29,7 +30,7 @@ export function installed(name, dependencies) {
   if (found === wanted && existsSync(join(folder, "node_modules/.package-lock.json"))) return folder;
   mkdirSync(folder, { recursive: true });
   writeFileSync(manifest, wanted);
-  npm(folder, "install", "--ignore-scripts", "--no-save", "--no-package-lock", "--no-audit", "--no-fund");
+  npm(folder, "install", "--ignore-scripts", "--no-save", "--no-package-lock", "--no-audit", "--no-fund", ...flags);
   return folder;
 }
 

