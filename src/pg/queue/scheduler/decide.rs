@@ -238,7 +238,7 @@ impl<C: Work> Scheduler<C> {
         }
         let rows = self.rows();
         let batches = self.waiting.batches(self.admission(now, &rows), self.batches());
-        let wanted = if self.outage.is_some() { batches.min(1) } else { batches };
+        let wanted = if self.is_outage { batches.min(1) } else { batches };
         let coming = self.checking(now) + self.young_attempts(now);
         if coming >= wanted {
             return;

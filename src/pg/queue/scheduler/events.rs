@@ -8,6 +8,8 @@ use super::{
     worker::{Kind, Opened, State, Worker, WorkerId},
 };
 
+/// An attempt to connect that begins with a call, and lasts as long as the call may wait, says more than that it waited.
+const GRACE: Duration = Duration::from_millis(50);
 /// How long the contended writes of a user who has set no limit are tried.
 const CONTENTION_PATIENCE: Duration = Duration::from_secs(30);
 /// The pause before a contended write is sent again: the first, and the longest, before chance.
@@ -33,7 +35,7 @@ impl<C: Work> Scheduler<C> {
 
     /// All calls that have come may leave.
     pub(in crate::pg::queue) fn flushed(&mut self, now: Time) {
-        self.waiting.flush(self.limits.patience.map(|patience| now + patience));
+        self.waiting.flush(self.limits.patience.map(|patience| now + patience + GRACE));
         self.decide(now, None);
     }
 
@@ -48,7 +50,8 @@ impl<C: Work> Scheduler<C> {
             self.took(time);
         }
         self.was_connected = true;
-        self.outage = None;
+        self.unreachable = None;
+        self.is_outage = false;
         self.refusals = Refusals::default();
         self.decide(now, None);
     }
@@ -57,16 +60,19 @@ impl<C: Work> Scheduler<C> {
     pub(in crate::pg::queue) fn connect_failed(&mut self, now: Time, id: WorkerId, error: C::Error, is_passing: bool) {
         let Some(worker) = self.remove(id) else { return self.decide(now, None) };
         let State::Connecting { first, .. } = worker.state else { return self.decide(now, None) };
-        if self.workers.iter().any(Worker::is_serving) || self.young_attempts(now) > 0 {
+        let is_serving = self.workers.iter().any(Worker::is_serving);
+        self.unreachable = (!is_serving).then_some(error);
+        if is_serving || self.young_attempts(now) > 0 {
             self.pause_opening(now, REFUSAL_PAUSE);
         } else if self.was_connected && is_passing {
             self.pause_opening(now, OUTAGE_PAUSE);
-            self.outage = Some(error);
+            self.is_outage = true;
         } else {
             self.refusals = Refusals::default();
+            let unreachable = self.unreachable.clone();
             // Who has come since the attempt began is owed another one.
             for queued in self.waiting.drain(|queued| queued.number <= first) {
-                self.settle(queued, Ending::Failed(error.clone()));
+                self.settle(queued, unreachable.clone().map_or(Ending::TimedOut, Ending::Failed));
             }
         }
         self.decide(now, None);
@@ -215,9 +221,9 @@ impl<C: Work> Scheduler<C> {
 
     /// Time has passed, until `next_wake` or later.
     pub(in crate::pg::queue) fn tick(&mut self, now: Time) {
-        let outage = self.outage.clone();
+        let unreachable = self.unreachable.clone();
         for queued in self.waiting.expire(now) {
-            let error = queued.refusal().cloned().or_else(|| outage.clone());
+            let error = queued.refusal().cloned().or_else(|| unreachable.clone());
             let ending = error.map_or(Ending::TimedOut, Ending::Failed);
             self.settle(queued, ending);
         }

@@ -98,7 +98,7 @@ impl Place {
         key.extend([
             rank(waiting.flushed()),
             i64::from(scheduler.was_connected),
-            i64::from(scheduler.outage.is_some()),
+            i64::from(scheduler.is_outage),
             i64::from(scheduler.refusals.in_a_row),
             scheduler.refusals.not_before.map_or(0, |time| relative(time.max(now))),
             i64::from(scheduler.is_ended),

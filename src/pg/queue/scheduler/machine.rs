@@ -90,7 +90,9 @@ pub(in crate::pg::queue) struct Scheduler<C: Work> {
     pub(super) last_flight: u64,
     pub(super) was_connected: bool,
     /// Why no connection could be opened, since there has been none.
-    pub(super) outage: Option<C::Error>,
+    pub(super) unreachable: Option<C::Error>,
+    /// The server was there before, and may be again.
+    pub(super) is_outage: bool,
     pub(super) refusals: Refusals,
     /// The shortest round trip: of a connection when it was opened, or of a single lookup.
     pub(super) nearest: Option<Duration>,
@@ -108,7 +110,8 @@ impl<C: Work> Scheduler<C> {
             last_worker: 0,
             last_flight: 0,
             was_connected: false,
-            outage: None,
+            unreachable: None,
+            is_outage: false,
             refusals: Refusals::default(),
             nearest: None,
             is_ended: false,

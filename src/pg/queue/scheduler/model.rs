@@ -298,7 +298,7 @@ impl World {
 
     /// No call that may be sent waits beside an idle connection, or while another may be opened.
     fn check_that_nothing_waits_in_vain(&self) {
-        let Scheduler { limits, waiting, workers, refusals, outage, .. } = &self.scheduler;
+        let Scheduler { limits, waiting, workers, refusals, is_outage, .. } = &self.scheduler;
         if self.scheduler.in_flight() >= 48 {
             // Lookups may be held for connections that answer soon: `tests` says when.
             return;
@@ -326,7 +326,7 @@ impl World {
             _ => false,
         };
         let coming = workers.iter().filter(|worker| is_young(worker)).count();
-        let wanted = if outage.is_some() { 1 } else { batches };
+        let wanted = if *is_outage { 1 } else { batches };
         let may_open = workers.len() < limits.max && !is_paused && coming < wanted;
         assert!(!may_open, "a call waits while a connection may be opened");
     }

@@ -185,7 +185,7 @@ proptest! {
             check_batches(&world);
             check_order(&world);
         }
-        check_that_all_end(world.clone(), patience);
+        check_that_all_end(world.clone(), patience + SECOND);
         world.finish();
         while let Some(sent) = world.sent.first() {
             let flight = sent.flight;

@@ -369,7 +369,7 @@ fn the_wait_of_a_call_counts_from_when_it_may_leave() {
 fn a_call_waits_for_a_connection_no_longer_than_the_user_says() {
     let mut world = World::new(1, Some(PATIENCE), None);
     join_lookup(&mut world);
-    world.pass(29_999 * MS);
+    world.pass(30_049 * MS);
     assert!(world.settled.is_empty());
     world.pass(MS);
     assert_eq!(world.settled[&0], Ending::TimedOut);
