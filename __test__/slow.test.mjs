@@ -255,6 +255,17 @@ describe("a call that gets no answer within query_timeout", () => {
     assert.equal((await result[0]).country, "slow");
   });
 
+  test("rejects with QUERY_TIMEOUT after 30 s without any option, and the next lookup is answered", { timeout: 60_000 }, async (t) => {
+    const proxy = await startProxy(database.url);
+    t.after(() => proxy.stop());
+    const { adapter } = openAdapter(t, proxy.url(database.url), { max: 1 });
+    await adapter.getUser("u1");
+    // A pooler that swallows one statement, and keeps TCP alive.
+    for (const connection of proxy.connections) connection.stall();
+    await within(35, "the lookup rejects", assert.rejects(adapter.getUser("u2"), expected));
+    assert.equal((await within(5, "the pool is whole again", adapter.getUser("u3"))).id, "u3");
+  });
+
   test("does not have a later call on the same connection cancelled", limit, async (t) => {
     const { adapter } = openAdapter(t, database.url, { max: 1, query_timeout: 0.05 });
     const others = new Outcome();

@@ -59,15 +59,8 @@ impl<'a, S: Spares> Limits<'a, S> {
         access: Access,
         together: bool,
     ) -> Self {
-        Self {
-            connection,
-            query_timeout: settings.query_timeout,
-            spares,
-            access,
-            together,
-            cancelling: None,
-            is_abandoned: false,
-        }
+        let query_timeout = if access.is_write() { settings.write_timeout } else { settings.lookup_timeout };
+        Self { connection, query_timeout, spares, access, together, cancelling: None, is_abandoned: false }
     }
 
     /// Ends when every request to cancel has been received; `None` when none was sent.

@@ -61,7 +61,10 @@ pub struct Settings {
     pub(in crate::pg) socket: SocketSettings,
     pub(super) max_pipeline: usize,
     pub(in crate::pg) prepare: Prepare,
-    pub(in crate::pg) query_timeout: Option<Duration>,
+    /// How long the answer to a change may take.
+    pub(in crate::pg) write_timeout: Option<Duration>,
+    /// How long the answer to a lookup may take.
+    pub(in crate::pg) lookup_timeout: Option<Duration>,
     /// The handle of a JavaScript function.
     pub(in crate::pg) onnotice: Option<u32>,
     /// Tells settings that are not to be shared from all others.
@@ -73,6 +76,9 @@ const POOLER_PORT: u16 = 6543;
 static NEXT_OWN: AtomicU64 = AtomicU64::new(0);
 const APPLICATION_NAME: &str = "lucia-postgres-native";
 const MINUTE: Duration = Duration::from_secs(60);
+/// A lookup can be made again, and nobody waits for its answer any longer. A change is another thing: whether it was made
+/// would be unknown.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Settings {
     /// `url` is the connection string; `known` is what stands in its place or, in a `pg.Pool`, beside it; `options` is
@@ -154,7 +160,8 @@ impl Settings {
                 None if knows_pooler => Prepare::Never,
                 None => Prepare::Detect,
             },
-            query_timeout: limit(stated.query_timeout, None),
+            write_timeout: limit(stated.query_timeout, None),
+            lookup_timeout: limit(stated.query_timeout, Some(LOOKUP_TIMEOUT)),
             onnotice: stated.onnotice,
             own: (stated.shares == Some(false)).then(|| NEXT_OWN.fetch_add(1, Ordering::Relaxed)),
         })

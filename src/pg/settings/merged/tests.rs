@@ -35,7 +35,8 @@ fn the_defaults_are_those_of_postgres() {
     assert_eq!(settings.connect_timeout, Some(Duration::from_secs(30)));
     assert_eq!(settings.socket.keep_alive, Some(Duration::from_secs(60)));
     assert_eq!(settings.max_lifetime, Some(Duration::from_secs(1800)..Duration::from_secs(3600)));
-    assert_eq!((settings.idle_timeout, settings.query_timeout), (None, None));
+    assert_eq!((settings.idle_timeout, settings.write_timeout), (None, None));
+    assert_eq!(settings.lookup_timeout, Some(Duration::from_secs(30)));
     assert_eq!(settings.startup, [("application_name".to_owned(), APPLICATION_NAME.to_owned())]);
 }
 
@@ -188,7 +189,8 @@ fn limits_can_be_switched_off_against_a_lower_source() {
     let url = Some("postgres://h/d?idle_timeout=5&connect_timeout=5&socket_timeout=2.5&keepalives=0&max_lifetime=10");
     let settings = read(url, &[], &[]).unwrap();
     assert_eq!(settings.idle_timeout, Some(Duration::from_secs(5)));
-    assert_eq!(settings.query_timeout, Some(Duration::from_millis(2500)));
+    assert_eq!(settings.write_timeout, Some(Duration::from_millis(2500)));
+    assert_eq!(settings.lookup_timeout, settings.write_timeout);
     assert_eq!(settings.socket.keep_alive, None);
     assert_eq!(settings.max_lifetime, Some(Duration::from_secs(10)..Duration::from_secs(10)));
     let keep_alive = |seconds: &str| {
@@ -205,7 +207,8 @@ fn limits_can_be_switched_off_against_a_lower_source() {
     ];
     let settings = read(url, &off, &[]).unwrap();
     assert_eq!((settings.idle_timeout, settings.connect_timeout, settings.max_lifetime), (None, None, None));
-    assert_eq!(settings.query_timeout, Some(Duration::from_millis(2500)));
+    assert_eq!(settings.write_timeout, Some(Duration::from_millis(2500)));
+    assert_eq!(settings.lookup_timeout, settings.write_timeout);
 }
 
 #[test]
