@@ -46,11 +46,11 @@ impl Network for System {
 fn watch(stream: &TcpStream, settings: &SocketSettings) -> io::Result<()> {
     let socket = SockRef::from(stream);
     if let Some(idle) = settings.keep_alive {
-        let probes = TcpKeepalive::new()
-            .with_time(idle)
-            .with_interval(Duration::from_secs(1))
-            .with_retries(SocketSettings::PROBES);
-        socket.set_tcp_keepalive(&probes)?;
+        let probes = TcpKeepalive::new().with_time(idle).with_interval(Duration::from_secs(1));
+        // Windows knows TCP_KEEPCNT from Windows 10's version 1703 on; without it, ten probes are sent.
+        socket
+            .set_tcp_keepalive(&probes.clone().with_retries(SocketSettings::PROBES))
+            .or_else(|_| socket.set_tcp_keepalive(&probes))?;
     }
     #[cfg(any(target_os = "linux", target_os = "android"))]
     socket.set_tcp_user_timeout(settings.user_timeout)?;
