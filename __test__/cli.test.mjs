@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { LuciaError } from "lucia";
 
 import { exitCodes } from "../bin/exit-codes.mjs";
+import { conclusion } from "../bin/check.mjs";
 import { serverFindings } from "../bin/findings.mjs";
 import { postgres } from "../index.js";
 import { freePort, startServer } from "../tools/server.mjs";
@@ -236,6 +237,23 @@ describe("check", () => {
     assert.deepEqual(kinds({ tls: "verified" }), ["ok"]);
     assert.deepEqual(kinds({ tls: "none", isLocal: true }), ["ok"]);
     assert.deepEqual(kinds({ tls: "none", isPooled: true }), ["note", "unsafe"]);
+  });
+
+  test("ends with another exit code when something is unsafe, slow, missing or wrong", () => {
+    const ends = (...kinds) => conclusion(kinds.map((kind) => ({ kind })))[0];
+    assert.deepEqual([ends(), ends("ok", "note")], [code("well"), code("well")]);
+    assert.deepEqual([ends("ok", "unsafe"), ends("slow", "note")], [code("slow"), code("slow")]);
+    assert.deepEqual([ends("unsafe", "missing"), ends("wrong", "slow")], [code("wrong"), code("wrong")]);
+  });
+
+  test("finds tables with quotes and backslashes in their names", async () => {
+    const names = ["user", "key", "session"].map((role) => `it's "the" \\ ${role}`);
+    const options = names.flatMap((name, index) => [`--${["user", "key", "session"][index]}`, name]);
+    const { stdout } = await run(["schema", ...options]);
+    await sql.unsafe(stdout);
+    const checked = await run(["check", ...options]);
+    assert.equal(checked.code, code("well"), checked.stdout);
+    await sql`DROP TABLE ${sql(names[2])}, ${sql(names[1])}, ${sql(names[0])}`;
   });
 
   test("of TLS that the server may refuse, it says whether there is any; of that before a pooler, nothing good", () => {

@@ -331,6 +331,16 @@ test("each caller gets its own rows, in whatever order the server finds them", a
   assert.deepEqual(lists, ids.map((id) => sessions.filter((session) => session.user_id === id)));
 });
 
+test("an id of any length, whatever character it ends in, is found as it was given", async () => {
+  const characters = ["a", "é", "字", "😀"];
+  const ids = characters.flatMap((last) => Array.from({ length: 24 }, (_, n) => 240 + n)
+    .map((bytes) => "x".repeat(bytes - Buffer.byteLength(last)) + last));
+  for (const id of ids) await adapter.setUser({ id, username: id }, null);
+  const users = await Promise.all(ids.map((id) => adapter.getUser(id)));
+  assert.deepEqual(users.map((user) => user?.id), ids);
+  await Promise.all(ids.map((id) => adapter.deleteUser(id)));
+});
+
 test("an id that the column's type refuses rejects its own call and no other", async () => {
   await sql`CREATE TABLE uuid_user (id UUID PRIMARY KEY, name TEXT)`;
   const id = (n) => `00000000-0000-4000-8000-${String(n).padStart(12, "0")}`;

@@ -35,6 +35,21 @@ test("deleteExpiredSessions deletes the sessions whose idle period is over, and 
   assert.equal(await initializer.deleteExpiredSessions(), 0);
 });
 
+test("deleteExpiredSessions leaves a session whose idle period ends in this very millisecond", async (t) => {
+  const initializer = postgres(database.url, tableNames, { share: false });
+  t.after(() => initializer.end());
+  const adapter = initializer(LuciaError);
+  const now = 1_700_000_000_000;
+  t.mock.method(Date, "now", () => now);
+  for (const [id, idle_expires] of Object.entries({ over: now - 1, ends: now })) {
+    await adapter.setSession({ id, user_id: "u", active_expires: now - 2, idle_expires });
+  }
+  assert.equal(await initializer.deleteExpiredSessions(), 1);
+  assert.deepEqual(await adapter.getSession("over"), null);
+  assert.equal((await adapter.getSession("ends")).idle_expires, now);
+  await adapter.deleteSession("ends");
+});
+
 test("deleteExpiredSessions rejects without a table of sessions, and after the end", async () => {
   const initializer = postgres(database.url, { ...tableNames, session: null }, { share: false });
   await assert.rejects(initializer.deleteExpiredSessions(), /Session table not defined/);

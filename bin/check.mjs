@@ -37,6 +37,12 @@ function print(title, findings) {
   }
 }
 
+/** The exit code for these findings, and its meaning. */
+export function conclusion(findings) {
+  const has = (...kinds) => findings.some(({ kind }) => kinds.includes(kind));
+  return has("missing", "wrong") ? exitCodes.wrong : has("slow", "unsafe") ? exitCodes.slow : exitCodes.well;
+}
+
 /** @returns {Promise<number>} the exit code */
 export async function check(url, tables) {
   const place = placeOf(url);
@@ -60,8 +66,7 @@ export async function check(url, tables) {
     print(`${role}s: ${facts.tables[index].found?.name ?? table.given}`, findings);
     all.push(...findings);
   }
-  const has = (...kinds) => all.some(({ kind }) => kinds.includes(kind));
-  const [code, meaning] = has("missing", "wrong") ? exitCodes.wrong : has("slow", "unsafe") ? exitCodes.slow : exitCodes.well;
+  const [code, meaning] = conclusion(all);
   console.log(`\n${meaning}`);
   return code;
 }

@@ -38,6 +38,8 @@ export const defects = {
     ALTER TABLE "user" ALTER id TYPE uuid USING NULL; ALTER TABLE key ALTER user_id TYPE uuid USING NULL;
     ALTER TABLE session ALTER user_id TYPE uuid USING NULL; ALTER TABLE key ADD FOREIGN KEY (user_id) REFERENCES "user";
     ALTER TABLE session ADD FOREIGN KEY (user_id) REFERENCES "user"`, /note +id is uuid/, "well"],
+  "a primary key that includes another column": [`ALTER TABLE key DROP CONSTRAINT key_pkey;
+    ALTER TABLE key ADD PRIMARY KEY (id) INCLUDE (user_id)`, /keys: \w+\.key\n {2}ok +has what Lucia needs/, "well"],
   "a domain over text": [`CREATE DOMAIN short AS varchar(100); ALTER TABLE session ALTER id TYPE short`, /ok +has what Lucia needs/, "well"],
   "a view": [`ALTER TABLE "user" RENAME TO person; CREATE VIEW "user" AS SELECT * FROM person`, /note +it is a view/, "wrong", { heals: false }],
   "a partitioned table without an index on user_id": [`DROP TABLE session; CREATE TABLE session (id text PRIMARY KEY, user_id text REFERENCES "user",

@@ -136,7 +136,9 @@ mod tests {
         assert_eq!(found(r"\:\:1:*:*:*:a\:b\\c", &tcp("::1", 1)).as_deref(), Some(r"a:b\c"));
         assert_eq!(found(r"\*:*:*:*:x", &tcp("db", 1)), None);
         assert_eq!(found("*:*:*:*:x:rest is not read\r\n", &tcp("db", 1)).as_deref(), Some("x"));
-        assert_eq!(found("*x:*:*:*:y", &tcp("db", 1)), None);
+        for host in ["*x", "x*", "d*", "**", "*b"] {
+            assert_eq!(found(&format!("{host}:*:*:*:y"), &tcp("db", 1)), None, "{host}");
+        }
     }
 
     #[test]

@@ -185,6 +185,43 @@ mod tests {
     }
 
     #[test]
+    fn a_binary_array_has_six_dimensions_at_most_and_elements_within_its_bytes() {
+        let mut nested = Value::Number(1.0);
+        for _ in 0..6 {
+            nested = Value::Array(vec![nested]);
+        }
+        assert_eq!(read_binary(&binary(&[1; 6], &[Some(1)]), Decoder::Int4), Ok(nested));
+        // 2^32 times 2^32 elements are none, to whoever counts in 64 bits.
+        assert_eq!(read_binary(&binary(&[1 << 30, 1 << 30, 16], &[]), Decoder::Int4), Err(Malformed));
+        let element_of = |length: i32| {
+            let mut bytes = binary(&[1], &[Some(1)]);
+            let at = bytes.len() - 8;
+            bytes[at..at + 4].copy_from_slice(&length.to_be_bytes());
+            bytes
+        };
+        for length in [5, i32::MAX, -2, i32::MIN, 3] {
+            assert_eq!(read_binary(&element_of(length), Decoder::Int4), Err(Malformed), "{length}");
+        }
+        for end in 0..binary(&[2], &[Some(1), None]).len() {
+            assert_eq!(read_binary(&binary(&[2], &[Some(1), None])[..end], Decoder::Int4), Err(Malformed), "{end}");
+        }
+    }
+
+    #[test]
+    fn an_arrays_text_nests_six_times_at_most_and_is_parted_by_its_delimiter_alone() {
+        let nested = |depth: usize| format!("{}a{}", "{".repeat(depth), "}".repeat(depth));
+        assert!(read_text(&nested(6), b',').is_ok());
+        for depth in [7, 8, 100_000] {
+            assert_eq!(read_text(&nested(depth), b','), Err(Malformed), "{depth}");
+        }
+        for other in ["{{a};{b}}", "{{a}x{b}}", "{\"a\" \"b\"}", "{\"a\";\"b\"}"] {
+            assert_eq!(read_text(other, b','), Err(Malformed), "{other}");
+        }
+        assert_eq!(read_text("{a;b}", b','), Ok(Value::Array(vec![Value::Text("a;b")])));
+        assert_eq!(read_text("{a,b}", b';'), Ok(Value::Array(vec![Value::Text("a,b")])));
+    }
+
+    #[test]
     fn an_arrays_text_is_read_as_the_server_writes_it() {
         let text = |value| Value::Text(value);
         let made = |value: &str| Value::Made(value.to_owned());

@@ -68,6 +68,27 @@ fn options_win_over_the_connection_string_and_that_over_the_environment() {
 }
 
 #[test]
+fn of_a_parameter_that_is_repeated_the_last_counts() {
+    let settings = read(Some("postgres://h/d?max=2&application_name=a&max=3&application_name=b"), &[], &[]).unwrap();
+    assert_eq!(settings.max, 3);
+    assert_eq!(settings.connection(&settings.hosts[0], None).get_application_name(), Some("b"));
+}
+
+#[test]
+fn several_hosts_without_names_are_ports_of_this_machine() {
+    let settings = read(Some("postgres://:5433,:5434/d"), &[], &[("PGHOST", "env")]).unwrap();
+    let ports: Vec<_> = settings
+        .hosts
+        .iter()
+        .map(|host| match host {
+            Host::Tcp { name, port, .. } => (name.clone(), *port),
+            Host::Unix { directory, port } => (directory.display().to_string(), *port),
+        })
+        .collect();
+    assert_eq!(ports, [("localhost".to_owned(), 5433), ("localhost".to_owned(), 5434)]);
+}
+
+#[test]
 fn an_empty_part_leaves_it_to_the_next_source() {
     let variables = [("PGUSER", "env"), ("PGPASSWORD", "secret"), ("PGHOST", "env")];
     let settings = read(Some("postgres:///db?sslrootcert="), &[("password", text(""))], &variables).unwrap();
