@@ -114,6 +114,49 @@ test("pgbouncer=true and `prepare: false` leave no statement behind, pooler or n
   assert.equal(await preparedStatements(database.url, { prepare: false }), 0);
 });
 
+test("`prepare: false` leaves statements of other programs alone, whatever they are called", async () => {
+  const own = await freshDatabase();
+  try {
+    await createTables(own.sql);
+    // As a pooler's server connection: there are statements on it, under names such as the driver's.
+    const names = "name ~ '^s[0-9]+$'";
+    const prepare = "FOR n IN 1..12 LOOP EXECUTE format('PREPARE s%s AS SELECT 1', n); END LOOP;";
+    await own.sql.unsafe(`
+      CREATE FUNCTION prepare() RETURNS BIGINT LANGUAGE plpgsql AS $$ BEGIN
+        IF NOT EXISTS (SELECT FROM pg_prepared_statements WHERE name = 's12') THEN ${prepare} END IF;
+        RETURN (SELECT count(*) FROM pg_prepared_statements WHERE ${names}); END $$;
+      ALTER TABLE auth_user RENAME TO the_users;
+      CREATE VIEW auth_user AS SELECT *, prepare() AS statements FROM the_users;
+      INSERT INTO the_users VALUES ('u');
+    `);
+    const initializer = postgres(own.url, tableNames, { prepare: false, max: 1 });
+    const adapter = initializer(LuciaError);
+    assert.equal((await adapter.getUser("u")).statements, "12");
+    // Each of these is described, beside the statements that are there.
+    for (const name of ["getKey", "getSession", "getKeysByUserId", "getSessionsByUserId", "getSessionAndUser"]) await adapter[name]("u");
+    assert.equal((await adapter.getUser("u")).statements, "12");
+    await initializer.end();
+  } finally {
+    await own.drop();
+  }
+});
+
+test("`prepare: false` gives a column that was renamed under its new name", async () => {
+  const own = await freshDatabase();
+  const initializer = postgres(own.url, tableNames, { prepare: false });
+  try {
+    await createTables(own.sql);
+    await own.sql`INSERT INTO auth_user VALUES ('u', 'Ada')`;
+    const adapter = initializer(LuciaError);
+    assert.deepEqual(await adapter.getUser("u"), { id: "u", username: "Ada" });
+    await own.sql`ALTER TABLE auth_user RENAME username TO name`;
+    assert.deepEqual(await adapter.getUser("u"), { id: "u", name: "Ada" });
+  } finally {
+    await initializer.end();
+    await own.drop();
+  }
+});
+
 /** Several processes at once, each with its own order of statements. */
 async function processes(url, options) {
   const orders = [names, names.toReversed?.() ?? [...names].reverse(), [...names.slice(3), ...names.slice(0, 3)]];

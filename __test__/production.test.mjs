@@ -88,6 +88,21 @@ test("the server plans a lookup once on each connection, for however few calls i
   assert.equal(plans, before);
 });
 
+test("a plan_cache_mode that the settings say is left as it is", async (t) => {
+  let plans = 0;
+  const initializer = postgres(database.url, tableNames, {
+    max: 1,
+    connection: { log_planner_stats: "on", client_min_messages: "log", plan_cache_mode: "force_custom_plan" },
+    onnotice: ({ message }) => (plans += message === "PLANNER STATISTICS"),
+  });
+  t.after(() => initializer.end());
+  const { getUser } = initializer(LuciaError);
+  await getUser("u");
+  const before = plans;
+  for (let call = 0; call < 10; call += 1) await getUser("u");
+  assert.equal(plans - before, 10);
+});
+
 const CHANNEL = "lucia-postgres-native:call";
 
 /** The messages of the channel from now on, until the test is over. */
