@@ -128,6 +128,34 @@ describe("an answer without CommandComplete", () => {
   }
 });
 
+describe("an answer whose end is none of PostgreSQL's", () => {
+  const each = (type, change) => (bytes) => Buffer.concat(messagesOf(bytes).flatMap((one) => (one.type === type ? change(one.bytes) : one.bytes)));
+  const cases = [
+    ["a command that is not known", each("C", () => message("C", Buffer.from("HELLO 1\0")))],
+    ["two completions of one statement", each("C", (bytes) => [bytes, bytes])],
+    ["a transaction that nobody began", each("Z", () => message("Z", Buffer.from("T")))],
+    ["a failed transaction that nobody began", each("Z", () => message("Z", Buffer.from("E")))],
+  ];
+  for (const [what, change] of cases) {
+    test(`${what}: a write rejects with OUTCOME_UNKNOWN, a read with INVALID_ANSWER, and the connection is replaced`, limit, async (t) => {
+      const { adapter, proxy } = await connected(t, what, { max: 1 });
+      const { accepted } = proxy;
+      const changed = proxy.changeAnswer("UPDATE 1", change, { how: "stay" });
+      await within(10, "the update rejects", assert.rejects(adapter.updateUser(what, { username: "after" }), ({ code, cause }) => (
+        assert.deepEqual([code, cause.code], ["OUTCOME_UNKNOWN", "INVALID_ANSWER"]) ?? true
+      )));
+      await changed;
+      assert.equal((await adapter.getUser(what)).username, "after");
+      assert.equal(proxy.accepted, accepted + 1);
+      const again = proxy.changeAnswer("SELECT 1", change, { how: "stay" });
+      await within(10, "the read rejects", assert.rejects(adapter.getUser(what), { code: "INVALID_ANSWER" }));
+      await again;
+      assert.equal((await adapter.getUser(what)).username, "after");
+      assert.equal(await timesCommitted(what), 1);
+    });
+  }
+});
+
 test("a type that leads to others, and these to others, is given up in the end", limit, async (t) => {
   const chain = Array.from({ length: 150 }, (_, n) => `CREATE TYPE chain${n} AS (next ${n === 0 ? "INT" : `chain${n - 1}`});`);
   await sql.unsafe(chain.join(" "));

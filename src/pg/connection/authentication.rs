@@ -15,7 +15,7 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, TlsStream};
 
-use super::network::Stream;
+use super::{completion::Completion, network::Stream};
 use crate::pg::{
     settings::{Host, Method, Methods},
     tls::Secured,
@@ -158,10 +158,11 @@ fn forbidden(text: impl Into<String>) -> Forbidden {
     Forbidden(text.into())
 }
 
-/// A connection whose server is watched until it has let the client in.
+/// A connection whose server is watched: what it asks until it has let the client in, and how its answers end.
 pub(super) struct Watched<S> {
     stream: Secured<S>,
     interview: Option<Interview>,
+    completion: Completion,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Watched<S> {
@@ -174,7 +175,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Watched<S> {
             message: Vec::new(),
             rest: 0,
         };
-        Self { stream, interview: Some(interview) }
+        Self { stream, interview: Some(interview), completion: Completion::default() }
     }
 }
 
@@ -186,9 +187,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for Watched<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Watched<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, interview } = self.get_mut();
+        let Self { stream, interview, completion } = self.get_mut();
         let before = buffer.filled().len();
         let result = Pin::new(stream).poll_read(context, buffer);
+        if let Poll::Ready(Ok(())) = &result {
+            completion
+                .look(&buffer.filled()[before..])
+                .map_err(|improper| io::Error::new(io::ErrorKind::InvalidData, improper))?;
+        }
         if let (Some(watch), Poll::Ready(Ok(()))) = (interview.as_mut(), &result) {
             match watch.read(&buffer.filled()[before..]) {
                 Ok(false) => {}

@@ -10,6 +10,8 @@ mod cancel;
 
 mod authentication;
 
+mod completion;
+
 mod pooler;
 
 mod race;

@@ -19,6 +19,7 @@ use tokio_postgres::{AsyncMessage, Client, Config, SimpleQueryMessage, error::Db
 use super::{
     authentication::{self, Forbidden, Watched},
     cancel::Route,
+    completion::Improper,
     io_code::io_code,
     network::Network,
     pooler, race,
@@ -52,7 +53,7 @@ pub(super) struct Opened {
     pub(in crate::pg) client: Client,
     pub(super) task: JoinHandle<()>,
     /// Closed when the connection is lost.
-    pub(super) ended: watch::Receiver<()>,
+    pub(super) ended: watch::Receiver<Option<Improper>>,
     pub host: Host,
     pub(super) route: Route,
     /// Statements may be prepared under a name.
@@ -176,7 +177,7 @@ async fn connect(
     host: &Host,
     config: &mut Config,
     tls: &Connector,
-) -> Result<(Client, JoinHandle<()>, watch::Receiver<()>, Route), Error> {
+) -> Result<(Client, JoinHandle<()>, watch::Receiver<Option<Improper>>, Route), Error> {
     let mut last = None;
     let has_asked = Arc::new(AtomicBool::new(false));
     for attempt in settings.tls.attempts(host) {
@@ -199,14 +200,19 @@ async fn connect(
         match config.connect_raw(watched, AsItIs).await {
             Ok((client, mut connection)) => {
                 let (program, onnotice) = (program.clone(), settings.onnotice);
-                let (alive, ended) = watch::channel(());
+                let (alive, ended) = watch::channel(None);
                 let task = tokio::spawn(async move {
-                    let _alive = alive;
                     // Its end is told to every statement that waits on it.
-                    while let Some(Ok(message)) = std::future::poll_fn(|context| connection.poll_message(context)).await
-                    {
-                        if let (AsyncMessage::Notice(notice), Some(function)) = (message, onnotice) {
-                            program.notice(function, Error::refused(notice));
+                    while let Some(event) = std::future::poll_fn(|context| connection.poll_message(context)).await {
+                        match (event, onnotice) {
+                            (Ok(AsyncMessage::Notice(notice)), Some(function)) => {
+                                program.notice(function, Error::refused(notice));
+                            }
+                            (Ok(_), _) => {}
+                            (Err(error), _) => {
+                                alive.send_replace(Improper::within(&error));
+                                break;
+                            }
                         }
                     }
                 });

@@ -9,12 +9,13 @@ use tokio_postgres::SimpleQueryMessage;
 
 use super::{
     cancel::{self, Route},
+    completion::Improper,
     network::Network,
     open::{self, Opened, Peer, Program},
     pooler,
 };
 use crate::pg::{
-    error::{Error, Failure},
+    error::{Error, Failure, code},
     settings::{Host, Settings, SocketSettings},
     statement::ReadyStatements,
 };
@@ -41,7 +42,7 @@ pub(in crate::pg) struct Connection {
     network: Arc<dyn Network>,
     socket: SocketSettings,
     pub(in crate::pg) retire_at: Option<Instant>,
-    ended: watch::Receiver<()>,
+    ended: watch::Receiver<Option<Improper>>,
 }
 
 impl Connection {
@@ -62,22 +63,27 @@ impl Connection {
         Ok(messages.iter().any(|message| matches!(message, SimpleQueryMessage::Row(_))))
     }
 
-    /// `error` of this connection, with the host that it was spoken to.
+    /// `error` of this connection, with the host that it was spoken to, and why the connection was ended here.
     pub(in crate::pg) fn locate(&self, error: Error) -> Error {
-        match error {
-            Error::Failure(failure) if failure.host.is_none() => Error::Failure(Arc::new(Failure {
-                code: failure.code,
-                message: failure.message.clone(),
-                host: Some(open::address(&self.host)),
-                cause: failure.cause.clone(),
-            })),
-            error => error,
+        let improper = *self.ended.borrow();
+        match (error, improper) {
+            (Error::Failure(failure), Some(improper)) if failure.code == code::CONNECTION_CLOSED => {
+                self.failure(code::INVALID_ANSWER, improper.to_string(), None)
+            }
+            (Error::Failure(failure), _) if failure.host.is_none() => {
+                self.failure(failure.code, failure.message.clone(), failure.cause.clone())
+            }
+            (error, _) => error,
         }
+    }
+
+    fn failure(&self, code: &'static str, message: String, cause: Option<Error>) -> Error {
+        Error::Failure(Arc::new(Failure { code, message, host: Some(open::address(&self.host)), cause }))
     }
 
     /// Ends when the connection is lost.
     pub(in crate::pg) async fn closed(&self) {
-        // Nothing is ever sent: that the sender is gone is the message.
+        // Whatever is sent, or that the sender is gone, says so.
         let _ = self.ended.clone().changed().await;
     }
 }

@@ -49,9 +49,11 @@ pub(in crate::pg) async fn carry_out(
         Err(fault) => {
             let (ending, stage, error) = match fault {
                 Fault::HeldUp => (Ending::HeldUp, Stage::Unsent, Error::failure(code::QUERY_TIMEOUT, "was held up")),
-                Fault::Ended { error, stage } => (Ending::of(&error, settings.target), stage, error),
+                Fault::Ended { error, stage } => {
+                    let error = connection.locate(error);
+                    (Ending::of(&error, settings.target), stage, error)
+                }
             };
-            let error = connection.locate(error);
             let peer = connection.peer;
             let consequence = ending.consequence(stage, peer, access, together);
             (calls.iter().map(|_| consequence.verdict(&error)).collect(), ending.leaves_open(access, peer))
