@@ -40,7 +40,7 @@ before(async () => {
   await createWhoami(sql);
   for (const role of ["trusted", "clear_text", "scram", "plain_only"]) await sql.unsafe(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'`);
   await sql.unsafe("SET password_encryption = 'md5'; CREATE ROLE hashed LOGIN PASSWORD 'secret'; RESET password_encryption");
-  for (const count of [100_000, 100_001]) {
+  for (const count of [20_000, 100_001]) {
     await sql.unsafe(`SET scram_iterations = ${count}; CREATE ROLE "slow_${count}" LOGIN PASSWORD 'secret'`);
   }
   await sql.end();
@@ -87,8 +87,8 @@ describe("require_auth", () => {
 });
 
 describe("SCRAM", () => {
-  test("is computed over up to 100000 iterations, and the error for more says how many", async () => {
-    assert.equal(await asking("slow_100000"), "slow_100000");
+  test("is computed over many iterations, and the error for more than 100000 says how many", async () => {
+    assert.equal(await asking("slow_20000"), "slow_20000");
     await assert.rejects(asking("slow_100001"), { code: "AUTHENTICATION_REFUSED", message: /100001 iterations/ });
   });
 
@@ -218,6 +218,24 @@ test("direct negotiation leaves a server of TLS that does not choose PostgreSQL'
   const asked = whoami(urlOf("scram", "sslmode=require&sslnegotiation=direct", port), options);
   await assert.rejects(asked, { code: "TLS_NOT_SUPPORTED", message: /ALPN/ });
   listener.close();
+});
+
+describe("a server of TLS that has nothing in common with this program", () => {
+  const rows = {
+    "since its suites have CBC": { maxVersion: "TLSv1.2", ciphers: "ECDHE-ECDSA-AES128-SHA256" },
+    "since it exchanges keys by P-521": { ecdhCurve: "P-521" },
+    "since it speaks TLS 1.1": { minVersion: "TLSv1", maxVersion: "TLSv1.1", ciphers: "ALL@SECLEVEL=0" },
+  };
+  for (const [title, settings] of Object.entries(rows)) {
+    test(`is refused and named ${title}`, async () => {
+      const listener = createTlsServer({ cert: own.certificate, key: own.key, ...settings }).listen(0, "127.0.0.1");
+      listener.on("tlsClientError", () => {});
+      await once(listener, "listening");
+      const url = urlOf("scram", "sslmode=require&sslnegotiation=direct", listener.address().port);
+      await assert.rejects(whoami(url, options), { code: "TLS_NOT_SUPPORTED", message: /no way of encryption in common/ });
+      listener.close();
+    });
+  }
 });
 
 describe("the client's certificate", () => {

@@ -49,6 +49,7 @@ impl Stream {
     }
 
     /// The other side is a process of this account.
+    #[cfg(unix)]
     pub(super) fn of(self, owner: Option<u32>) -> Self {
         Self { owner, ..self }
     }

@@ -1,7 +1,6 @@
 //! The client's certificate and its private key.
 
 use std::{
-    fs,
     num::NonZeroU32,
     path::Path,
     sync::{
@@ -111,7 +110,7 @@ fn private_key(identity: &Identity) -> Result<PrivateKeyDer<'static>, Invalid> {
 #[cfg(unix)]
 fn is_exposed(path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
-    fs::metadata(path).is_ok_and(|data| data.mode() & if data.uid() == 0 { 0o037 } else { 0o077 } != 0)
+    std::fs::metadata(path).is_ok_and(|data| data.mode() & if data.uid() == 0 { 0o037 } else { 0o077 } != 0)
 }
 
 #[cfg(not(unix))]
