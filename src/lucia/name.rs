@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::pg::escape_identifier;
+
 /// A name as SQL: `schema.table` in two parts, each in quotes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Name {
@@ -30,9 +32,7 @@ impl Name {
             if quoted_length(part).is_some() {
                 sql.push_str(part);
             } else {
-                sql.push('"');
-                sql.push_str(&part.replace('"', "\"\""));
-                sql.push('"');
+                sql.push_str(&escape_identifier(part));
             }
             match after.strip_prefix('.') {
                 Some(next) => {

@@ -23,6 +23,8 @@ mod chance;
 
 mod error;
 
+pub use postgres_protocol::escape::escape_identifier;
+
 pub use connection::{Inspection, Program, Protection, inspect};
 pub use error::{Error, code, sqlstate};
 pub use exchange::{Answer, Call, Caller, Journey, Parameters, Reply};

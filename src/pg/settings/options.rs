@@ -1,5 +1,7 @@
 //! Every setting by its name: where it may be written, and what it sets.
 
+use postgres_protocol::escape::escape_identifier;
+
 use super::{
     authentication::Methods,
     host,
@@ -174,8 +176,7 @@ const SETTINGS: &[Setting] = &[
     text("fallback_application_name", |stated, value| set(&mut stated.fallback_application_name, value.text())),
     text("options", |stated, value| session(stated, "options", value)),
     text("schema", |stated, value| {
-        let quoted = format!("\"{}\"", value.text()?.replace('"', "\"\""));
-        session(stated, "search_path", &OptionValue::Text(quoted))
+        session(stated, "search_path", &OptionValue::Text(escape_identifier(&value.text()?)))
     }),
     text("currentSchema", |stated, value| session(stated, "search_path", value)),
     text("search_path", |stated, value| session(stated, "search_path", value)),
