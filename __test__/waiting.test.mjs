@@ -40,18 +40,31 @@ async function behindProxy(t) {
   return { proxy, url: proxy.url(database.url) };
 }
 
+/** An adapter whose pool has just one connection: on a slow machine a second may be opened while the first is. */
+async function withOneConnection(t, url, options) {
+  for (;;) {
+    const opened = openAdapter(t, url, options);
+    await opened.adapter.getUser("u1");
+    if (opened.initializer.stats().connections === 1) return opened;
+  }
+}
+
 describe("a lookup is answered", () => {
   test("after the next attempt, when a connection is refused while another is busy", limit, async (t) => {
     const { proxy, url } = await behindProxy(t);
-    const { adapter, name } = openAdapter(t, url, { connect_timeout: 30 });
-    await adapter.getUser("u1");
+    const { adapter, name } = await withOneConnection(t, url, { connect_timeout: 30 });
     const { result } = await whileLocked(["u1"], async () => {
       const update = adapter.updateUser("u1", { username: "name 1" });
       await waiting(name, 1);
-      proxy.once("connection", (connection) => connection.close("reset"));
-      const accepted = proxy.accepted;
-      await within(5, "the lookup is answered", adapter.getUser("u2"));
-      assert.equal(proxy.accepted, accepted + 2, "one attempt was refused, the next was not");
+      const refused = new Promise((resolve) => {
+        proxy.once("connection", (connection) => {
+          connection.close("reset");
+          resolve();
+        });
+      });
+      const lookup = adapter.getUser("u2");
+      await refused;
+      await within(5, "the lookup is answered", lookup);
       return [update];
     });
     await result[0];

@@ -131,7 +131,7 @@ export async function startServer({ settings = {}, hba, files = {}, package: pac
     unix_socket_directories: process.platform === "win32" ? "" : home,
     max_connections: 200,
     shared_buffers: "128MB",
-    fsync: "off",
+    fsync: "on",
     log_min_messages: "log",
     ...settings,
   };
