@@ -2,6 +2,8 @@
 
 mod prepare;
 
+mod discover;
+
 mod definition;
 
 mod server_text;

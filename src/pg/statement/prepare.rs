@@ -9,17 +9,16 @@ use std::sync::{
 };
 
 use tokio::sync::{RwLock, RwLockReadGuard};
-use tokio_postgres::{Client, Column, Row, SimpleQueryStream, Statement as ServerStatement, types::Type};
+use tokio_postgres::{Client, Row, SimpleQueryStream, Statement as ServerStatement, types::Type};
 
 use super::{
     definition::{Shape, Statement, quote, unique_comment},
+    discover::{discover, fields},
     relation,
-    server_text::{self, ServerText},
 };
 use crate::pg::{
     error::{Error, code, sqlstate},
-    value::Columns,
-    value::{Field, Form, form},
+    value::{Columns, Form, form},
 };
 
 /// How many statements a connection keeps prepared. Lookups and deletions take twice eleven at most; other writes vary with
@@ -243,50 +242,12 @@ impl ReadyStatements {
     }
 }
 
-/// Learns the shape of `statement`, whose text is `sql`; gives the prepared statement too where it can be used as it is.
-async fn discover(
-    client: &Client,
-    statement: &Statement,
-    sql: &str,
-    knows_types: bool,
-) -> Result<(Arc<Shape>, Option<ServerStatement>), Error> {
-    // The driver looks types up that it does not know, under names of its own: only where something may be prepared.
-    let needs_text = |column: &Column, field: &Field| {
-        // Of a write only the types are of interest.
-        !statement.access.is_write() && (field.reading.needs_server() || !(knows_types || is_built_in(column.type_())))
-    };
-    let needs_any_text =
-        |plain: &ServerStatement| plain.columns().iter().any(|column| needs_text(column, &Field::new(column, &[])));
-    let plain = client.prepare_typed(sql, &statement.declared).await?;
-    if !needs_any_text(&plain) {
-        let shape =
-            Shape { columns: columns(statement, &plain), parameters: plain.params().to_vec(), server_text: None };
-        return Ok((statement.agree(shape), Some(plain)));
-    }
-    let tables = server_text::tables(client, &plain).await?;
-    let fingerprint = server_text::fingerprint(client, &tables).await?;
-    // Once more, now that the fingerprint is known: it must not be newer than the columns.
-    drop(plain);
-    let plain = client.prepare_typed(sql, &statement.declared).await?;
-    let texts: Vec<bool> = plain.columns().iter().map(|column| needs_text(column, &Field::new(column, &[]))).collect();
-    let shape = Shape {
-        columns: columns(statement, &plain),
-        parameters: plain.params().to_vec(),
-        server_text: Some(ServerText::new(&texts, &tables, fingerprint)),
-    };
-    Ok((statement.agree(shape), None))
-}
-
 /// Of a statement that has been prepared under a name, as those are that change something for many calls.
 fn column_types(sending: &Sending) -> Vec<u32> {
     match sending {
         Sending::Prepared(statement) => statement.columns().iter().map(|column| column.type_().oid()).collect(),
         Sending::Unnamed { .. } => Vec::new(),
     }
-}
-
-fn is_built_in(kind: &Type) -> bool {
-    Type::from_oid(kind.oid()).is_some()
 }
 
 async fn prepared_names(client: &Client) -> Result<Vec<String>, Error> {
@@ -298,21 +259,6 @@ async fn prepared_names(client: &Client) -> Result<Vec<String>, Error> {
             _ => None,
         })
         .collect())
-}
-
-fn columns(statement: &Statement, plain: &ServerStatement) -> Arc<Columns> {
-    // The only column of a lookup that is no table's.
-    let is_position = |column: &Column| column.table_oid().is_none();
-    let is_lookup = statement.batch.is_some() && !statement.access.is_write();
-    let position = plain.columns().iter().position(is_position).filter(|_| is_lookup);
-    Arc::new(Columns::new(fields(statement, plain.columns(), position), position))
-}
-
-fn fields(statement: &Statement, sent: &[Column], position: Option<usize>) -> Vec<Field> {
-    // The second table has no columns that are to be numbers.
-    let numbers = |index| if position.is_none_or(|at| index < at) { statement.numbers } else { &[] };
-    let columns = sent.iter().enumerate().filter(|(index, _)| Some(*index) != position);
-    columns.map(|(index, column)| Field::new(column, numbers(index))).collect()
 }
 
 impl Ready {

@@ -1,0 +1,67 @@
+//! What the server tells of a statement: its columns, and the types of its parameters.
+
+use std::sync::Arc;
+
+use tokio_postgres::{Client, Column, Statement as ServerStatement, types::Type};
+
+use super::{
+    definition::{Shape, Statement},
+    server_text::{self, ServerText},
+};
+use crate::pg::{
+    error::Error,
+    value::{Columns, Field},
+};
+
+/// Learns the shape of `statement`, whose text is `sql`; gives the prepared statement too where it can be used as it is.
+pub(super) async fn discover(
+    client: &Client,
+    statement: &Statement,
+    sql: &str,
+    knows_types: bool,
+) -> Result<(Arc<Shape>, Option<ServerStatement>), Error> {
+    // The driver looks types up that it does not know, under names of its own: only where something may be prepared.
+    let needs_text = |column: &Column, field: &Field| {
+        // Of a write only the types are of interest.
+        !statement.access.is_write() && (field.reading.needs_server() || !(knows_types || is_built_in(column.type_())))
+    };
+    let needs_any_text =
+        |plain: &ServerStatement| plain.columns().iter().any(|column| needs_text(column, &Field::new(column, &[])));
+    let plain = client.prepare_typed(sql, &statement.declared).await?;
+    if !needs_any_text(&plain) {
+        let shape =
+            Shape { columns: columns(statement, &plain), parameters: plain.params().to_vec(), server_text: None };
+        return Ok((statement.agree(shape), Some(plain)));
+    }
+    let tables = server_text::tables(client, &plain).await?;
+    let fingerprint = server_text::fingerprint(client, &tables).await?;
+    // Once more, now that the fingerprint is known: it must not be newer than the columns.
+    drop(plain);
+    let plain = client.prepare_typed(sql, &statement.declared).await?;
+    let texts: Vec<bool> = plain.columns().iter().map(|column| needs_text(column, &Field::new(column, &[]))).collect();
+    let shape = Shape {
+        columns: columns(statement, &plain),
+        parameters: plain.params().to_vec(),
+        server_text: Some(ServerText::new(&texts, &tables, fingerprint)),
+    };
+    Ok((statement.agree(shape), None))
+}
+
+fn is_built_in(kind: &Type) -> bool {
+    Type::from_oid(kind.oid()).is_some()
+}
+
+fn columns(statement: &Statement, plain: &ServerStatement) -> Arc<Columns> {
+    // The only column of a lookup that is no table's.
+    let is_position = |column: &Column| column.table_oid().is_none();
+    let is_lookup = statement.batch.is_some() && !statement.access.is_write();
+    let position = plain.columns().iter().position(is_position).filter(|_| is_lookup);
+    Arc::new(Columns::new(fields(statement, plain.columns(), position), position))
+}
+
+pub(super) fn fields(statement: &Statement, sent: &[Column], position: Option<usize>) -> Vec<Field> {
+    // The second table has no columns that are to be numbers.
+    let numbers = |index| if position.is_none_or(|at| index < at) { statement.numbers } else { &[] };
+    let columns = sent.iter().enumerate().filter(|(index, _)| Some(*index) != position);
+    columns.map(|(index, column)| Field::new(column, numbers(index))).collect()
+}
