@@ -106,7 +106,10 @@ for (const [name, { target, runtimes }] of Object.entries(platforms).filter(([ea
     const tooNew = Number(glibc?.split(".")[1] ?? 0) > newestAllowed;
     report(`${name}, built`, tooNew ? [`asks for glibc ${glibc}, newer than 2.${newestAllowed}`] : []);
     const folder = stage(binary);
-    for (const runtime of runtimes()) {
+    // The loader knows musl by /usr/bin/ldd, which is glibc's on a Debian.
+    const chosen = name.endsWith("-musl") ? { NAPI_RS_NATIVE_LIBRARY_PATH: binary } : {};
+    for (const { environment, ...rest } of runtimes()) {
+      const runtime = { ...rest, environment: { ...environment, ...chosen } };
       const { failures, tests, demo } = await examine(`${name}, ${runtime.title}`, runtime, folder);
       report(`${name}, ${runtime.title}`, failures);
       rows.push({ platform: name, size, glibc: glibc ?? "", "run with": runtime.title, "test files": tests, demo });
