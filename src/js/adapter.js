@@ -5,7 +5,7 @@
 // call across the boundary. Its messages are those of `promise.rs`.
 "use strict";
 
-({ methods, channel, serialize, inferType, undefinedValue, createError, postgresError }) => {
+({ methods, channel, serialize, inferType, undefinedValue, createError, invalidAnswer, define, postgresError }) => {
   const DONE = 0;
   const ROWS = 1;
   const PART = 2;
@@ -17,6 +17,7 @@
   const NOTICE = 8;
   const TEXT = 9;
   const OBSERVED = 10;
+  const PIECE = 11;
 
   const JSON_TEXT = 1;
   const DATE = 2;
@@ -27,8 +28,19 @@
   /** Three arguments of all and two of each of sixteen calls: as many as travel together when few are in flight. */
   const GROUP = 3 + 2 * 16;
 
+  /** More columns than a table can have. */
+  const WIDEST_LITERAL = 1600;
+
+  /** How often the types of parameters may change before a call has been sent. */
+  const MOST_ATTEMPTS = 5;
+
   /** Beyond it a `Date` is invalid (ECMA-262, time values). */
   const LAST_TIME = 8.64e15;
+
+  /** What follows the present turn is a reaction to it. */
+  const settled = Promise.resolve();
+
+  const noFunction = { call: undefined, password: undefined };
 
   // What is under way, by slot.
   const calls = [];
@@ -75,10 +87,11 @@
       return `${key}: ${convert[index] ? `convert[${index}](${value})` : value}`;
     };
     try {
+      if (names.length > WIDEST_LITERAL) throw new RangeError("a literal of so many properties is slow to compile");
       // The engine makes a literal six times as fast as it assigns properties whose names it learns one by one.
       return new Function("convert", `return (values, at) => ({ ${names.map(property).join(", ")} })`)(convert);
     } catch {
-      // The program forbids code that is made of strings.
+      // Or the program forbids code that is made of strings.
       return (values, at) => Object.fromEntries(names.map((name, index) => {
         const value = values[at + index];
         return [name, convert[index] ? convert[index](value) : value];
@@ -117,8 +130,19 @@
     }));
   };
 
-  // Only a list has more than one part; else it is the first row that counts.
-  const join = ({ gives, part }, more) => (gives === give.Rows ? part.concat(more) : part);
+  /** Takes rows, a part of a call's or the last. A value that has no meaning is the failure of this call alone. */
+  const takeRows = (call, values, at) => {
+    const shape = shapes.get(values[at]);
+    const count = values[at + 1];
+    try {
+      const more = call.gives(shape, count, values, at + 2);
+      // Only a list has more than one part; else it is the first row that counts.
+      call.rows = call.rows === undefined ? more : call.gives === give.Rows ? call.rows.concat(more) : call.rows;
+    } catch (error) {
+      call.failure ??= invalidAnswer(error);
+    }
+    return at + 2 + count * shape.width;
+  };
 
   const answer = {
     [DONE](values, at) {
@@ -127,29 +151,23 @@
       return at + 2;
     },
     [ROWS](values, at) {
-      const shape = shapes.get(values[at + 1]);
-      const count = values[at + 2];
       const call = release(values[at]);
-      const result = call.gives(shape, count, values, at + 3);
-      call.resolve(call.part === undefined ? result : join(call, result));
-      return at + 3 + count * shape.width;
+      const end = takeRows(call, values, at + 1);
+      if (call.failure === undefined) call.resolve(call.rows);
+      else reject(call, () => call.failure);
+      return end;
     },
     [PART](values, at) {
-      const shape = shapes.get(values[at + 1]);
-      const count = values[at + 2];
-      const call = calls[values[at]];
-      const part = call.gives(shape, count, values, at + 3);
-      call.part = call.part === undefined ? part : join(call, part);
-      return at + 3 + count * shape.width;
+      return takeRows(calls[values[at]], values, at + 1);
     },
     [FORMS](values, at) {
       const count = values[at + 1];
       const forms = values.slice(at + 2, at + 2 + count);
-      const { again, argument, tally, isDestroyed } = calls[values[at]];
+      const { again, tally, isDestroyed } = calls[values[at]];
       // Nothing was sent.
       if (tally) tally.batch = 0;
       // First again, then release: the adapter may be waiting for its last call to end.
-      const result = again && !isDestroyed ? again(argument, forms, tally) : forms;
+      const result = again && !isDestroyed ? new Promise((resolve) => resolve(again(forms))) : forms;
       release(values[at]).resolve(result);
       return at + 2 + count;
     },
@@ -176,7 +194,7 @@
     },
     [PASSWORD](values, at) {
       const [reply, handle] = values.slice(at, at + 2);
-      const { call, password } = functions.get(handle) ?? {};
+      const { call, password } = functions.get(handle) ?? noFunction;
       Promise.resolve()
         .then(call)
         .then(
@@ -191,9 +209,9 @@
       return at + 2;
     },
     [NOTICE](values, at) {
-      const { call } = functions.get(values[at]) ?? {};
+      const { call } = functions.get(values[at]) ?? noFunction;
       const { message, fields } = values[at + 1];
-      if (call) queueMicrotask(() => call({ message, ...fields }));
+      if (call) settled.then(() => call({ message, ...fields }));
       return at + 2;
     },
     [TEXT](values, at) {
@@ -209,15 +227,23 @@
     },
   };
 
-  const settle = (...values) => {
+  let pieces = [];
+
+  const settle = (...given) => {
+    if (given[0] === PIECE) {
+      for (let at = 1; at < given.length; at++) pieces.push(given[at]);
+      return;
+    }
+    const values = pieces.length > 0 ? pieces.concat(given) : given;
+    if (pieces.length > 0) pieces = [];
     let at = 0;
     while (at < values.length) at = answer[values[at]](values, at + 1);
   };
 
   /** The slot of a new call, which `settle` will resolve. */
-  const take = (resolve, connection, LuciaError, gives, tally, again, argument) => {
+  const take = (resolve, connection, LuciaError, gives, tally, again) => {
     const slot = free.length > 0 ? free.pop() : calls.length;
-    calls[slot] = { resolve, connection, LuciaError, gives, tally, again, argument, part: undefined, isDestroyed: false };
+    calls[slot] = { resolve, connection, LuciaError, gives, tally, again, rows: undefined, failure: undefined, isDestroyed: false };
     connection.started();
     return slot;
   };
@@ -280,7 +306,11 @@
     const handOver = (areLast) => {
       const handed = group;
       group = [];
-      native.byId(areLast, ...handed);
+      try {
+        native.byId(areLast, ...handed);
+      } catch (error) {
+        for (let at = 3; at < handed.length; at += 2) reject(release(handed[at]), () => error);
+      }
     };
     /** What is called for next comes after them. */
     const handOverFirst = () => {
@@ -302,7 +332,8 @@
         if (isStarting) return;
         isStarting = true;
         // The answers that came together are followed by calls that can travel together: one wake-up for all of them.
-        queueMicrotask(start);
+        // Not `queueMicrotask`, which fake timers replace.
+        settled.then(start);
       },
       /** Of one method, as many as travel together are handed over together. */
       byId(index, form, isObserved, slot, id) {
@@ -313,7 +344,8 @@
       },
       load() {
         handOverFirst();
-        return native.load();
+        const [max, connections, idle, waiting] = native.load();
+        return { max, connections, idle, waiting };
       },
       write(...call) {
         handOverFirst();
@@ -331,30 +363,25 @@
         if (isEnding) throw createError({ message: "the adapter has ended", code: "CONNECTION_ENDED" });
       },
       end(options) {
-        const timeout = options?.timeout ?? null;
+        const timeout = (options && Object.hasOwn(options, "timeout") ? options.timeout : null) ?? null;
         if (timeout !== null && !(typeof timeout === "number" && timeout >= 0)) {
           return Promise.reject(new TypeError("end: `timeout` must be a number of seconds, 0 or more"));
         }
         isEnding = true;
-        ending ??= finish(timeout);
-        return ending;
+        ending ??= finish();
+        // A longer time would overflow, and pass at once.
+        if (timeout === null || timeout * 1000 >= 2 ** 31) return ending;
+        const timer = setTimeout(destroy, timeout * 1000);
+        return ending.finally(() => clearTimeout(timer));
       },
     };
-    const finish = async (timeout) => {
-      let timer;
-      const answered = new Promise((resolve) => {
+    const finish = async () => {
+      await new Promise((resolve) => {
         drained = resolve;
         if (underway === 0) resolve();
       });
-      const late = new Promise((resolve) => {
-        // A longer time would overflow, and pass at once.
-        if (timeout !== null && timeout * 1000 < 2 ** 31) timer = setTimeout(resolve, timeout * 1000, true);
-      });
-      const isLate = await Promise.race([answered, late]);
-      clearTimeout(timer);
-      if (isLate) destroy();
       for (const [handle, { password }] of functions) if (password === native.password) functions.delete(handle);
-      native.end(isLate === true);
+      native.end();
     };
     const destroy = () => {
       for (const call of calls) {
@@ -364,6 +391,7 @@
         // The slot stays taken until the other thread has let go of it.
         call.isDestroyed = true;
       }
+      drained();
     };
     return connection;
   };
@@ -373,17 +401,24 @@
 
     const byId = ({ index, name, gives }) => {
       let form = 0;
-      const send = (id, tally) =>
+      const send = (id, tally, attempt = 1) =>
         new Promise((resolve) => {
-          const text = form === 0 ? id : serialize(id, form);
-          const slot = take(resolve, connection, LuciaError, gives, tally, again, id);
+          let text = id;
+          try {
+            if (form !== 0) text = serialize(id, form);
+          } catch {
+            // No date, say. The server refuses it, or the column has become another type, for which it is a good one.
+          }
+          // An id column whose texts have rules of their own (`bytea`, say) is found out by the first call.
+          const again = (forms) => {
+            if (attempt === MOST_ATTEMPTS) throw invalidAnswer("the type of the id changes faster than it can be written");
+            if (forms.length !== 1) throw invalidAnswer(`a statement of one parameter has ${forms.length}`);
+            [form] = forms;
+            return send(id, tally, attempt + 1);
+          };
+          const slot = take(resolve, connection, LuciaError, gives, tally, again);
           connection.byId(index, form, tally !== undefined, slot, text);
         });
-      // An id column whose texts have rules of their own (`bytea`, say) is found out by the first call.
-      const again = (id, forms, tally) => {
-        [form] = forms;
-        return send(id, tally);
-      };
       return (id, _, tally) => {
         try {
           connection.checkOpen();
@@ -413,7 +448,7 @@
       let isFresh = false;
       connection.started();
       try {
-        for (;;) {
+        for (let attempt = 1; ; attempt++) {
           let sent = forms;
           let texts;
           try {
@@ -441,6 +476,10 @@
             if (tally) tally.rows *= rows.length;
             return;
           }
+          if (forms.length !== values.length) {
+            throw invalidAnswer(`a statement of ${values.length} parameters has ${forms.length}`);
+          }
+          if (attempt === MOST_ATTEMPTS) throw invalidAnswer("the types of columns change faster than they are written");
           if (learned.size >= LEARNED) learned.clear();
           learned.set(key, forms);
           isFresh = true;
@@ -477,7 +516,8 @@
     const missing = () => Promise.reject(new Error("Session table not defined"));
     for (const method of methods) {
       const call = takes[method.takes]({ ...method, gives: give[method.gives] });
-      adapter[method.name] = observable(method.name, LuciaError, method.isOfSessions && !native.hasSessions ? missing : call);
+      const isMissing = method.isOfSessions && !native.hasSessions;
+      define(adapter, { [method.name]: observable(method.name, LuciaError, isMissing ? missing : call) });
     }
     return adapter;
   };
@@ -509,8 +549,6 @@
         if (typeof LuciaError === "function") return createAdapter(connection, LuciaError);
         throw new TypeError("the initializer must be called with the class LuciaError, as `lucia({ adapter })` does");
       };
-      initialize.end = connection.end;
-      initialize.stats = connection.load;
       const deleteExpired = async (_, __, tally) => {
         connection.checkOpen();
         if (!native.hasSessions) throw new Error("Session table not defined");
@@ -519,8 +557,11 @@
           connection.deleteExpired(slot, String(Date.now()), tally !== undefined);
         });
       };
-      initialize.deleteExpiredSessions = observable("deleteExpiredSessions", undefined, deleteExpired);
-      return initialize;
+      return define(initialize, {
+        end: connection.end,
+        stats: connection.load,
+        deleteExpiredSessions: observable("deleteExpiredSessions", undefined, deleteExpired),
+      });
     },
   };
 }

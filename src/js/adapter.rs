@@ -4,14 +4,16 @@ use std::sync::{Arc, Mutex, PoisonError, atomic::AtomicU32};
 
 use napi::{
     Env, Result, Status, ValueType,
-    bindgen_prelude::{FunctionCallContext, JsObjectValue, JsValue, Object, Unknown},
+    bindgen_prelude::{FunctionCallContext, JsObjectValue, JsValue, Object, ToNapiValue, Unknown},
 };
 use napi_derive::napi;
 
 use super::{
     args::{self, OptionReader, Short, bad, read},
     environment::Environment,
+    errors::{self, contained},
     promise::Landing,
+    rows::define,
 };
 use crate::{
     lucia::{
@@ -50,7 +52,7 @@ pub fn postgres<'env>(
     options: Unknown<'env>,
     channel: Option<Unknown<'env>>,
 ) -> Result<Unknown<'env>> {
-    create(env, connection, table_names, options, channel).or_else(|error| {
+    contained(|| create(env, connection, table_names, options, channel)).or_else(|error| {
         if error.status == Status::InvalidArg {
             env.throw_type_error(&error.reason, None)?;
             return Err(napi::Error::new(Status::PendingException, ""));
@@ -102,14 +104,13 @@ fn create<'env>(
         }
     };
     let tables = args::tables(table_names)?;
-    let variables = args::environment_variables(env)?;
-    let lookup = |name: &str| variables.get::<String>(name).ok().flatten();
+    let lookup = args::environment_variables(env)?;
     let settings = Settings::read(url.as_deref(), &known, &given, &lookup).map_err(|invalid| bad(invalid.message))?;
-    let shared = pg::share(settings, environment.landing.crossing.clone())
-        .map_err(|error| napi::Error::from_reason(error.to_string()))?;
+    let shared =
+        pg::share(settings, environment.landing.crossing.clone()).map_err(|error| errors::throw(env, &error))?;
 
-    let mut parts = Object::new(env)?;
-    parts.set("native", native_functions(env, &environment.landing, shared, tables)?)?;
+    let parts = Object::new(env)?;
+    define(env, &parts, "native", native_functions(env, &environment.landing, shared, tables)?)?;
     let mut handles = env.create_array(0)?;
     for (handle, function) in reader.functions {
         let mut pair = env.create_array(0)?;
@@ -117,8 +118,8 @@ fn create<'env>(
         pair.insert(function)?;
         handles.insert(pair)?;
     }
-    parts.set("handles", handles)?;
-    parts.set("PostgresError", error_class)?;
+    define(env, &parts, "handles", handles)?;
+    define(env, &parts, "PostgresError", error_class)?;
     environment.initializer.borrow_back(env)?.call(parts.to_unknown())
 }
 
@@ -130,108 +131,93 @@ fn native_functions<'env>(
     shared: Arc<Shared>,
     tables: Tables,
 ) -> Result<Object<'env>> {
-    let mut native = Object::new(env)?;
-    native.set("hasSessions", tables.session.is_some())?;
+    let native = Object::new(env)?;
+    define(env, &native, "hasSessions", tables.session.is_some())?;
     let store = Arc::new(Store::new(tables, shared.queue().clone()));
 
     let (to, from) = (store.clone(), landing.clone());
-    native.set(
-        "byId",
-        env.create_function_from_closure::<(), (), _>("byId", move |call: FunctionCallContext<'_>| {
-            // Are these the last?; method, form, are they observed?; then for each call its slot and its id.
-            const FIRST: usize = 4;
-            let (are_last, method, form, are_observed) =
-                (call.get(0)?, method(call.get(1)?)?, call.get(2)?, call.get(3)?);
-            let mut calls = Vec::with_capacity(call.length() / 2);
-            for at in (FIRST..call.length()).step_by(2) {
-                let (slot, Short(id)) = (call.get(at)?, call.get(at + 1)?);
-                calls.push((slot, id));
-            }
-            // From here on nothing may fail: the calls are counted as under way.
-            from.begin(call.env, calls.len());
-            let caller = from.caller(are_observed);
-            let calls = calls.into_iter().map(|(slot, id)| (id, Reply::new(caller.clone(), slot)));
-            to.by_id(method, form, calls, are_last);
-            Ok(())
-        })?,
-    )?;
+    function(env, &native, "byId", move |call| {
+        // Are these the last?; method, form, are they observed?; then for each call its slot and its id.
+        const FIRST: usize = 4;
+        let (are_last, method, form, are_observed) = (call.get(0)?, method(call.get(1)?)?, call.get(2)?, call.get(3)?);
+        let mut calls = Vec::with_capacity(call.length() / 2);
+        for at in (FIRST..call.length()).step_by(2) {
+            let (slot, Short(id)) = (call.get(at)?, call.get(at + 1)?);
+            calls.push((slot, id));
+        }
+        // From here on nothing may fail: the calls are counted as under way.
+        from.begin(call.env, calls.len());
+        let caller = from.caller(are_observed);
+        let calls = calls.into_iter().map(|(slot, id)| (id, Reply::new(caller.clone(), slot)));
+        to.by_id(method, form, calls, are_last);
+        Ok(())
+    })?;
 
     let (to, from) = (store.clone(), landing.clone());
-    native.set(
-        "deleteExpired",
-        env.create_function_from_closure::<(), (), _>("deleteExpired", move |call: FunctionCallContext<'_>| {
-            let (slot, time, is_observed) = (call.get(0)?, call.get(1)?, call.get(2)?);
-            let settle = from.settle(call.env, slot, is_observed);
-            to.delete_expired(time, settle);
-            Ok(())
-        })?,
-    )?;
+    function(env, &native, "deleteExpired", move |call| {
+        let (slot, time, is_observed) = (call.get(0)?, call.get(1)?, call.get(2)?);
+        let settle = from.settle(call.env, slot, is_observed);
+        to.delete_expired(time, settle);
+        Ok(())
+    })?;
 
     let to = store.clone();
-    native.set(
-        "load",
-        env.create_function_from_closure::<(), Object<'_>, _>("load", move |call: FunctionCallContext<'_>| {
-            let load = to.load();
-            let mut object = Object::new(call.env)?;
-            for (name, count) in
-                [("max", load.max), ("connections", load.connections), ("idle", load.idle), ("waiting", load.waiting)]
-            {
-                object.set(name, u32::try_from(count).unwrap_or(u32::MAX))?;
-            }
-            Ok(object)
-        })?,
-    )?;
+    function(env, &native, "load", move |_| {
+        let load = to.load();
+        let counts = [load.max, load.connections, load.idle, load.waiting];
+        Ok(counts.map(|count| u32::try_from(count).unwrap_or(u32::MAX)).to_vec())
+    })?;
 
     let started = store.clone();
-    native.set(
-        "start",
-        env.create_function_from_closure::<(), (), _>("start", move |_: FunctionCallContext<'_>| {
-            started.start();
-            Ok(())
-        })?,
-    )?;
+    function(env, &native, "start", move |_| {
+        started.start();
+        Ok(())
+    })?;
 
     let from = landing.clone();
-    native.set(
-        "write",
-        env.create_function_from_closure::<(), (), _>("write", move |call: FunctionCallContext<'_>| {
-            let columns: Vec<Vec<String>> = call.get(2)?;
-            let mut declared: Vec<u32> = call.get(3)?;
-            let [row, key] = {
-                let second = declared.split_off(columns.first().map_or(0, Vec::len));
-                [(columns.first(), declared), (columns.get(1), second)]
-            }
-            .map(|(names, declared)| names.map(|names| args::columns(names).map(|columns| Row { columns, declared })));
-            let row = row.unwrap_or_else(|| Err(bad("a row is missing")))?;
-            let key = key.transpose()?;
-            let (method, texts, forms) = (method(call.get(1)?)?, call.get(4)?, call.get(5)?);
-            let (slot, is_observed) = (call.get(0)?, call.get(6)?);
-            // From here on nothing may fail: the call is counted as under way.
-            let settle = from.settle(call.env, slot, is_observed);
-            store.write(method, &row, key.as_ref(), texts, forms, settle);
-            Ok(())
-        })?,
-    )?;
+    function(env, &native, "write", move |call| {
+        let columns: Vec<Vec<String>> = call.get(2)?;
+        let mut declared: Vec<u32> = call.get(3)?;
+        let [row, key] = {
+            let second = declared.split_off(columns.first().map_or(0, Vec::len));
+            [(columns.first(), declared), (columns.get(1), second)]
+        }
+        .map(|(names, declared)| names.map(|names| args::columns(names).map(|columns| Row { columns, declared })));
+        let row = row.unwrap_or_else(|| Err(bad("a row is missing")))?;
+        let key = key.transpose()?;
+        let (method, texts, forms) = (method(call.get(1)?)?, call.get(4)?, call.get(5)?);
+        let (slot, is_observed) = (call.get(0)?, call.get(6)?);
+        // From here on nothing may fail: the call is counted as under way.
+        let settle = from.settle(call.env, slot, is_observed);
+        store.write(method, &row, key.as_ref(), texts, forms, settle);
+        Ok(())
+    })?;
 
     let from = landing.clone();
-    native.set(
-        "password",
-        env.create_function_from_closure::<(), (), _>("password", move |call: FunctionCallContext<'_>| {
-            let (text, error): (Option<String>, Option<String>) = (call.get(1)?, call.get(2)?);
-            from.answer_password(call.get(0)?, text.ok_or_else(|| error.unwrap_or_default()));
-            Ok(())
-        })?,
-    )?;
+    function(env, &native, "password", move |call| {
+        let (text, error): (Option<String>, Option<String>) = (call.get(1)?, call.get(2)?);
+        from.answer_password(call.get(0)?, text.ok_or_else(|| error.unwrap_or_default()));
+        Ok(())
+    })?;
 
     let shared = Mutex::new(Some(shared));
-    native.set(
-        "end",
-        env.create_function_from_closure::<(), (), _>("end", move |_: FunctionCallContext<'_>| {
-            shared.lock().unwrap_or_else(PoisonError::into_inner).take();
-            Ok(())
-        })?,
-    )?;
+    function(env, &native, "end", move |_| {
+        shared.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Ok(())
+    })?;
     Ok(native)
+}
+
+/// Gives `native` a function; what panics in it is thrown as an `Error`.
+fn function<R: ToNapiValue>(
+    env: &Env,
+    native: &Object<'_>,
+    name: &str,
+    act: impl Fn(FunctionCallContext<'_>) -> Result<R> + 'static,
+) -> Result<()> {
+    let function = env
+        .create_function_from_closure::<(), R, _>(name, move |call: FunctionCallContext<'_>| contained(|| act(call)))?;
+    define(env, native, name, function)
 }
 
 fn method(index: u32) -> Result<Method> {

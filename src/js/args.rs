@@ -8,14 +8,15 @@ use std::{
 use napi::{
     Env, Error, Result, Status, ValueType,
     bindgen_prelude::{
-        Array, Buffer, FromNapiValue, JsObjectValue, JsValue, Object, Uint8Array, Unknown, check_status,
+        Array, Buffer, FromNapiValue, JsObjectValue, JsValue, KeyCollectionMode, KeyConversion, KeyFilter, Object,
+        Uint8Array, Unknown, check_status,
     },
     sys,
 };
 
 use crate::{
     lucia::{name::Name, store::Tables},
-    pg::{OptionValue, Options},
+    pg::{OptionValue, Options, is_option},
 };
 
 /// A bad argument: becomes a `TypeError`.
@@ -24,10 +25,18 @@ pub fn bad(message: impl Into<String>) -> Error {
 }
 
 /// `process.env`, of which each worker may have its own.
-pub fn environment_variables(env: &Env) -> Result<Object<'_>> {
-    let process: Object<'_> = env.get_global()?.get_named_property("process")?;
-    process.get_named_property("env")
+pub fn environment_variables<'env>(env: &'env Env) -> Result<impl Fn(&str) -> Option<String> + use<'env>> {
+    let process: Object<'env> = env.get_global()?.get_named_property("process")?;
+    let variables: Object<'env> = process.get_named_property("env")?;
+    // What a program has put on `Object.prototype` is no variable.
+    Ok(move |name: &str| match variables.has_own_property(name) {
+        Ok(true) => variables.get::<String>(name).ok().flatten(),
+        Ok(false) | Err(_) => None,
+    })
 }
+
+/// An element of `ssl.ca` and a member of `transform.column`, the deepest that are read, are one deeper.
+const DEEPEST: u32 = 1;
 
 /// A function among the options, and the handle by which the settings know it.
 pub type Function<'env> = (u32, Unknown<'env>);
@@ -44,15 +53,25 @@ impl<'env> OptionReader<'env> {
     }
 
     pub fn options(&mut self, object: &Object<'env>) -> Result<Options> {
+        self.members(object, 0)
+    }
+
+    /// Own properties only: what a program has put on `Object.prototype` is no option.
+    fn members(&mut self, object: &Object<'env>, depth: u32) -> Result<Options> {
         let mut options = Options::new();
-        for name in Object::keys(object)? {
+        for name in own_names(object)? {
             let value: Unknown<'env> = object.get_named_property(&name)?;
-            options.push((name, self.value(value)?));
+            // An unknown option is refused by its name, and need not be read.
+            let value = match value.get_type()? {
+                ValueType::Object if depth == 0 && !is_option(&name) => OptionValue::Null,
+                _ => self.value(value, depth)?,
+            };
+            options.push((name, value));
         }
         Ok(options)
     }
 
-    fn value(&mut self, value: Unknown<'env>) -> Result<OptionValue> {
+    fn value(&mut self, value: Unknown<'env>, depth: u32) -> Result<OptionValue> {
         Ok(match value.get_type()? {
             ValueType::Undefined => OptionValue::Undefined,
             ValueType::Null => OptionValue::Null,
@@ -66,19 +85,37 @@ impl<'env> OptionReader<'env> {
             }
             ValueType::Object if value.is_buffer()? => OptionValue::Bytes(read::<Buffer>(value)?.to_vec()),
             ValueType::Object if value.is_typedarray()? => OptionValue::Bytes(read::<Uint8Array>(value)?.to_vec()),
+            // No option is as deep as this.
+            ValueType::Object if depth > DEEPEST => OptionValue::Null,
             ValueType::Object if value.is_array()? => {
                 let array: Array<'env> = read(value)?;
                 let mut list = Vec::new();
                 for index in 0..array.len() {
                     let element: Option<Unknown<'env>> = array.get(index)?;
-                    list.push(element.map_or(Ok(OptionValue::Undefined), |element| self.value(element))?);
+                    list.push(element.map_or(Ok(OptionValue::Undefined), |element| self.value(element, depth + 1))?);
                 }
                 OptionValue::List(list)
             }
-            ValueType::Object => OptionValue::Map(self.options(&read(value)?)?),
+            ValueType::Object => OptionValue::Map(self.members(&read(value)?, depth + 1)?),
             kind => return Err(bad(format!("options: a {kind} is not an option's value"))),
         })
     }
+}
+
+/// The names of the properties that `Object.keys` gives.
+fn own_names(object: &Object<'_>) -> Result<Vec<String>> {
+    let names = object.get_all_property_names(
+        KeyCollectionMode::OwnOnly,
+        KeyFilter::Enumerable,
+        KeyConversion::NumbersToStrings,
+    )?;
+    let names: Vec<Unknown<'_>> = read(names.to_unknown())?;
+    names
+        .into_iter()
+        // The others are symbols.
+        .filter(|name| matches!(name.get_type(), Ok(ValueType::String)))
+        .map(read)
+        .collect()
 }
 
 /// A text that is short as a rule: an id.

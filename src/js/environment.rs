@@ -7,7 +7,7 @@ use napi::{
     bindgen_prelude::{Function, FunctionRef, JsObjectValue, JsValue, Object, Unknown},
 };
 
-use super::promise::Landing;
+use super::{promise::Landing, rows::define};
 use crate::lucia::method::{Gives, METHODS, MethodEntry, Takes};
 
 const ADAPTER: &str = include_str!("adapter.js");
@@ -38,13 +38,13 @@ impl Environment {
     }
 
     fn new(env: &Env, channel: Option<Unknown<'_>>) -> Result<Self> {
-        let mut parts: Object<'_> = env.run_script(PARAMETER)?;
+        let parts: Object<'_> = env.run_script(PARAMETER)?;
         let errors: Object<'_> = env.run_script(ERROR)?;
         for name in Object::keys(&errors)? {
-            parts.set_named_property(&name, errors.get_named_property::<Unknown<'_>>(&name)?)?;
+            define(env, &parts, &name, errors.get_named_property::<Unknown<'_>>(&name)?)?;
         }
-        parts.set_named_property("methods", methods(env)?)?;
-        parts.set_named_property("channel", channel)?;
+        define(env, &parts, "methods", methods(env)?)?;
+        define(env, &parts, "channel", channel)?;
         let create: Function<'_, Object<'_>, Object<'_>> = env.run_script(ADAPTER)?;
         let adapter = create.call(parts)?;
         let settle: Unknown<'_> = adapter.get_named_property("settle")?;
@@ -64,9 +64,9 @@ impl Environment {
 /// The table of methods, for `adapter.js`.
 fn methods(env: &Env) -> Result<Vec<Object<'_>>> {
     let entry = |(index, entry): (u32, &MethodEntry)| {
-        let mut object = Object::new(env)?;
-        object.set("index", index)?;
-        object.set("name", entry.name)?;
+        let object = Object::new(env)?;
+        define(env, &object, "index", index)?;
+        define(env, &object, "name", entry.name)?;
         let takes = match entry.takes {
             Takes::Id => "Id",
             Takes::Change => "Change",
@@ -79,9 +79,9 @@ fn methods(env: &Env) -> Result<Vec<Object<'_>>> {
             Gives::Rows => "Rows",
             Gives::Pair => "Pair",
         };
-        object.set("isOfSessions", entry.is_of_sessions())?;
-        object.set("takes", takes)?;
-        object.set("gives", gives)?;
+        define(env, &object, "isOfSessions", entry.is_of_sessions())?;
+        define(env, &object, "takes", takes)?;
+        define(env, &object, "gives", gives)?;
         Ok(object)
     };
     (0..).zip(&METHODS).map(entry).collect()

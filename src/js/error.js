@@ -2,11 +2,18 @@
 "use strict";
 
 (() => {
+  /** Gives own properties, whatever the prototype has in their place: a setter, or one that is frozen. */
+  const define = (object, properties) => {
+    for (const [name, value] of Object.entries(properties)) {
+      Object.defineProperty(object, name, { __proto__: null, value, writable: true, enumerable: true, configurable: true });
+    }
+    return object;
+  };
+
   class PostgresError extends Error {
     constructor(fields) {
       super(fields.message);
-      this.name = "PostgresError";
-      Object.assign(this, fields);
+      define(this, { name: "PostgresError", ...fields });
     }
   }
 
@@ -25,12 +32,18 @@
   const createError = ({ message, code, fields, address, port, cause }, Class = PostgresError) => {
     const error = fields
       ? new Class({ message, ...fields })
-      : Object.assign(new Error(message, cause ? { cause: createError(cause, Class) } : undefined), { code });
-    for (const [name, alias] of Object.entries(ALIASES)) if (fields && name in fields) error[alias] = fields[name];
-    if (address !== undefined) error.address = address;
-    if (typeof port === "number") error.port = port;
+      : define(new Error(message, cause ? { cause: createError(cause, Class) } : undefined), { code });
+    for (const [name, alias] of Object.entries(ALIASES)) {
+      if (fields && Object.hasOwn(fields, name)) define(error, { [alias]: fields[name] });
+    }
+    if (address !== undefined) define(error, { address });
+    if (typeof port === "number") define(error, { port });
     return error;
   };
 
-  return { createError, postgresError: PostgresError };
+  /** `cause` is what is wrong with an answer of the server's. */
+  const invalidAnswer = (cause) =>
+    define(createError({ message: `the server's answer cannot be used: ${cause?.message ?? cause}`, code: "INVALID_ANSWER" }), { cause });
+
+  return { define, invalidAnswer, createError, postgresError: PostgresError };
 })()

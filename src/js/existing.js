@@ -5,7 +5,11 @@
   const defined = (options) =>
     Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 
-  const ofPostgres = ({ options, PostgresError }) => {
+  /** Own properties alone: what a program has put on `Object.prototype` is no option. Those of a pool are not all enumerable. */
+  const own = (options) => Object.create(null, Object.getOwnPropertyDescriptors(options));
+
+  const ofPostgres = ({ options: given, PostgresError }) => {
+    const options = own(given);
     if (options.socket) {
       throw new TypeError("connection: a `postgres` instance with the option `socket` cannot be used here; give a URL");
     }
@@ -38,7 +42,8 @@
 
   const seconds = (milliseconds) => (milliseconds === undefined ? undefined : milliseconds / 1000);
 
-  const ofPool = ({ options }) => {
+  const ofPool = ({ options: given }) => {
+    const options = own(given);
     if (options.stream || options.Client?.prototype?.constructor?.name === "NativeClient") {
       throw new TypeError("connection: a `pg.Pool` with the option `stream` cannot be used here; give a URL");
     }

@@ -11,10 +11,11 @@ use napi_derive::napi;
 use super::{
     args::{self, bad},
     environment::Environment,
+    errors,
 };
 use crate::{
     lucia::store::Rejection,
-    pg::{self, Answer, Inspection, Journey, Protection, Settings, runtime},
+    pg::{self, Answer, Inspection, Protection, Reply, Settings, runtime},
 };
 
 /// Asks the statement `sql`, which takes one text and gives one that is JSON. Resolves to JSON,
@@ -22,12 +23,11 @@ use crate::{
 #[napi(skip_typescript)]
 pub fn inspect(env: &Env, url: String, sql: String, parameter: String) -> Result<Unknown<'_>> {
     let environment = Environment::of(env, None)?;
-    let variables = args::environment_variables(env)?;
-    let lookup = |name: &str| variables.get::<String>(name).ok().flatten();
+    let lookup = args::environment_variables(env)?;
     let url = Some(url);
     let settings =
         Settings::read(url.as_deref(), &Vec::new(), &Vec::new(), &lookup).map_err(|invalid| bad(invalid.message))?;
-    let runtime = runtime().map_err(|error| napi::Error::from_reason(error.to_string()))?;
+    let runtime = runtime().map_err(|error| errors::throw(env, &error))?;
     let landing = environment.landing.clone();
     let given = Cell::new(Some((settings, sql, parameter)));
     let start = env.create_function_from_closure::<(), (), _>("start", move |call: FunctionCallContext<'_>| {
@@ -36,10 +36,10 @@ pub fn inspect(env: &Env, url: String, sql: String, parameter: String) -> Result
             return Err(napi::Error::new(Status::GenericFailure, "it has been started"));
         };
         let (settle, program) = (landing.settle(call.env, slot, false), landing.crossing.clone());
+        let reply = Reply::with(move |result, journey| settle(result.map_err(Rejection::Database), journey));
         runtime.spawn(async move {
             let inspection = Box::pin(pg::inspect(settings, program, &sql, &parameter)).await;
-            let outcome = inspection.map(|inspection| Answer::Text(json(&inspection))).map_err(Rejection::Database);
-            settle(outcome, Journey::default());
+            reply.settle(inspection.map(|inspection| Answer::Text(json(&inspection))));
         });
         Ok(())
     })?;

@@ -10,6 +10,6 @@ mod args;
 
 mod promise;
 
-mod rows;
-
 mod errors;
+
+mod rows;

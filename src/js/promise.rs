@@ -14,12 +14,12 @@ use napi::{Env, Result, bindgen_prelude::check_status, sys};
 use tokio::sync::{Notify, oneshot};
 
 use super::{
-    errors,
+    errors::{self, contained},
     rows::{self, conversion_number},
 };
 use crate::{
     lucia::store::{Rejection, Settle},
-    pg::{Answer, Caller, Columns, Error, Journey, Program, Rows, runtime},
+    pg::{Answer, Caller, Columns, Error, Journey, Program, Rows, code, runtime},
 };
 
 /// What `adapter.js` is told, by the numbers that it knows.
@@ -47,9 +47,11 @@ enum Kind {
     Text = 9,
     /// slot, rows, retries, batch; the answer follows
     Observed = 10,
+    /// values that those of the next list follow
+    Piece = 11,
 }
 
-const KINDS: usize = Kind::Observed as usize + 1;
+const KINDS: usize = Kind::Piece as usize + 1;
 
 /// With so much in the list the JavaScript thread starts at once, while the runtime thread goes on.
 const AT_ONCE: usize = 16;
@@ -196,6 +198,7 @@ pub struct Landing {
 impl Landing {
     /// `settle` is called with lists of what has happened.
     pub fn new(env: &Env, settle: sys::napi_value) -> Result<Arc<Self>> {
+        let runtime = runtime().map_err(|error| errors::throw(env, &error))?;
         #[expect(clippy::arc_with_non_send_sync, reason = "Node holds one count as a pointer, on this same thread")]
         let landing = Arc::new(Self {
             crossing: Arc::new(Crossing { list: Mutex::default(), wake: Mutex::new(None), filled: Notify::new() }),
@@ -231,7 +234,6 @@ impl Landing {
         check_status!(unsafe { sys::napi_unref_threadsafe_function(env.raw(), function) })?;
         landing.function.set(function);
         *landing.crossing.wake() = Some(Wake(function));
-        let runtime = runtime().map_err(|error| napi::Error::from_reason(error.to_string()))?;
         runtime.spawn(landing.crossing.clone().wake_when_filled());
         Ok(landing)
     }
@@ -264,47 +266,62 @@ impl Landing {
         }
     }
 
-    fn land(&self, env: &Env, settle: sys::napi_value) -> Result<()> {
+    /// Hands over all that has happened, whatever one message of it comes to.
+    fn land(&self, env: &Env, settle: sys::napi_value) {
         let mut messages = self.messages.take();
         std::mem::swap(&mut messages, &mut *self.crossing.list());
         let mut settled = 0;
-        let mut list = List { env, settle, values: self.values.take(), shape: None, kinds: [None; KINDS] };
+        let mut list = List { env, settle, values: self.values.take(), first: 0, shape: None, kinds: [None; KINDS] };
         for message in messages.drain(..) {
-            match message {
-                Message::Settled { slot, outcome } => {
-                    settled += 1;
-                    self.push_outcome(&mut list, slot, outcome)?;
-                }
-                Message::Observed { slot, rows, journey } => {
-                    list.start(Kind::Observed)?;
-                    list.number(slot)?;
-                    list.count_u64(rows)?;
-                    list.number(journey.sent.saturating_sub(1))?;
-                    list.number(journey.batch)?;
-                }
-                Message::Password { function, reply } => {
-                    let number = self.next_password.replace(self.next_password.get().wrapping_add(1));
-                    self.passwords.borrow_mut().insert(number, reply);
-                    list.start(Kind::Password)?;
-                    list.number(number)?;
-                    list.number(function)?;
-                }
-                Message::Notice { function, notice } => {
-                    list.start(Kind::Notice)?;
-                    list.number(function)?;
-                    list.values.push(errors::description(env, &notice)?);
+            list.first = list.values.len();
+            let slot = match message {
+                Message::Settled { slot, .. } => Some(slot),
+                _ => None,
+            };
+            settled += usize::from(slot.is_some());
+            if let Err(error) = contained(|| self.push(&mut list, message)) {
+                list.withdraw();
+                if let Some(slot) = slot {
+                    let text = format!("the server's answer cannot be used: {}", error.reason);
+                    // Fails only with the environment.
+                    let _ = list.reject(slot, &Error::failure(code::INVALID_ANSWER, text));
                 }
             }
-            list.hand_over_if_long()?;
+            list.hand_over_if_long();
         }
-        list.hand_over()?;
+        list.hand_over();
         self.values.replace(list.values);
         self.messages.replace(messages);
         if settled > 0 && self.underway.replace(self.underway.get() - settled) == settled {
             // SAFETY: as in `begin`.
             unsafe { sys::napi_unref_threadsafe_function(env.raw(), self.function.get()) };
         }
-        Ok(())
+    }
+
+    fn push(&self, list: &mut List<'_>, message: Message) -> Result<()> {
+        match message {
+            Message::Settled { slot, outcome } => self.push_outcome(list, slot, outcome),
+            Message::Observed { slot, rows, journey } => {
+                list.start(Kind::Observed)?;
+                list.number(slot)?;
+                list.count_u64(rows)?;
+                list.number(journey.sent.saturating_sub(1))?;
+                list.number(journey.batch)
+            }
+            Message::Password { function, reply } => {
+                let number = self.next_password.replace(self.next_password.get().wrapping_add(1));
+                self.passwords.borrow_mut().insert(number, reply);
+                list.start(Kind::Password)?;
+                list.number(number)?;
+                list.number(function)
+            }
+            Message::Notice { function, notice } => {
+                list.start(Kind::Notice)?;
+                list.number(function)?;
+                list.values.push(errors::description(list.env, &notice)?);
+                Ok(())
+            }
+        }
     }
 
     fn push_outcome(
@@ -343,7 +360,7 @@ impl Landing {
 
     /// Tells of a shape, unless `adapter.js` knows it, and gives the value that it is known by.
     fn introduce(&self, list: &mut List<'_>, columns: &Columns) -> Result<sys::napi_value> {
-        if self.introduced.borrow_mut().insert(columns.number) {
+        if !self.introduced.borrow().contains(&columns.number) {
             list.start(Kind::Shape)?;
             list.count_u64(columns.number)?;
             list.count(columns.first_table())?;
@@ -354,6 +371,9 @@ impl Landing {
             for field in &columns.fields {
                 list.number(conversion_number(field.conversion) | if field.is_number { THEN_NUMBER } else { 0 })?;
             }
+            // What follows may be withdrawn without the shape.
+            list.first = list.values.len();
+            self.introduced.borrow_mut().insert(columns.number);
         }
         #[expect(clippy::cast_precision_loss, reason = "there are no 2^53 statements")]
         let shape = rows::number(list.env, columns.number as f64)?;
@@ -363,6 +383,9 @@ impl Landing {
 
     fn push_rows(&self, list: &mut List<'_>, slot: u32, rows: &Rows) -> Result<()> {
         let columns = rows.columns();
+        if columns.fields.is_empty() {
+            return Err(napi::Error::from_reason("its rows have no columns"));
+        }
         let shape = match list.shape {
             Some((number, shape)) if number == columns.number => shape,
             _ => self.introduce(list, columns)?,
@@ -378,7 +401,7 @@ impl Landing {
             for index in indexes {
                 rows::push_row(list.env, rows, index, &mut list.values)?;
             }
-            list.hand_over_if_long()?;
+            list.hand_over_if_long();
         }
         Ok(())
     }
@@ -398,6 +421,8 @@ struct List<'env> {
     env: &'env Env,
     settle: sys::napi_value,
     values: Vec<sys::napi_value>,
+    /// Where the message that is being written began.
+    first: usize,
     /// The last shape of rows, and its number's value.
     shape: Option<(u64, sys::napi_value)>,
     /// The value of each kind that has been told of.
@@ -440,30 +465,52 @@ impl List<'_> {
         Ok(())
     }
 
-    fn hand_over_if_long(&mut self) -> Result<()> {
-        if self.values.len() < LIST { Ok(()) } else { self.hand_over() }
+    /// Takes back what has been written of a message.
+    fn withdraw(&mut self) {
+        self.values.truncate(self.first);
+        self.clear_exception();
     }
 
-    fn hand_over(&mut self) -> Result<()> {
-        if self.values.is_empty() {
-            return Ok(());
+    fn hand_over_if_long(&mut self) {
+        if self.values.len() >= LIST {
+            self.hand_over();
         }
-        let mut receiver = ptr::null_mut();
-        // SAFETY: all values are of this environment and of the handle scope that Node opened for this callback.
-        check_status!(unsafe { sys::napi_get_undefined(self.env.raw(), &raw mut receiver) })?;
-        // SAFETY: as above; what `settle` returns is of no interest.
-        let status = unsafe {
-            sys::napi_call_function(
-                self.env.raw(),
-                receiver,
-                self.settle,
-                self.values.len(),
-                self.values.as_ptr(),
-                ptr::null_mut(),
-            )
-        };
+    }
+
+    fn hand_over(&mut self) {
+        let values = std::mem::take(&mut self.values);
+        let mut rest = &values[..];
+        // One row may be longer than the arguments of a call.
+        while let Some((piece, behind)) = rest.split_at_checked(LIST).filter(|_| rest.len() > 2 * LIST) {
+            if let Ok(kind) = rows::number(self.env, Kind::Piece as u32) {
+                self.call(&[&[kind], piece].concat());
+            }
+            rest = behind;
+        }
+        if !rest.is_empty() {
+            self.call(rest);
+        }
+        self.values = values;
         self.values.clear();
-        check_status!(status)
+        self.first = 0;
+    }
+
+    fn call(&self, values: &[sys::napi_value]) {
+        let (env, mut receiver) = (self.env.raw(), ptr::null_mut());
+        // SAFETY: all values are of this environment and of the handle scope that Node opened for this callback. What
+        // `settle` returns is of no interest.
+        unsafe {
+            sys::napi_get_undefined(env, &raw mut receiver);
+            sys::napi_call_function(env, receiver, self.settle, values.len(), values.as_ptr(), ptr::null_mut());
+        }
+        self.clear_exception();
+    }
+
+    /// While an exception is pending nothing can be called. `settle` throws none of its own.
+    fn clear_exception(&self) {
+        let (env, mut exception) = (self.env.raw(), ptr::null_mut());
+        // SAFETY: called on the thread of this environment.
+        unsafe { sys::napi_get_and_clear_last_exception(env, &raw mut exception) };
     }
 }
 
@@ -474,8 +521,11 @@ unsafe extern "C" fn land(env: sys::napi_env, settle: sys::napi_value, context: 
     }
     // SAFETY: `context` is the count that `Landing::new` made; `finalize`, which gives it back, is the last call.
     let landing = unsafe { &*context.cast::<Landing>() };
-    // An exception that `settle` has thrown is pending, and Node reports it. It throws none of its own.
-    let _ = landing.land(&Env::from_raw(env), settle);
+    let env = Env::from_raw(env);
+    let _ = contained(|| {
+        landing.land(&env, settle);
+        Ok(())
+    });
 }
 
 unsafe extern "C" fn finalize(_: sys::napi_env, context: *mut c_void, _: *mut c_void) {

@@ -2,7 +2,11 @@
 
 use std::ptr;
 
-use napi::{Env, Result, bindgen_prelude::check_status, sys};
+use napi::{
+    Env, Error, Result,
+    bindgen_prelude::{JsValue, Object, ToNapiValue, check_status},
+    sys,
+};
 
 use crate::pg::{Conversion, Piece, Rows, Values};
 
@@ -45,6 +49,9 @@ fn next_value(env: &Env, values: &mut Values<'_>) -> Result<sys::napi_value> {
             Piece::Array(count) => sys::napi_create_array_with_length(raw, count, result),
         }
     };
+    if status != sys::Status::napi_ok && matches!(piece, Piece::Ascii(_) | Piece::Text(_)) {
+        return Err(Error::from_reason("a text is longer than a string of JavaScript's can be"));
+    }
     check_status!(status)?;
     if let Piece::Array(count) = piece {
         for index in (0u32..).take(count) {
@@ -54,6 +61,24 @@ fn next_value(env: &Env, values: &mut Values<'_>) -> Result<sys::napi_value> {
         }
     }
     Ok(made)
+}
+
+/// Gives an object an own property, whatever setter its prototype has.
+pub fn define<V: ToNapiValue>(env: &Env, object: &Object<'_>, name: &str, value: V) -> Result<()> {
+    use sys::PropertyAttributes as Attributes;
+    let descriptor = sys::napi_property_descriptor {
+        utf8name: ptr::null(),
+        name: string(env, name)?,
+        method: None,
+        getter: None,
+        setter: None,
+        // SAFETY: the value is made for this environment, on its thread.
+        value: unsafe { V::to_napi_value(env.raw(), value) }?,
+        attributes: Attributes::writable | Attributes::enumerable | Attributes::configurable,
+        data: ptr::null_mut(),
+    };
+    // SAFETY: object, name and value are of this environment and of the handle scope that is open.
+    check_status!(unsafe { sys::napi_define_properties(env.raw(), object.raw(), 1, &raw const descriptor) })
 }
 
 pub fn number(env: &Env, number: impl Into<f64>) -> Result<sys::napi_value> {

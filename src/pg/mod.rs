@@ -21,6 +21,8 @@ mod runtime;
 
 mod chance;
 
+mod io_code;
+
 mod error;
 
 pub use postgres_protocol::escape::escape_identifier;
@@ -30,7 +32,7 @@ pub use error::{Error, code, sqlstate};
 pub use exchange::{Answer, Call, Caller, Journey, Parameters, Reply};
 pub use queue::{Load, Queue};
 pub use runtime::handle as runtime;
-pub use settings::{OptionValue, Options, Settings};
+pub use settings::{OptionValue, Options, Settings, is_option};
 pub use shared::{Shared, share};
 pub use statement::{Batch, Lookup, Statement};
 pub use value::{Columns, Conversion, Form, Piece, Rows, Values};

@@ -1,20 +1,29 @@
 //! The one thread on which all connections of the process are served. It lives as long as the process, whichever of
 //! Node's threads asked for it first.
 
-use std::{future, sync::OnceLock, thread};
+use std::{
+    future, io,
+    sync::{Mutex, PoisonError},
+    thread,
+};
 
 use tokio::runtime::{Builder, Handle};
 
-use crate::pg::error::{Error, code};
+use crate::pg::{error::Error, io_code::io_code};
 
-static RUNTIME: OnceLock<Result<Handle, String>> = OnceLock::new();
+/// Of the thread that runs: one that could not be started is tried again by the next call of `handle`.
+static RUNTIME: Mutex<Option<Handle>> = Mutex::new(None);
 
 pub fn handle() -> Result<Handle, Error> {
-    let started = RUNTIME.get_or_init(|| start().map_err(|error| error.to_string()));
-    started.clone().map_err(|text| Error::failure(code::INVALID_OPTIONS, format!("cannot start a thread: {text}")))
+    let mut runtime = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(handle) = &*runtime {
+        return Ok(handle.clone());
+    }
+    let handle = start().map_err(|error| Error::failure(io_code(&error), format!("cannot start a thread: {error}")))?;
+    Ok(runtime.insert(handle).clone())
 }
 
-fn start() -> std::io::Result<Handle> {
+fn start() -> io::Result<Handle> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let handle = runtime.handle().clone();
     thread::Builder::new().name("lucia-postgres".to_owned()).spawn(move || {

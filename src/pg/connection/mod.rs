@@ -20,8 +20,6 @@ mod system;
 
 mod network;
 
-mod io_code;
-
 pub use inspect::{Inspection, Protection, inspect};
 pub(in crate::pg) use network::Network;
 pub(in crate::pg) use open::Peer;

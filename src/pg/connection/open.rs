@@ -20,12 +20,12 @@ use super::{
     authentication::{self, Forbidden, Watched},
     cancel::Route,
     completion::Improper,
-    io_code::io_code,
     network::Network,
     pooler, race,
 };
 use crate::pg::{
     error::{Address, Error, Failure, Refusal, code, describe},
+    io_code::io_code,
     settings::{Host, Password, Prepare, Settings, Target},
     tls::{self, AsItIs, Connector, Explained},
 };

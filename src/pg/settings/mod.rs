@@ -34,6 +34,7 @@ pub use merged::Settings;
 pub(in crate::pg) use merged::{Host, Password, Prepare, Target};
 pub(in crate::pg) use option_value::Invalid;
 pub use option_value::{OptionValue, Options};
+pub use options::is_read as is_option;
 pub(in crate::pg) use socket::SocketSettings;
 #[cfg(test)]
 pub(in crate::pg) use tls::{HomeFiles, Ssl, StatedTls};

@@ -311,11 +311,14 @@ fn sets_something(value: &OptionValue) -> bool {
     }
 }
 
+/// The value of the option of this name has a meaning here.
+pub fn is_read(name: &str) -> bool {
+    SETTINGS.iter().any(|setting| setting.name == name && setting.writer != Writer::Text)
+}
+
 /// Reads an options object.
 pub(super) fn read(options: &Options) -> Result<Stated, Invalid> {
-    let is_known = |name: &str| {
-        IGNORED.contains(&name) || SETTINGS.iter().any(|setting| setting.name == name && setting.writer != Writer::Text)
-    };
+    let is_known = |name: &str| IGNORED.contains(&name) || is_read(name);
     if let Some((name, _)) = options.iter().find(|(name, value)| !is_known(name) && !value.is_left_out()) {
         return Err(Invalid::new(format!("option `{name}` is not known{}", suggestion(name))));
     }

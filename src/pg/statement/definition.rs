@@ -186,6 +186,9 @@ impl Statement {
             // Writing to a `String` cannot fail.
             let _ = write!(key, " {}", declared.oid());
         }
+        for number in self.numbers {
+            let _ = write!(key, " {number}");
+        }
         key
     }
 

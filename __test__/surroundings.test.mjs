@@ -1,0 +1,173 @@
+// A program in surroundings of its own: fake timers, spies, a polluted `Object.prototype`, options that refer to themselves.
+import assert from "node:assert/strict";
+import { after, afterEach, before, describe, test } from "node:test";
+
+import { LuciaError } from "lucia";
+
+import { postgres } from "../index.js";
+import { openAdapter, waitingStatements } from "./support/adapter.mjs";
+import { eventually, within } from "./support/bounded.mjs";
+import { runChild } from "./support/child.mjs";
+import { createTables, freshDatabase, tableNames } from "./support/database.mjs";
+
+let database;
+let sql;
+
+before(async () => {
+  database = await freshDatabase();
+  sql = database.sql;
+  await createTables(sql);
+  await sql`ALTER TABLE auth_user ADD meta JSONB DEFAULT '{}'`;
+  await sql`INSERT INTO auth_user (id, username) SELECT 'u' || n, 'name' || n FROM generate_series(1, 50) n`;
+  await sql`INSERT INTO user_session (id, user_id, active_expires, idle_expires) VALUES ('s1', 'u1', 1, 2)`;
+});
+after(() => database?.drop());
+
+const cyclic = () => {
+  const value = {};
+  value.self = value;
+  return value;
+};
+const deep = () => {
+  let value = {};
+  for (let level = 0; level < 100_000; level += 1) value = { value };
+  return value;
+};
+const cyclicList = [];
+cyclicList.push(cyclicList);
+for (const [what, options, message] of [
+  ["refers to itself", { logger: cyclic() }, /option `logger` is not known/],
+  ["is the global object", { g: globalThis }, /option `g` is not known/],
+  ["has a getter that throws", { logger: { get level() { throw new Error("read"); } } }, /option `logger` is not known/],
+  ["refers to itself inside `ssl`", { ssl: { ca: "x", context: cyclic() } }, /option `ssl\.context` is not known/],
+  ["is a list of itself", { host: cyclicList }, /option `host`/],
+  ["is very deep", { connection: deep() }, /option `connection\.value`/],
+]) {
+  test(`an option that ${what} is refused with a TypeError that names it`, () => {
+    assert.throws(() => postgres(database.url, tableNames, options), (error) => {
+      assert.ok(error instanceof TypeError);
+      assert.match(error.message, message);
+      return true;
+    });
+  });
+}
+
+test("a conversion that throws rejects its own call, and the others that were answered with it are served", async (t) => {
+  const { adapter, initializer } = openAdapter(t, database.url);
+  const ids = Array.from({ length: 40 }, (_, n) => `u${n + 1}`);
+  await Promise.all(ids.map((id) => adapter.getUser(id)));
+  const { parse } = JSON;
+  let count = 0;
+  JSON.parse = (...given) => {
+    count += 1;
+    if (count === 4) throw new Error("a spy");
+    return parse(...given);
+  };
+  let outcomes;
+  try {
+    outcomes = await within(10, "every call settles", Promise.allSettled(ids.map((id) => adapter.getUser(id))));
+  } finally {
+    JSON.parse = parse;
+  }
+  const rejected = outcomes.filter(({ status }) => status === "rejected");
+  assert.deepEqual(rejected.map(({ reason }) => reason.code), ["INVALID_ANSWER"]);
+  assert.match(rejected[0].reason.message, /a spy/);
+  assert.equal((await adapter.getUser("u1")).username, "name1");
+  await within(5, "the adapter ends", initializer.end());
+});
+
+test("a text that is longer than a string can be rejects its own call, and no other one", async (t) => {
+  await sql`CREATE TABLE big_user (id TEXT PRIMARY KEY, bio TEXT)`;
+  await sql`INSERT INTO big_user VALUES ('big', repeat('x', 540000000)), ('small', 'y')`;
+  t.after(() => sql`DROP TABLE big_user`);
+  const { adapter } = openAdapter(t, database.url, {}, { ...tableNames, user: "big_user" });
+  const big = assert.rejects(adapter.getUser("big"), { code: "INVALID_ANSWER", message: /longer than a string/ });
+  await within(60, "the call is rejected", big);
+  assert.deepEqual(await within(10, "a later call settles", adapter.getUser("small")), { id: "small", bio: "y" });
+});
+
+describe("queueMicrotask", () => {
+  const real = globalThis.queueMicrotask;
+  afterEach(() => {
+    globalThis.queueMicrotask = real;
+  });
+  for (const [what, fake] of [
+    ["is faked", () => {}],
+    ["throws", () => { throw new Error("no"); }],
+    ["is missing", undefined],
+  ]) {
+    test(`that ${what} while a call begins keeps no call from being answered`, async (t) => {
+      const { adapter, initializer } = openAdapter(t, database.url);
+      globalThis.queueMicrotask = fake;
+      const begun = adapter.getUser("u2");
+      globalThis.queueMicrotask = real;
+      assert.equal((await within(10, "the call settles", begun)).username, "name2");
+      await within(10, "a change settles", adapter.updateUser("u3", { username: "changed" }));
+      await within(10, "the adapter ends", initializer.end());
+    });
+  }
+});
+
+test("properties of `Object.prototype` are no options, no variables and no values", async () => {
+  const { stdout, stderr } = await runChild(`
+    const settings = { host: "127.0.0.9", port: 1, extra: 1, PGHOST: "127.0.0.9", timeout: 0 };
+    for (const [name, value] of Object.entries(settings)) {
+      Object.defineProperty(Object.prototype, name, { __proto__: null, value, configurable: true, enumerable: true });
+    }
+    const other = postgres(process.env.CHILD_URL, tableNames, { max: 2 });
+    const user = await other(LuciaError).getUser("u1");
+    await other.end();
+    console.log(user.username);
+  `, database.url);
+  assert.equal(stdout.trim(), "name1", stderr);
+});
+
+test("setters on `Object.prototype`, and a frozen `Error.prototype`, keep nothing from rows and errors", async () => {
+  const { stdout, stderr } = await runChild(`
+    const called = [];
+    for (const name of ["id", "username", "then", "message", "code", "fields", "native", "handles", "name", "index", "gives", "takes"]) {
+      Object.defineProperty(Object.prototype, name, { __proto__: null, configurable: true, get() {}, set() { called.push(name); } });
+    }
+    Object.freeze(Error.prototype);
+    const other = postgres(process.env.CHILD_URL, { ...tableNames, key: "nowhere" });
+    const user = await other(LuciaError).getUser("u1");
+    const { code, name } = await other(LuciaError).getKey("k").catch((error) => error);
+    await other.end();
+    console.log(JSON.stringify([user.username, code, name, called]));
+  `, database.url);
+  assert.equal(stdout.trim(), '["name1","42P01","PostgresError",[]]', stderr);
+});
+
+test("a table that is one adapter's keys and another's sessions has numbers where it holds sessions", async (t) => {
+  const keys = postgres(database.url, { ...tableNames, key: "user_session" });
+  const sessions = postgres(database.url, tableNames);
+  t.after(() => Promise.all([keys.end(), sessions.end()]));
+  assert.equal((await keys(LuciaError).getKey("s1")).active_expires, "1");
+  assert.equal((await sessions(LuciaError).getSession("s1")).active_expires, 1);
+});
+
+test("a later `end` with a timeout does not wait longer than that", async (t) => {
+  const { adapter, initializer, name } = openAdapter(t, database.url);
+  const outcome = await sql.begin(async (transaction) => {
+    await transaction`SELECT FROM auth_user WHERE id = 'u9' FOR UPDATE`;
+    const change = assert.rejects(adapter.updateUser("u9", { username: "x" }), { code: "CONNECTION_DESTROYED" });
+    await eventually(10, "the change waits", async () => await waitingStatements(sql, name) === 1);
+    const ended = initializer.end();
+    await within(5, "the adapter ends", initializer.end({ timeout: 0.1 }));
+    await change;
+    return await ended;
+  });
+  assert.equal(outcome, undefined);
+});
+
+test("an id whose column has become another type is looked up as that", async (t) => {
+  await sql`CREATE TABLE dated_user (id DATE PRIMARY KEY)`;
+  await sql`INSERT INTO dated_user VALUES ('2020-01-02')`;
+  t.after(() => sql`DROP TABLE dated_user`);
+  const { adapter } = openAdapter(t, database.url, {}, { ...tableNames, user: "dated_user" });
+  assert.ok((await adapter.getUser("2020-01-02")).id instanceof Date);
+  await sql`ALTER TABLE dated_user ALTER id TYPE TEXT`;
+  await sql`INSERT INTO dated_user VALUES ('no date')`;
+  assert.deepEqual(await adapter.getUser("no date"), { id: "no date" });
+  assert.deepEqual(await adapter.getUser("2020-01-02"), { id: "2020-01-02" });
+});
