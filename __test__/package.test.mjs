@@ -58,7 +58,8 @@ test("the package holds what a user needs and nothing else", () => {
   const others = files.filter((path) => !binaries.includes(path));
   const commands = readdirSync(join(root, "bin")).map((name) => `bin/${name}`);
   const entries = ["binding.d.ts", "binding.js", "index.d.ts", "index.js"];
-  assert.deepEqual(others.sort(), ["LICENSE", "README.md", "package.json", ...commands, ...entries].sort());
+  const documents = readdirSync(join(root, "docs")).filter((name) => name.endsWith(".md")).map((name) => `docs/${name}`);
+  assert.deepEqual(others.sort(), ["CHANGELOG.md", "LICENSE", "README.md", "package.json", ...documents, ...commands, ...entries].sort());
   assert.equal(binaries.length, 1, "one binary");
   assert.match(binaries[0], new RegExp(`^lucia-postgres-native\\.${process.platform}-${process.arch}[a-z-]*\\.node$`));
 });

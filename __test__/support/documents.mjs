@@ -45,23 +45,10 @@ export function readDocument(path, text) {
   return { path, blocks, links, citations, anchors };
 }
 
-const escape = (text) => text.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
-
-/**
- * Whether a file has a test or a suite of that title. Where the file's program puts something into a title, each word of
- * it must stand somewhere in the file.
- */
-export function hasTitle(file, source, title) {
-  if (file.endsWith(".rs")) return new RegExp(`\\bfn ${escape(title)}\\(`).test(source);
-  const called = source.matchAll(/\b(?:test|describe)\(\s*(?:"([^"]*)"|`((?:[^`\\]|\\.)*)`)/g);
-  // Titles also stand in tables of cases: `["a title", ...]` or `"a title": ...`.
-  const tabled = source.matchAll(/[[\s](?:"([^"]{2,})"|`((?:[^`\\]|\\.)+)`)[,:]/g);
-  return [...called, ...tabled].some(([, plain, template]) => {
-    const parts = (plain ?? template.replaceAll(/\\`/g, "`")).split(/\$\{(?:[^{}`]|`[^`]*`|\{[^{}]*\})*\}/).map(escape);
-    if (parts.every((part) => part === "")) return false;
-    const [whole, ...filled] = new RegExp(`^${parts.join("(.+)")}$`).exec(title) ?? [];
-    return whole !== undefined && filled.every((text) => text.split(/\s+/).every((word) => source.includes(word)));
-  });
+/** Whether a path is one that a pattern of package.json's `files` means: a name, a folder, or `*` for a part of a name. */
+export function matchesGlob(path, pattern) {
+  const parts = pattern.split("*").map((part) => part.replaceAll(/[.+?^${}()|[\]\\]/g, "\\$&"));
+  return path.startsWith(`${pattern}/`) || new RegExp(`^${parts.join("[^/]*")}$`).test(path);
 }
 
 /** The names of source files in a drawing that no file of the repository has. */

@@ -1,4 +1,5 @@
 //! What Lucia means, without JavaScript and without a wire format.
+#![forbid(unsafe_code)]
 
 pub mod store;
 
