@@ -120,10 +120,10 @@ test("`prepare: false` leaves statements of other programs alone, whatever they 
     await createTables(own.sql);
     // As a pooler's server connection: there are statements on it, under names such as the driver's.
     const names = "name ~ '^s[0-9]+$'";
-    const prepare = "FOR n IN 1..12 LOOP EXECUTE format('PREPARE s%s AS SELECT 1', n); END LOOP;";
+    const prepare = "FOR n IN 1..50 LOOP EXECUTE format('PREPARE s%s AS SELECT 1', n); END LOOP;";
     await own.sql.unsafe(`
       CREATE FUNCTION prepare() RETURNS BIGINT LANGUAGE plpgsql AS $$ BEGIN
-        IF NOT EXISTS (SELECT FROM pg_prepared_statements WHERE name = 's12') THEN ${prepare} END IF;
+        IF NOT EXISTS (SELECT FROM pg_prepared_statements WHERE name = 's50') THEN ${prepare} END IF;
         RETURN (SELECT count(*) FROM pg_prepared_statements WHERE ${names}); END $$;
       ALTER TABLE auth_user RENAME TO the_users;
       CREATE VIEW auth_user AS SELECT *, prepare() AS statements FROM the_users;
@@ -131,10 +131,10 @@ test("`prepare: false` leaves statements of other programs alone, whatever they 
     `);
     const initializer = postgres(own.url, tableNames, { prepare: false, max: 1 });
     const adapter = initializer(LuciaError);
-    assert.equal((await adapter.getUser("u")).statements, "12");
+    assert.equal((await adapter.getUser("u")).statements, "50");
     // Each of these is described, beside the statements that are there.
     for (const name of ["getKey", "getSession", "getKeysByUserId", "getSessionsByUserId", "getSessionAndUser"]) await adapter[name]("u");
-    assert.equal((await adapter.getUser("u")).statements, "12");
+    assert.equal((await adapter.getUser("u")).statements, "50");
     await initializer.end();
   } finally {
     await own.drop();

@@ -16,7 +16,7 @@ use tokio::{
 
 use super::ending::{Fault, Stage};
 use crate::pg::{
-    connection::Connection,
+    connection::{Connection, Peer},
     error::{Error, code, sqlstate},
     settings::Settings,
     statement::Access,
@@ -29,6 +29,8 @@ const HELD_UP: Duration = Duration::from_secs(1);
 const PREPARING: Duration = Duration::from_secs(5);
 /// How many answers of the server that may take: a type may lead to others, that have to be looked up.
 const MOST_ANSWERS: u32 = 150;
+/// The same through a pooler, whose servers may have statements of the driver's names: each name that is tried takes eight.
+const MOST_ANSWERS_POOLED: u32 = 4_000;
 /// How long a server that was told to cancel a change has to say how that ended.
 const CANCEL_GRACE: Duration = Duration::from_secs(2);
 
@@ -73,10 +75,11 @@ impl<'a, S: Spares> Limits<'a, S> {
         let bound = self.held_up_after(PREPARING);
         let mut work = pin!(work);
         let mut answers = 0;
+        let most = if self.connection.peer == Peer::Pooler { MOST_ANSWERS_POOLED } else { MOST_ANSWERS };
         // Whatever is sent for it is polled for once an answer has come.
         let counted = poll_fn(|context| {
             answers += 1;
-            if answers > MOST_ANSWERS { Poll::Ready(None) } else { work.as_mut().poll(context).map(Some) }
+            if answers > most { Poll::Ready(None) } else { work.as_mut().poll(context).map(Some) }
         });
         if let Some(result) = within(earlier(bound, self.query_timeout), counted).await {
             let result = result.unwrap_or_else(|| {
