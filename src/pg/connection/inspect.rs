@@ -46,9 +46,8 @@ pub async fn inspect(
     parameter: &str,
 ) -> Result<Inspection, Error> {
     settings.prepare = Prepare::Detect;
-    let Opened { client, host, peer, task, .. } = Box::pin(open::open(&settings, &program, &System)).await?;
+    let Opened { client, host, peer, .. } = Box::pin(open::open(&settings, &program, &System)).await?;
     let answer = time::timeout(LIMIT, client.query_typed(sql, &[(&parameter, Type::TEXT)])).await;
-    task.abort();
     let rows = answer.map_err(|_| {
         Error::failure(code::QUERY_TIMEOUT, format!("the server has not answered within {} s", LIMIT.as_secs()))
     })??;

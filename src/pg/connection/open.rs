@@ -9,11 +9,15 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
+use deadpool_postgres::ClientWrapper;
 use futures_util::future::BoxFuture;
-use tokio::{sync::watch, task::JoinHandle, time};
+use tokio::{
+    sync::watch,
+    time::{self, Instant},
+};
 use tokio_postgres::{AsyncMessage, Client, Config, SimpleQueryMessage, error::DbError};
 
 use super::{
@@ -50,8 +54,8 @@ pub(in crate::pg) enum Peer {
 
 /// A connection that has just been opened.
 pub(super) struct Opened {
-    pub(in crate::pg) client: Client,
-    pub(super) task: JoinHandle<()>,
+    /// Its task ends with it, also when nobody waits any longer for the connection to be opened.
+    pub(in crate::pg) client: ClientWrapper,
     /// Closed when the connection is lost.
     pub(super) ended: watch::Receiver<Option<Improper>>,
     pub host: Host,
@@ -139,7 +143,7 @@ async fn open_one(
     let mut config = settings.connection(host, password.as_deref());
     let tls = tls::connector(&settings.tls, host)
         .map_err(|invalid| Error::failure(code::INVALID_OPTIONS, invalid.message))?;
-    let (client, task, ended, route) = connect(settings, program, network, host, &mut config, &tls).await?;
+    let (client, ended, route) = connect(settings, program, network, host, &mut config, &tls).await?;
 
     let asks = target != Target::Any || settings.prepare != Prepare::Never;
     let state = if asks { ask(&client).await? } else { State::default() };
@@ -167,7 +171,7 @@ async fn open_one(
         (true, true) => Peer::Cockroach,
         (true, false) => Peer::Postgres,
     };
-    Ok(Opened { client, task, ended, host: host.clone(), route, may_prepare, peer, may_batch_writes, round_trip })
+    Ok(Opened { client, ended, host: host.clone(), route, may_prepare, peer, may_batch_writes, round_trip })
 }
 
 async fn connect(
@@ -177,7 +181,7 @@ async fn connect(
     host: &Host,
     config: &mut Config,
     tls: &Connector,
-) -> Result<(Client, JoinHandle<()>, watch::Receiver<Option<Improper>>, Route), Error> {
+) -> Result<(ClientWrapper, watch::Receiver<Option<Improper>>, Route), Error> {
     let mut last = None;
     let has_asked = Arc::new(AtomicBool::new(false));
     for attempt in settings.tls.attempts(host) {
@@ -216,7 +220,11 @@ async fn connect(
                         }
                     }
                 });
-                return Ok((client, task, ended, Route { endpoint, attempt: *attempt, tls: tls.clone() }));
+                return Ok((
+                    ClientWrapper::new(client, task),
+                    ended,
+                    Route { endpoint, attempt: *attempt, tls: tls.clone() },
+                ));
             }
             Err(error) => {
                 let (error, may_try_else) = refused(host, error);

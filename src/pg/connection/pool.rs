@@ -100,11 +100,10 @@ impl managed::Manager for Opener {
     type Error = Error;
 
     async fn create(&self) -> Result<Connection, Error> {
-        let Opened { client, task, ended, host, route, may_prepare, peer, may_batch_writes, round_trip, .. } =
+        let Opened { client, ended, host, route, may_prepare, peer, may_batch_writes, round_trip, .. } =
             Box::pin(open::open(&self.settings, &self.program, &*self.network)).await?;
         Ok(Connection {
-            // Its task ends with it.
-            client: ClientWrapper::new(client, task),
+            client,
             statements: ReadyStatements::new(may_prepare, may_batch_writes),
             round_trip,
             peer,
