@@ -122,7 +122,10 @@ impl<'a, S: Spares> Limits<'a, S> {
         }
         self.cancel();
         match time::timeout(CANCEL_GRACE, work).await {
-            Ok(Err(Fault::Ended { error, stage: Stage::Sent })) if error.code() == sqlstate::QUERY_CANCELED => {
+            // A deferred constraint is checked, and can be cancelled, after the command is complete.
+            Ok(Err(Fault::Ended { error, stage: Stage::Sent | Stage::Complete }))
+                if error.code() == sqlstate::QUERY_CANCELED =>
+            {
                 Err(Fault::Ended { error: self.silence(Some(error)), stage: Stage::Cancelled })
             }
             Ok(result) => result,
