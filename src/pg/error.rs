@@ -24,6 +24,7 @@ pub mod sqlstate {
     pub const ADMIN_SHUTDOWN: &str = "57P01";
     pub const CRASH_SHUTDOWN: &str = "57P02";
     pub const CANNOT_CONNECT_NOW: &str = "57P03";
+    pub const IDLE_SESSION_TIMEOUT: &str = "57P05";
     pub const TOO_MANY_CONNECTIONS: &str = "53300";
     pub const TOO_MANY_COLUMNS: &str = "54011";
     pub const CONNECTION_EXCEPTION_CLASS: &str = "08";
@@ -158,6 +159,7 @@ impl Error {
                 sqlstate::ADMIN_SHUTDOWN
                 | sqlstate::CRASH_SHUTDOWN
                 | sqlstate::CANNOT_CONNECT_NOW
+                | sqlstate::IDLE_SESSION_TIMEOUT
                 | sqlstate::TOO_MANY_CONNECTIONS => true,
                 // `08P01` of PgBouncer: it has no server, or no place for another client.
                 code => code.starts_with(sqlstate::CONNECTION_EXCEPTION_CLASS),
