@@ -8,6 +8,9 @@
 )]
 mod js;
 
+#[cfg(test)]
+mod simulation;
+
 mod lucia;
 
 mod pg;

@@ -46,7 +46,7 @@ pub enum Gives {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Table {
+pub enum Table {
     User,
     Key,
     Session,

@@ -3,7 +3,7 @@
 
 pub mod store;
 
-mod violation;
+pub mod violation;
 
 pub mod method;
 

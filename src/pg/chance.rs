@@ -21,7 +21,7 @@ impl Chance {
         Self::seeded(RandomState::new().hash_one(0))
     }
 
-    pub(in crate::pg) fn number(&self) -> u64 {
+    pub fn number(&self) -> u64 {
         const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
         let mut number = self.0.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
         number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

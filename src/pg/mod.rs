@@ -27,11 +27,17 @@ mod error;
 
 pub use postgres_protocol::escape::escape_identifier;
 
+#[cfg(test)]
+pub use chance::Chance;
+#[cfg(test)]
+pub use connection::{Endpoint, Network, Stream};
 pub use connection::{Inspection, Program, Protection, inspect};
 pub use error::{Error, code, sqlstate};
 pub use exchange::{Answer, Call, Caller, Journey, Parameters, Reply};
 pub use queue::{Load, Queue};
 pub use runtime::handle as runtime;
+#[cfg(test)]
+pub use settings::SocketSettings;
 pub use settings::{OptionValue, Options, Settings, is_option};
 pub use shared::{Shared, share};
 pub use statement::{Batch, Lookup, Statement};

@@ -21,7 +21,9 @@ mod system;
 mod network;
 
 pub use inspect::{Inspection, Protection, inspect};
-pub(in crate::pg) use network::Network;
+pub use network::Network;
+#[cfg(test)]
+pub use network::{Endpoint, Stream};
 pub(in crate::pg) use open::Peer;
 pub use open::Program;
 pub(in crate::pg) use pool::{Connection, Lease, Pool, pool as new_pool};

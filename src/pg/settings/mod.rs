@@ -35,7 +35,7 @@ pub(in crate::pg) use merged::{Host, Password, Prepare, Target};
 pub(in crate::pg) use option_value::Invalid;
 pub use option_value::{OptionValue, Options};
 pub use options::is_read as is_option;
-pub(in crate::pg) use socket::SocketSettings;
+pub use socket::SocketSettings;
 #[cfg(test)]
 pub(in crate::pg) use tls::{HomeFiles, Ssl, StatedTls};
 pub(in crate::pg) use tls::{Identity, Material, Mode, Revocation, Roots, Tls, Version};

@@ -1,0 +1,51 @@
+//! What a call is to the server: which statement, with which parameters.
+
+use super::{database::Table, plan::Call, record::Received, statement::Action};
+use crate::lucia::method::Method;
+
+impl Call {
+    pub(super) fn action(&self) -> Action {
+        match self.method {
+            Method::GetUser => Action::Lookup(Table::User, "id"),
+            Method::SetUser if self.other.is_some() => Action::SignUp,
+            Method::SetUser => Action::Insert(Table::User),
+            Method::UpdateUser => Action::Update(Table::User),
+            Method::DeleteUser => Action::Delete(Table::User, "id"),
+            Method::GetKey => Action::Lookup(Table::Key, "id"),
+            Method::GetKeysByUserId => Action::Lookup(Table::Key, "user_id"),
+            Method::SetKey => Action::Insert(Table::Key),
+            Method::UpdateKey => Action::Update(Table::Key),
+            Method::DeleteKey => Action::Delete(Table::Key, "id"),
+            Method::DeleteKeysByUserId => Action::Delete(Table::Key, "user_id"),
+            Method::GetSession => Action::Lookup(Table::Session, "id"),
+            Method::GetSessionsByUserId => Action::Lookup(Table::Session, "user_id"),
+            Method::SetSession => Action::Insert(Table::Session),
+            Method::UpdateSession => Action::Update(Table::Session),
+            Method::DeleteSession => Action::Delete(Table::Session, "id"),
+            Method::DeleteSessionsByUserId => Action::Delete(Table::Session, "user_id"),
+            Method::GetSessionAndUser => Action::Pair,
+        }
+    }
+
+    /// The parameters, which are also what the server is to receive.
+    pub(super) fn texts(&self) -> Vec<Option<String>> {
+        let (id, token) = (self.id.clone(), self.number.to_string());
+        let idle = (self.number + 1000).to_string();
+        let other = || self.other.clone().unwrap_or_default();
+        let texts = match self.action() {
+            Action::SignUp => vec![id.clone(), token.clone(), other(), id, token],
+            Action::Insert(Table::User) => vec![id, token],
+            Action::Insert(Table::Key) => vec![id, other(), token],
+            Action::Insert(Table::Session) => vec![id, other(), token, idle],
+            Action::Update(Table::Session) => vec![token, idle, id],
+            Action::Update(_) => vec![token, id],
+            _ => vec![id],
+        };
+        texts.into_iter().map(Some).collect()
+    }
+
+    /// The server received the call, alone or among others.
+    pub(super) fn is_in(&self, received: &Received) -> bool {
+        received.action == self.action() && received.calls.contains(&self.texts())
+    }
+}

@@ -1,0 +1,130 @@
+//! One exchange of a session: what it does, what is planned for it, and which interrupts it heeds at which point.
+
+use std::{pin::pin, sync::Arc};
+
+use futures_util::future::select;
+use tokio::time;
+
+use super::{
+    answer::{Output, Refusal},
+    plan::{Stage, Trouble, refusal},
+    query::Question,
+    request::Request,
+    state::{Interrupt, Phase},
+    transaction::{Stop, Transaction},
+    world::World,
+};
+
+pub(super) struct Exchange {
+    pub(super) world: Arc<World>,
+    pub(super) connection: usize,
+    /// Counted from the startup, which is 0.
+    pub(super) number: usize,
+}
+
+impl Exchange {
+    pub(super) async fn perform(
+        &self,
+        requests: Vec<Request>,
+        transaction: &mut Transaction,
+        output: &mut Output,
+    ) -> Result<(), Stop> {
+        if !requests.iter().any(|request| matches!(request, Request::Execute)) {
+            self.pass(Stage::Received, output).await?;
+        }
+        for request in requests {
+            match request {
+                Request::Parse { name, sql } => transaction.parse(name, &sql, output)?,
+                Request::Bind { statement, parameters } => transaction.bind(&statement, &parameters, output)?,
+                Request::Describe { statement } => transaction.describe(&statement, output)?,
+                Request::Execute => {
+                    transaction.receive();
+                    self.pass(Stage::Received, output).await?;
+                    while !transaction.try_execute(output)? {
+                        self.wait_for_rows().await?;
+                    }
+                }
+                Request::Close { statement } => transaction.close(&statement, output),
+                Request::Query(sql) => {
+                    for sql in sql.split("; ") {
+                        Question::read(sql).answer(&self.world, self.connection, output)?;
+                    }
+                }
+                Request::Sync | Request::Password(_) | Request::Terminate => {}
+            }
+        }
+        self.pass(Stage::Complete, output).await?;
+        transaction.commit();
+        self.pass(Stage::Committed, output).await
+    }
+
+    /// Waits until another transaction ends.
+    async fn wait_for_rows(&self) -> Result<(), Stop> {
+        let interrupted = self.world.state().sessions[self.connection].interrupted.clone();
+        self.world.note(|| format!("connection {} waits for a row", self.connection));
+        select(pin!(self.world.unlocked.notified()), pin!(interrupted.notified())).await;
+        self.heed()
+    }
+
+    /// What an interrupt does to a statement.
+    fn heed(&self) -> Result<(), Stop> {
+        match self.world.take_interrupt(self.connection) {
+            None => Ok(()),
+            Some(Interrupt::Cancel) => {
+                Err(Stop::Refused(Refusal::error("57014", "canceling statement due to user request")))
+            }
+            Some(Interrupt::Terminate(code)) => {
+                Err(Stop::Fatal(Refusal::fatal(code, "terminating connection due to administrator command")))
+            }
+            Some(Interrupt::Crash) => Err(Stop::Reset(usize::MAX)),
+        }
+    }
+
+    async fn pass(&self, stage: Stage, output: &mut Output) -> Result<(), Stop> {
+        match self.world.trouble(self.connection, self.number, stage) {
+            Some(Trouble::Notice) => {
+                output.notice(&Refusal::notice("01000", "a notice"));
+                Ok(())
+            }
+            _ => match self.trouble(stage).await {
+                None => self.heed_at(stage, output),
+                Some(stop) => Err(stop),
+            },
+        }
+    }
+
+    /// A commit that waits for a standby is not undone.
+    fn heed_at(&self, stage: Stage, output: &mut Output) -> Result<(), Stop> {
+        match self.heed() {
+            Err(Stop::Refused(_)) if stage == Stage::Committed => {
+                output.notice(&Refusal::notice("01000", "canceling wait for synchronous replication"));
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    /// Goes through what is planned for this point.
+    pub(super) async fn trouble(&self, stage: Stage) -> Option<Stop> {
+        let trouble = self.world.trouble(self.connection, self.number, stage)?;
+        self.world.note(|| format!("connection {} meets {trouble:?} at {} {stage:?}", self.connection, self.number));
+        let name = refusal(self.connection, self.number);
+        Some(match trouble {
+            Trouble::Wait(time) => {
+                let before = self.world.state().sessions[self.connection].phase;
+                if let (Phase::Working { executes: Some(executes) }, Stage::Committed) = (before, stage) {
+                    self.world.state().sessions[self.connection].phase = Phase::WaitingForStandby { executes };
+                }
+                let interrupted = self.world.state().sessions[self.connection].interrupted.clone();
+                select(pin!(time::sleep(time)), pin!(interrupted.notified())).await;
+                return None;
+            }
+            Trouble::Notice | Trouble::Split(..) => return None,
+            Trouble::Reset(bytes) => Stop::Reset(bytes),
+            Trouble::Silence(bytes) => Stop::Silence(bytes),
+            Trouble::Error(code) => Stop::Refused(Refusal::error(code, &name)),
+            Trouble::Fatal(code) => Stop::Fatal(Refusal::fatal(code, &name)),
+            Trouble::Pooler(author) => Stop::PoolerEnds(Refusal::of_pooler(author)),
+        })
+    }
+}

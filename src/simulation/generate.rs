@@ -1,0 +1,153 @@
+//! From a seed to a plan.
+
+use std::time::Duration;
+
+use super::{
+    answer::Author,
+    chance::Chance,
+    database::{TABLES, Table},
+    plan::{Call, Event, Fault, Happening, Plan, Stage, Trouble},
+};
+use crate::lucia::method::{METHODS, Method};
+
+const MOMENT: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+
+pub(super) fn plan(seed: u64) -> Plan {
+    let chance = Chance::new(seed);
+    let has_pooler = chance.happens(15);
+    let hosts = if chance.happens(15) { 2 } else { 1 };
+    let max = chance.one_of(&[1, 2, 2, 3, 5, 10]);
+    let mut plan = Plan {
+        max,
+        hosts,
+        has_pooler,
+        has_password: chance.happens(20),
+        connect_timeout: chance.one_of(&[2 * SECOND, 5 * SECOND, 30 * SECOND]),
+        query_timeout: chance.happens(25).then(|| chance.one_of(&[MOMENT * 300, SECOND, 3 * SECOND])),
+        idle_timeout: chance.happens(10).then(|| chance.one_of(&[MOMENT * 20, SECOND])),
+        max_lifetime: chance.happens(10).then(|| chance.one_of(&[MOMENT * 50, SECOND])),
+        latency: chance.one_of(&[MOMENT / 10, MOMENT, 5 * MOMENT, 40 * MOMENT]),
+        calls: calls(&chance),
+        faults: Vec::new(),
+        events: Vec::new(),
+        ends_at: None,
+    };
+    let span = plan.calls.last().map_or(MOMENT, |call| call.at + 100 * MOMENT);
+    if chance.happens(80) {
+        let faults = chance.below(7);
+        plan.faults = (0..faults).map(|_| fault(&chance, max, has_pooler)).collect();
+        let events = chance.below(4);
+        plan.events = (0..events).map(|_| event(&chance, &plan, span)).collect();
+        plan.events.sort_by_key(|event| event.at);
+    }
+    if chance.happens(10) {
+        plan.ends_at = Some(moment(&chance, span));
+    }
+    plan
+}
+
+fn moment(chance: &Chance, limit: Duration) -> Duration {
+    MOMENT * u32::try_from(chance.below(usize::try_from(limit.as_millis()).unwrap().max(1))).unwrap()
+}
+
+fn calls(chance: &Chance) -> Vec<Call> {
+    let ids = 2 + chance.below(6);
+    let bursts = 1 + chance.below(12);
+    let most = chance.one_of(&[1, 3, 8, 40]);
+    let gap = chance.one_of(&[5 * MOMENT, 60 * MOMENT, 400 * MOMENT]);
+    let reads = chance.one_of(&[20, 50, 80]);
+    let mut calls = Vec::new();
+    let mut at = Duration::ZERO;
+    for _ in 0..bursts {
+        let only = chance.happens(40).then(|| method(chance, reads));
+        for _ in 0..=chance.below(most) {
+            let method = only.unwrap_or_else(|| method(chance, reads));
+            calls.push(call(chance, calls.len(), at, method, ids));
+        }
+        at += moment(chance, gap);
+        if chance.happens(5) {
+            at += 31 * SECOND;
+        }
+    }
+    calls
+}
+
+fn method(chance: &Chance, reads: usize) -> Method {
+    let is_read = chance.happens(reads);
+    let methods: Vec<Method> =
+        METHODS.iter().filter(|entry| entry.name.starts_with("get") == is_read).map(|entry| entry.method).collect();
+    chance.one_of(&methods)
+}
+
+fn call(chance: &Chance, number: usize, at: Duration, method: Method, ids: usize) -> Call {
+    let user = format!("u{}", chance.below(ids));
+    let key = format!("k{}", chance.below(ids));
+    let session = format!("s{}", chance.below(ids));
+    let (id, other) = match method {
+        Method::SetUser => (user, chance.happens(70).then_some(key)),
+        Method::GetUser
+        | Method::UpdateUser
+        | Method::DeleteUser
+        | Method::GetKeysByUserId
+        | Method::DeleteKeysByUserId
+        | Method::GetSessionsByUserId
+        | Method::DeleteSessionsByUserId => (user, None),
+        Method::SetKey => (key, Some(user)),
+        Method::GetKey | Method::UpdateKey | Method::DeleteKey => (key, None),
+        Method::SetSession => (session, Some(user)),
+        Method::GetSession | Method::UpdateSession | Method::DeleteSession | Method::GetSessionAndUser => {
+            (session, None)
+        }
+    };
+    Call { number, at, method, id, other }
+}
+
+fn fault(chance: &Chance, max: usize, has_pooler: bool) -> Fault {
+    let bytes = chance.below(200);
+    let wait = chance.one_of(&[3 * MOMENT, 80 * MOMENT, 1300 * MOMENT, 4 * SECOND]);
+    let trouble = match chance.below(14) {
+        0..=2 => Trouble::Wait(wait),
+        3..=5 => Trouble::Reset(bytes),
+        6 => Trouble::Silence(bytes),
+        7 => Trouble::Error(chance.one_of(&["40001", "40P01"])),
+        8 => Trouble::Error(chance.one_of(&["0A000", "26000", "XX000", "55P03"])),
+        9 | 10 if has_pooler => Trouble::Pooler(chance.one_of(&[Author::Supavisor, Author::PgBouncer])),
+        9 | 10 => Trouble::Fatal(chance.one_of(&["57P01", "57P02", "57P05", "XX000"])),
+        11 => Trouble::Notice,
+        _ => Trouble::Split(bytes, wait),
+    };
+    let stage = match trouble {
+        // Once it is committed the server does not refuse a statement.
+        Trouble::Error(_) => chance.one_of(&[Stage::Received, Stage::Received, Stage::Complete]),
+        _ => chance.one_of(&[Stage::Received, Stage::Complete, Stage::Committed]),
+    };
+    Fault { connection: chance.below(max + 3), exchange: chance.below(12), stage, trouble }
+}
+
+fn event(chance: &Chance, plan: &Plan, span: Duration) -> Event {
+    let host = chance.below(plan.hosts);
+    let lasts = chance.one_of(&[30 * MOMENT, 400 * MOMENT, 2 * SECOND, 40 * SECOND]);
+    let table = chance.one_of(&TABLES);
+    let what = match chance.below(17) {
+        0 => Happening::Crash { host, lasts },
+        1 => Happening::Shutdown { host, lasts },
+        2 => Happening::Recover { host, lasts },
+        3 => Happening::Refuse { host, lasts },
+        4 => Happening::Hang { host, lasts },
+        5 => Happening::Slow { host, lasts, by: chance.one_of(&[100 * MOMENT, SECOND]) },
+        6 => Happening::Full { host, lasts, sessions: chance.below(3) },
+        7 if plan.hosts > 1 => Happening::Switch,
+        7..=9 => {
+            let prefix = ["u", "k", "s"][table as usize];
+            Happening::Lock { table, id: format!("{prefix}{}", chance.below(4)), lasts: lasts.min(4 * SECOND) }
+        }
+        10 => Happening::AddColumn(table),
+        11 => Happening::Retype(Table::User),
+        12 | 13 => Happening::Terminate { connection: chance.below(plan.max + 1) },
+        14 => Happening::LoseCancels { lasts },
+        15 => Happening::DelayCancels { lasts: 40 * SECOND, by: lasts.min(2 * SECOND) },
+        _ => Happening::Jump { by: chance.one_of(&[SECOND, 20 * SECOND, 600 * SECOND]) },
+    };
+    Event { at: moment(chance, span), what }
+}

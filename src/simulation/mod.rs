@@ -1,0 +1,56 @@
+//! A simulated PostgreSQL on a clock that moves only when nothing can run: histories of calls and faults, each the same
+//! every time that its seed is run.
+
+#[cfg(test)]
+mod histories;
+
+#[cfg(test)]
+mod tests;
+
+mod regression;
+
+mod shrink;
+
+mod check;
+
+mod run;
+
+mod watch;
+
+mod generate;
+
+mod network;
+
+mod session;
+
+mod exchange;
+
+mod query;
+
+mod transaction;
+
+mod event;
+
+mod world;
+
+mod state;
+
+mod call;
+
+mod record;
+
+mod plan;
+
+mod recognise;
+
+mod statement;
+
+mod scram;
+
+mod database;
+
+mod answer;
+
+mod request;
+
+mod chance;

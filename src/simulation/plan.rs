@@ -1,0 +1,150 @@
+//! What is to happen in one history, as a value. The run draws nothing: to leave a call or a fault out changes nothing else.
+
+use std::time::Duration;
+
+use super::{answer::Author, database::Table};
+use crate::lucia::method::Method;
+
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    pub(super) max: usize,
+    pub(super) hosts: usize,
+    pub(super) has_pooler: bool,
+    pub(super) has_password: bool,
+    pub(super) connect_timeout: Duration,
+    pub(super) query_timeout: Option<Duration>,
+    pub(super) idle_timeout: Option<Duration>,
+    pub(super) max_lifetime: Option<Duration>,
+    /// How long each answer is on its way.
+    pub(super) latency: Duration,
+    pub(super) calls: Vec<Call>,
+    pub(super) faults: Vec<Fault>,
+    pub(super) events: Vec<Event>,
+    pub(super) ends_at: Option<Duration>,
+}
+
+/// Calls of the same moment are made in one turn of the event loop.
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    /// What it writes carries this number.
+    pub(super) number: usize,
+    pub(super) at: Duration,
+    pub(super) method: Method,
+    pub(super) id: String,
+    /// The user of a new key or session; the key of a new user.
+    pub(super) other: Option<String>,
+}
+
+/// What goes wrong with one exchange of one connection. Connections are counted as they are dialed, exchanges by their
+/// `Sync` or `Query`; the first is the startup.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fault {
+    pub(super) connection: usize,
+    pub(super) exchange: usize,
+    pub(super) stage: Stage,
+    pub(super) trouble: Trouble,
+}
+
+/// How far the server is with an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    Received,
+    /// The command is complete, and not committed.
+    Complete,
+    Committed,
+}
+
+/// Numbers of bytes are of the exchange's answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Trouble {
+    Wait(Duration),
+    /// The connection is cut after so many bytes.
+    Reset(usize),
+    /// Nothing comes after so many bytes, and nobody says so.
+    Silence(usize),
+    /// The server refuses the statement.
+    Error(&'static str),
+    /// The server ends the session.
+    Fatal(&'static str),
+    /// A pooler has lost its server, and says so in its own words.
+    Pooler(Author),
+    Notice,
+    /// The answer comes in two pieces, so many bytes and the rest.
+    Split(usize, Duration),
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Event {
+    pub(super) at: Duration,
+    pub(super) what: Happening,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Happening {
+    /// All sessions of the host are cut, and none begins for so long.
+    Crash {
+        host: usize,
+        lasts: Duration,
+    },
+    /// The same, with a word of farewell.
+    Shutdown {
+        host: usize,
+        lasts: Duration,
+    },
+    /// Who connects is told that the server is starting.
+    Recover {
+        host: usize,
+        lasts: Duration,
+    },
+    Refuse {
+        host: usize,
+        lasts: Duration,
+    },
+    /// Who connects hears nothing.
+    Hang {
+        host: usize,
+        lasts: Duration,
+    },
+    /// To connect takes so much longer.
+    Slow {
+        host: usize,
+        lasts: Duration,
+        by: Duration,
+    },
+    /// There are no more sessions than these.
+    Full {
+        host: usize,
+        lasts: Duration,
+        sessions: usize,
+    },
+    /// The hosts exchange their roles.
+    Switch,
+    /// Another program's transaction has a row locked.
+    Lock {
+        table: Table,
+        id: String,
+        lasts: Duration,
+    },
+    AddColumn(Table),
+    Retype(Table),
+    /// `pg_terminate_backend` of one connection.
+    Terminate {
+        connection: usize,
+    },
+    LoseCancels {
+        lasts: Duration,
+    },
+    DelayCancels {
+        lasts: Duration,
+        by: Duration,
+    },
+    /// The process is suspended.
+    Jump {
+        by: Duration,
+    },
+}
+
+/// What the server says where it is planned to refuse.
+pub(super) fn refusal(connection: usize, exchange: usize) -> String {
+    format!("simulated at {connection}.{exchange}")
+}

@@ -1,0 +1,66 @@
+//! What happened in a run, for the checker and for whoever reads a trace.
+
+use tokio::time::Instant;
+
+use super::{
+    database::{Database, Row},
+    statement::Action,
+};
+use crate::pg::Error;
+
+/// How a call ended.
+#[derive(Clone, Debug)]
+pub(super) enum Ending {
+    Done,
+    Rows(Vec<Row>),
+    Lucia(&'static str),
+    Failed(Error),
+}
+
+/// A moment of the run, and how many commits the server had made by then.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    pub(super) at: Instant,
+    pub(super) commits: usize,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct CallRecord {
+    pub(super) made: Moment,
+    pub(super) settled: Option<(Moment, Ending)>,
+}
+
+/// A statement with its parameters, as it came to the server.
+#[derive(Clone, Debug)]
+pub(super) struct Received {
+    pub(super) at: Instant,
+    pub(super) connection: usize,
+    pub(super) exchange: usize,
+    pub(super) action: Action,
+    /// The parameters of each call.
+    pub(super) calls: Vec<Row>,
+}
+
+/// A transaction that was committed, or a schema that was changed.
+#[derive(Debug)]
+pub(super) struct Commit {
+    /// The index in `Record::received`, unless it was another program's.
+    pub(super) received: Option<usize>,
+    pub(super) after: Database,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Record {
+    /// Lines, where somebody reads them.
+    pub(super) trace: Option<Vec<String>>,
+    /// By the index in the plan.
+    pub(super) calls: Vec<Option<CallRecord>>,
+    pub(super) received: Vec<Received>,
+    pub(super) commits: Vec<Commit>,
+    /// What must never be, and was seen at once.
+    pub(super) violations: Vec<String>,
+    /// When a session was first ready for the client.
+    pub(super) opened_at: Option<Instant>,
+    /// When the program ended the adapter.
+    pub(super) ended_at: Option<Instant>,
+}

@@ -1,0 +1,91 @@
+//! Plans that once violated a promise, as small as they could be made.
+
+use std::time::Duration;
+
+use super::plan::{Call, Event, Fault, Happening, Plan, Stage, Trouble};
+use crate::lucia::method::Method;
+
+const fn milliseconds(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+/// Nothing happens.
+pub(super) fn plain() -> Plan {
+    Plan {
+        max: 2,
+        hosts: 1,
+        has_pooler: false,
+        has_password: false,
+        connect_timeout: Duration::from_secs(5),
+        query_timeout: None,
+        idle_timeout: None,
+        max_lifetime: None,
+        latency: milliseconds(1),
+        calls: Vec::new(),
+        faults: Vec::new(),
+        events: Vec::new(),
+        ends_at: None,
+    }
+}
+
+pub(super) fn call(number: usize, at: Duration, method: Method, id: &str) -> Call {
+    Call { number, at, method, id: id.to_owned(), other: None }
+}
+
+pub(super) fn plans() -> Vec<(&'static str, Plan)> {
+    let zero = Duration::ZERO;
+    vec![
+        (
+            // `open_one` was given up while it asked its first question, and the connection's own task went on.
+            "a connection that falls silent while it is opened is closed when nobody waits for it",
+            Plan {
+                max: 10,
+                calls: ["u1", "u2", "u3"]
+                    .iter()
+                    .enumerate()
+                    .map(|(at, id)| call(at, zero, Method::GetKeysByUserId, id))
+                    .collect(),
+                faults: (0..3)
+                    .map(|connection| Fault {
+                        connection,
+                        exchange: 1,
+                        stage: Stage::Committed,
+                        trouble: Trouble::Silence(82),
+                    })
+                    .skip(1)
+                    .collect(),
+                ..plain()
+            },
+        ),
+        (
+            // The server's 57014 came after `CommandComplete`, and was taken for somebody else's.
+            "a change whose deferred constraint is cancelled after query_timeout rejects with QUERY_TIMEOUT",
+            Plan {
+                query_timeout: Some(milliseconds(300)),
+                calls: vec![call(0, zero, Method::DeleteUser, "u1")],
+                faults: vec![Fault {
+                    connection: 0,
+                    exchange: 4,
+                    stage: Stage::Complete,
+                    trouble: Trouble::Wait(milliseconds(1300)),
+                }],
+                ..plain()
+            },
+        ),
+        (
+            // `57P05` was taken for an error that waiting does not mend.
+            "a session that times out while it is opened is opened again",
+            Plan {
+                calls: vec![call(0, zero, Method::GetUser, "u1"), call(1, milliseconds(2000), Method::GetUser, "u2")],
+                faults: vec![Fault {
+                    connection: 1,
+                    exchange: 1,
+                    stage: Stage::Committed,
+                    trouble: Trouble::Fatal("57P05"),
+                }],
+                events: vec![Event { at: milliseconds(1000), what: Happening::Terminate { connection: 0 } }],
+                ..plain()
+            },
+        ),
+    ]
+}

@@ -1,0 +1,241 @@
+//! One session of the server: it starts, answers one exchange after the other, and ends.
+
+use std::{collections::VecDeque, pin::pin, sync::Arc, time::Duration};
+
+use futures_util::future::{Either, select};
+use tokio::{
+    io::{AsyncWriteExt, DuplexStream},
+    time::{self, Instant},
+};
+
+use super::{
+    answer::{Output, Refusal},
+    exchange::Exchange,
+    plan::{Stage, Trouble},
+    request::{Opening, Request, read_opening, read_request},
+    scram,
+    state::{self, FIRST_PROCESS_ID, Interrupt, Phase},
+    transaction::{Stop, Transaction},
+    world::World,
+};
+
+/// Until TCP gives a silent connection up: `keep_alive`, and ten probes.
+const KEEP_ALIVE: Duration = Duration::from_secs(70);
+
+/// The session is over.
+#[derive(Debug)]
+pub(super) struct Over;
+
+pub(super) struct Session {
+    world: Arc<World>,
+    connection: usize,
+    stream: DuplexStream,
+    /// Exchanges that have begun.
+    exchanges: usize,
+    /// What has been read, and not answered.
+    requests: VecDeque<Request>,
+}
+
+impl Session {
+    pub(super) fn new(world: Arc<World>, connection: usize, stream: DuplexStream) -> Self {
+        Self { world, connection, stream, exchanges: 0, requests: VecDeque::new() }
+    }
+
+    pub(super) async fn serve(mut self) {
+        let world = self.world.clone();
+        {
+            let live = pin!(self.live());
+            let over = pin!(world.is_over.notified());
+            select(live, over).await;
+        }
+        if world.state().sessions[self.connection].is_served() {
+            self.enter(Phase::Over);
+        }
+        world.note(|| format!("connection {} is no longer served", self.connection));
+        // The client sees the end of the stream from here on.
+        drop(self.stream);
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.world.state().sessions[self.connection].phase = phase;
+    }
+
+    async fn live(&mut self) -> Result<(), Over> {
+        match read_opening(&mut self.stream).await {
+            None => return Ok(()),
+            Some(Opening::Cancel { process_id, secret }) => {
+                self.world.cancel(process_id, secret).await;
+                return Ok(());
+            }
+            Some(Opening::Session) => {}
+        }
+        self.enter(Phase::Starting);
+        let is_session = |session: &&state::Session| session.is_open && session.phase != Phase::Dialed;
+        let open = self.world.state().sessions.iter().filter(is_session).count();
+        if open > self.world.plan.max {
+            self.world.violated(format!("{open} connections are open"));
+        }
+        self.start().await?;
+        loop {
+            let requests = self.read_exchange().await?;
+            self.exchange(requests).await?;
+        }
+    }
+
+    async fn start(&mut self) -> Result<(), Over> {
+        self.exchanges += 1;
+        let mut output = Output::default();
+        if let Some(refusal) = self.world.refusal(self.connection) {
+            return self.stop(Stop::Fatal(refusal), output).await;
+        }
+        if self.world.plan.has_password {
+            output.scram_is_wanted();
+            self.write(&output.bytes).await?;
+            let challenge = scram::challenge(&self.read_password().await?);
+            output = Output::default();
+            output.scram_continues(&challenge.message);
+            self.write(&output.bytes).await?;
+            let last = scram::finish(&challenge, &self.read_password().await?);
+            output = Output::default();
+            let Some(message) = last else {
+                let refusal = Refusal::fatal("28P01", "password authentication failed");
+                return self.stop(Stop::Fatal(refusal), output).await;
+            };
+            output.scram_ends(&message);
+        }
+        let startup = Exchange { world: self.world.clone(), connection: self.connection, number: 0 };
+        if let Some(stop) = startup.trouble(Stage::Received).await {
+            return self.stop(stop, output).await;
+        }
+        output.authenticated();
+        output.parameter_status("server_version", "18.0");
+        let process_id = FIRST_PROCESS_ID + i32::try_from(self.connection).unwrap();
+        let secret = self.world.state().sessions[self.connection].secret;
+        output.key_data(process_id, secret);
+        output.ready(false);
+        self.answer(0, output).await
+    }
+
+    async fn read_password(&mut self) -> Result<Vec<u8>, Over> {
+        match read_request(&mut self.stream).await {
+            Some(Request::Password(body)) => Ok(body),
+            _ => Err(Over),
+        }
+    }
+
+    /// Everything up to a `Sync` or `Query`.
+    async fn read_exchange(&mut self) -> Result<Vec<Request>, Over> {
+        self.enter(Phase::Idle { since: Instant::now() });
+        let interrupted = self.world.state().sessions[self.connection].interrupted.clone();
+        loop {
+            if let Some(interrupt) = self.world.take_interrupt(self.connection) {
+                match interrupt {
+                    // Nothing is under way.
+                    Interrupt::Cancel => {}
+                    Interrupt::Crash => return self.stop(Stop::Reset(0), Output::default()).await.map(|()| Vec::new()),
+                    Interrupt::Terminate(code) => {
+                        let stop = Stop::Fatal(Refusal::fatal(code, "terminating connection"));
+                        return self.stop(stop, Output::default()).await.map(|()| Vec::new());
+                    }
+                }
+            }
+            // What is half read when an interrupt comes is lost only with the session, as a request that is half read
+            // has no more than this one reader: a cancel leaves the reading where it is.
+            let request = {
+                let mut reading = pin!(read_request(&mut self.stream));
+                loop {
+                    match select(reading.as_mut(), pin!(interrupted.notified())).await {
+                        Either::Left((request, _)) => break request,
+                        Either::Right(_) => {
+                            let mut state = self.world.state();
+                            let interrupt = &mut state.sessions[self.connection].interrupt;
+                            if matches!(interrupt, Some(Interrupt::Cancel)) {
+                                *interrupt = None;
+                            } else {
+                                break Some(Request::Terminate);
+                            }
+                        }
+                    }
+                }
+            };
+            if self.world.state().sessions[self.connection].interrupt.is_some() {
+                continue;
+            }
+            match request {
+                None | Some(Request::Terminate) => return Err(Over),
+                Some(request) => {
+                    let is_last = matches!(request, Request::Sync | Request::Query(_));
+                    self.requests.push_back(request);
+                    if is_last {
+                        return Ok(self.requests.drain(..).collect());
+                    }
+                }
+            }
+        }
+    }
+
+    async fn exchange(&mut self, requests: Vec<Request>) -> Result<(), Over> {
+        let number = self.exchanges;
+        self.exchanges += 1;
+        self.world.state().begin_exchange(self.connection, number);
+        time::sleep(self.world.plan.latency).await;
+        let mut output = Output::default();
+        let exchange = Exchange { world: self.world.clone(), connection: self.connection, number };
+        let mut transaction = Transaction::new(self.world.clone(), self.connection, number);
+        let result = exchange.perform(requests, &mut transaction, &mut output).await;
+        transaction.end();
+        match result {
+            Ok(()) => {}
+            Err(Stop::Refused(refusal)) => {
+                self.world.note(|| format!("connection {} refuses {number}: {}", self.connection, refusal.message));
+                output.refuse(&refusal);
+            }
+            Err(stop) => return self.stop(stop, output).await,
+        }
+        output.ready(self.world.state().sessions[self.connection].is_in_transaction);
+        self.answer(number, output).await
+    }
+
+    /// Sends the whole answer, in two pieces where that is planned.
+    async fn answer(&mut self, exchange: usize, output: Output) -> Result<(), Over> {
+        for stage in [Stage::Received, Stage::Complete, Stage::Committed] {
+            if let Some(Trouble::Split(bytes, pause)) = self.world.trouble(self.connection, exchange, stage) {
+                let Some((first, rest)) = output.bytes.split_at_checked(bytes) else { break };
+                self.write(first).await?;
+                time::sleep(pause).await;
+                return self.write(rest).await;
+            }
+        }
+        self.write(&output.bytes).await
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), Over> {
+        self.stream.write_all(bytes).await.map_err(|_| Over)
+    }
+
+    /// The last that the client hears.
+    async fn stop(&mut self, stop: Stop, mut output: Output) -> Result<(), Over> {
+        self.world.note(|| format!("connection {} stops: {stop:?}", self.connection));
+        match stop {
+            Stop::Refused(refusal) | Stop::Fatal(refusal) => {
+                output.refuse(&refusal);
+                self.write(&output.bytes).await?;
+            }
+            Stop::PoolerEnds(refusal) => {
+                output = Output::default();
+                output.refuse(&refusal);
+                self.write(&output.bytes).await?;
+            }
+            Stop::Reset(bytes) => {
+                self.write(&output.bytes[..bytes.min(output.bytes.len())]).await?;
+                self.world.state().sessions[self.connection].is_reset = true;
+            }
+            Stop::Silence(bytes) => {
+                self.write(&output.bytes[..bytes.min(output.bytes.len())]).await?;
+                time::sleep(KEEP_ALIVE).await;
+                self.world.state().sessions[self.connection].is_reset = true;
+            }
+        }
+        Err(Over)
+    }
+}

@@ -1,0 +1,124 @@
+//! What the servers hold at a moment: data, locks, sessions, and what is wrong.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{sync::Notify, time::Instant};
+
+use super::{
+    answer::Field,
+    database::{Database, Table},
+    record::Record,
+    statement::Statement,
+};
+
+pub(super) struct State {
+    pub(super) database: Database,
+    /// Who has a row locked: a session by its connection, or another program.
+    pub(super) locks: BTreeMap<(Table, String), Owner>,
+    pub(super) hosts: Vec<Host>,
+    pub(super) sessions: Vec<Session>,
+    /// The processes behind a pooler, shared by its sessions.
+    pub(super) pooled: Vec<Prepared>,
+    pub(super) cancels_lost_until: Option<Instant>,
+    pub(super) cancels_late: Option<(Instant, Duration)>,
+    pub(super) record: Record,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    Session(usize),
+    Other,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Host {
+    pub(super) trouble: Option<(Instant, Unreachable)>,
+    pub(super) is_standby: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Unreachable {
+    Down,
+    Starting,
+    Silent,
+    Slow(Duration),
+    Full(usize),
+}
+
+/// What a process of the server has prepared, by its name.
+pub(super) type Prepared = HashMap<String, PreparedStatement>;
+
+#[derive(Clone, Debug)]
+pub(super) struct PreparedStatement {
+    pub(super) statement: Statement,
+    pub(super) parameters: Vec<u32>,
+    pub(super) fields: Vec<Field>,
+}
+
+/// What makes a session stop what it does.
+#[derive(Clone, Debug)]
+pub(super) enum Interrupt {
+    Cancel,
+    Terminate(&'static str),
+    Crash,
+}
+
+/// How far a connection is, as the server sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// It has not said what it is for, or carries a request to cancel.
+    Dialed,
+    Starting,
+    Idle {
+        since: Instant,
+    },
+    Working {
+        executes: Option<usize>,
+    },
+    /// A commit waits for a standby.
+    WaitingForStandby {
+        executes: usize,
+    },
+    Over,
+}
+
+pub(super) struct Session {
+    pub(super) host: usize,
+    pub(super) secret: i32,
+    pub(super) interrupt: Option<Interrupt>,
+    pub(super) interrupted: Arc<Notify>,
+    /// The client has it open.
+    pub(super) is_open: bool,
+    pub(super) phase: Phase,
+    /// It ends with an error rather than with the end of the stream.
+    pub(super) is_reset: bool,
+    /// A transaction of several exchanges is open.
+    pub(super) is_in_transaction: bool,
+    /// Which of the pooler's processes it runs on.
+    pub(super) process: usize,
+    pub(super) prepared: Prepared,
+}
+
+impl Session {
+    pub(super) fn is_served(&self) -> bool {
+        !matches!(self.phase, Phase::Dialed | Phase::Over)
+    }
+}
+
+impl State {
+    pub(super) fn begin_exchange(&mut self, connection: usize, exchange: usize) {
+        let processes = self.pooled.len();
+        let session = &mut self.sessions[connection];
+        session.phase = Phase::Working { executes: None };
+        if !session.is_in_transaction {
+            session.process = (connection + exchange) % processes;
+        }
+    }
+}
+
+/// The process id of the first connection; a pooler makes up others than the server's.
+pub(super) const FIRST_PROCESS_ID: i32 = 1_000;

@@ -1,0 +1,134 @@
+//! The servers, as calls see them.
+
+use std::time::Duration;
+
+use super::{
+    database::Table,
+    generate,
+    plan::{Call, Fault, Plan, Stage, Trouble},
+    record::{Ending, Record},
+    regression::{call, plain},
+    run::run,
+};
+use crate::{lucia::method::Method, pg::code};
+
+/// A sign-up, and after it a look at the key.
+fn sign_up(fault: Option<Fault>) -> Plan {
+    let second = Duration::from_secs(1);
+    let user = Call { other: Some("k1".to_owned()), ..call(0, Duration::ZERO, Method::SetUser, "u1") };
+    let calls = vec![user, call(1, 90 * second, Method::GetKey, "k1")];
+    Plan { calls, faults: fault.into_iter().collect(), ..plain() }
+}
+
+/// What is planned for the sign-up's statement: it follows the startup, two questions and the preparing.
+fn at_sign_up(stage: Stage, trouble: Trouble) -> Plan {
+    sign_up(Some(Fault { connection: 0, exchange: 4, stage, trouble }))
+}
+
+fn endings(record: &Record) -> Vec<&Ending> {
+    record.calls.iter().flatten().map(|call| &call.settled.as_ref().unwrap().1).collect()
+}
+
+fn users(record: &Record) -> usize {
+    record.commits.last().unwrap().after.table(Table::User).rows.len()
+}
+
+fn code(ending: &Ending) -> &str {
+    match ending {
+        Ending::Failed(error) => error.code(),
+        Ending::Lucia(message) => message,
+        Ending::Done | Ending::Rows(_) => "",
+    }
+}
+
+#[test]
+fn what_is_stored_is_read() {
+    for has_password in [false, true] {
+        for has_pooler in [false, true] {
+            let record = run(&Plan { has_pooler, has_password, ..sign_up(None) }, false);
+            let row = ["k1", "u1", "0"].map(|text| Some(text.to_owned())).to_vec();
+            let endings = endings(&record);
+            assert!(matches!(&endings[..], [Ending::Done, Ending::Rows(rows)] if *rows == [row]), "{endings:?}");
+            assert!(record.violations.is_empty(), "{:?}", record.violations);
+        }
+    }
+}
+
+#[test]
+fn a_violated_constraint_is_told_by_its_name() {
+    let mut plan = sign_up(None);
+    let number = plan.calls.len();
+    let key = |number, id: &str, user: &str| Call {
+        other: Some(user.to_owned()),
+        ..call(number, Duration::from_secs(91), Method::SetKey, id)
+    };
+    plan.calls.extend([key(number, "k1", "u1"), key(number + 1, "k2", "u2")]);
+    let record = run(&plan, false);
+    let codes: Vec<&str> = endings(&record).into_iter().map(code).collect();
+    assert_eq!(codes, ["", "", "AUTH_DUPLICATE_KEY_ID", "AUTH_INVALID_USER_ID"]);
+}
+
+#[test]
+fn what_was_not_committed_when_a_connection_is_cut_is_not_stored() {
+    for (stage, stored) in [(Stage::Received, 0), (Stage::Complete, 0), (Stage::Committed, 1)] {
+        let record = run(&at_sign_up(stage, Trouble::Reset(7)), false);
+        assert_eq!(code(endings(&record)[0]), code::OUTCOME_UNKNOWN, "{stage:?}");
+        assert_eq!(users(&record), stored, "{stage:?}");
+    }
+}
+
+#[test]
+fn a_request_to_cancel_ends_the_statement_that_runs() {
+    let plan = at_sign_up(Stage::Received, Trouble::Wait(Duration::from_secs(60)));
+    let record = run(&Plan { query_timeout: Some(Duration::from_secs(1)), ..plan }, false);
+    assert_eq!(code(endings(&record)[0]), code::QUERY_TIMEOUT);
+    assert_eq!(users(&record), 0);
+}
+
+#[test]
+fn an_answer_is_waited_for_as_long_as_it_takes() {
+    let record = run(&at_sign_up(Stage::Received, Trouble::Wait(Duration::from_secs(80))), false);
+    assert!(matches!(endings(&record)[0], Ending::Done));
+}
+
+#[test]
+fn some_history_meets_each_kind_of_trouble() {
+    let kinds = [
+        "Wait(",
+        "Reset(",
+        "Silence(",
+        "Error(\"40001\")",
+        "Error(\"0A000\")",
+        "Fatal(",
+        "Pooler(",
+        "Notice",
+        "Split(",
+        "Crash {",
+        "Shutdown {",
+        "Recover {",
+        "Refuse {",
+        "Hang {",
+        "Slow {",
+        "Full {",
+        "Switch",
+        "Lock {",
+        "AddColumn",
+        "Retype",
+        "Terminate {",
+        "LoseCancels {",
+        "DelayCancels {",
+        "Jump {",
+        "waits for a row",
+        "is cancelled",
+        "is refused",
+    ];
+    let mut missing = kinds.to_vec();
+    for seed in 0..2_000 {
+        let trace = run(&generate::plan(seed), true).trace.unwrap();
+        missing.retain(|kind| !trace.iter().any(|line| line.contains(kind)));
+        if missing.is_empty() {
+            return;
+        }
+    }
+    panic!("no history meets {missing:?}");
+}

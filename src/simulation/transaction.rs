@@ -1,0 +1,198 @@
+//! One exchange by the extended protocol: what is prepared, bound, executed, and committed at `Sync`.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::{
+    answer::{Output, Refusal},
+    database::{Change, Row, Table},
+    recognise::recognise,
+    record::Received,
+    state::{Owner, Phase, Prepared, PreparedStatement, State},
+    statement::{Action, Effect, Statement},
+    world::World,
+};
+
+/// Why an exchange is not answered as it should be.
+#[derive(Debug)]
+pub(super) enum Stop {
+    Refused(Refusal),
+    Fatal(Refusal),
+    PoolerEnds(Refusal),
+    Reset(usize),
+    Silence(usize),
+}
+
+/// What a session may keep prepared: what the package keeps, and what it is about to close.
+const MOST_PREPARED: usize = 110;
+
+pub(super) struct Transaction {
+    world: Arc<World>,
+    connection: usize,
+    exchange: usize,
+    unnamed: Option<PreparedStatement>,
+    bound: Option<(Statement, Vec<Row>)>,
+    /// The index in the record.
+    received: Option<usize>,
+    /// What is to be committed.
+    changes: Vec<Change>,
+}
+
+impl Transaction {
+    pub(super) fn new(world: Arc<World>, connection: usize, exchange: usize) -> Self {
+        Self { world, connection, exchange, unnamed: None, bound: None, received: None, changes: Vec::new() }
+    }
+
+    /// What is prepared where the transaction runs.
+    fn prepared<'a>(&self, state: &'a mut State) -> &'a mut Prepared {
+        if self.world.plan.has_pooler {
+            let process = state.sessions[self.connection].process;
+            return &mut state.pooled[process];
+        }
+        &mut state.sessions[self.connection].prepared
+    }
+
+    pub(super) fn parse(&mut self, name: String, sql: &str, output: &mut Output) -> Result<(), Stop> {
+        let Some(statement) = recognise(sql) else {
+            self.world.violated(format!("an unknown statement: {sql}"));
+            return Err(Stop::Refused(Refusal::error("42601", "unknown statement")));
+        };
+        let mut state = self.world.state();
+        // The client asks this of no session that it has not opened.
+        state.record.opened_at.get_or_insert_with(Instant::now);
+        let (parameters, fields) = (statement.parameters(&state.database), statement.fields(&state.database));
+        let prepared = PreparedStatement { statement, parameters, fields };
+        if name.is_empty() {
+            self.unnamed = Some(prepared);
+        } else {
+            let known = self.prepared(&mut state);
+            if known.contains_key(&name) {
+                return Err(Stop::Refused(Refusal::error("42P05", "prepared statement already exists")));
+            }
+            known.insert(name, prepared);
+            let count = known.len();
+            drop(state);
+            if count > MOST_PREPARED {
+                self.world.violated(format!("{count} statements are prepared on connection {}", self.connection));
+            }
+        }
+        output.parsed();
+        Ok(())
+    }
+
+    fn known(&self, name: &str) -> Result<PreparedStatement, Stop> {
+        let found = if name.is_empty() {
+            self.unnamed.clone()
+        } else {
+            self.prepared(&mut self.world.state()).get(name).cloned()
+        };
+        found.ok_or_else(|| Stop::Refused(Refusal::error("26000", "prepared statement does not exist")))
+    }
+
+    pub(super) fn describe(&self, name: &str, output: &mut Output) -> Result<(), Stop> {
+        let PreparedStatement { parameters, fields, .. } = self.known(name)?;
+        output.parameters(&parameters);
+        output.described(&fields);
+        Ok(())
+    }
+
+    pub(super) fn bind(&mut self, name: &str, parameters: &[Option<String>], output: &mut Output) -> Result<(), Stop> {
+        let PreparedStatement { statement, fields, .. } = self.known(name)?;
+        if statement.fields(&self.world.state().database) != fields {
+            return Err(Stop::Refused(Refusal::error("0A000", "cached plan must not change result type")));
+        }
+        let calls = statement.calls(parameters);
+        self.bound = Some((statement, calls));
+        output.bound();
+        Ok(())
+    }
+
+    /// False while another transaction has a row locked that this one is to change.
+    pub(super) fn try_execute(&mut self, output: &mut Output) -> Result<bool, Stop> {
+        let (statement, calls) = self.bound.as_ref().unwrap();
+        let action = statement.action;
+        if action.is_write() && self.world.is_standby(self.connection) {
+            return Err(Stop::Refused(Refusal::error("25006", "cannot execute in a read-only transaction")));
+        }
+        let effect = statement.effect(&self.world.state().database, calls);
+        let Effect { rows, tag, changes } = match effect {
+            // A violation is waited for too: who has the row may not commit.
+            Err(refusal) if self.world.lock(&Self::named(action, calls), self.owner()) => {
+                return Err(Stop::Refused(refusal));
+            }
+            Err(_) => return Ok(false),
+            Ok(effect) => effect,
+        };
+        let mut locks = Self::named(action, calls);
+        locks.extend(changes.iter().map(|change| (change.table(), change.id().to_owned())));
+        if action.is_write() && !self.world.lock(&locks, self.owner()) {
+            return Ok(false);
+        }
+        self.changes = changes;
+        for row in &rows {
+            output.row(row);
+        }
+        output.complete(&tag);
+        Ok(true)
+    }
+
+    fn owner(&self) -> Owner {
+        Owner::Session(self.connection)
+    }
+
+    /// The rows that the parameters name: those that come into being, and the users that they belong to.
+    fn named(action: Action, calls: &[Row]) -> Vec<(Table, String)> {
+        let mut named = Vec::new();
+        for call in calls {
+            let mut add = |table, index: usize| named.extend(call[index].clone().map(|id| (table, id)));
+            match action {
+                Action::Insert(table) => {
+                    add(table, 0);
+                    if table != Table::User {
+                        add(Table::User, 1);
+                    }
+                }
+                Action::SignUp => {
+                    add(Table::User, 0);
+                    add(Table::Key, 2);
+                }
+                Action::Update(table) => add(table, call.len() - 1),
+                Action::Delete(table, "id") => add(table, 0),
+                _ => {}
+            }
+        }
+        named
+    }
+
+    /// The statement is about to be executed.
+    pub(super) fn receive(&mut self) {
+        let (connection, exchange) = (self.connection, self.exchange);
+        let (statement, calls) = self.bound.as_ref().unwrap();
+        self.world.note(|| format!("connection {connection} executes {exchange}: {:?} {calls:?}", statement.action));
+        let received =
+            Received { at: Instant::now(), connection, exchange, action: statement.action, calls: calls.clone() };
+        let mut state = self.world.state();
+        state.record.received.push(received);
+        self.received = Some(state.record.received.len() - 1);
+        state.sessions[connection].phase = Phase::Working { executes: self.received };
+    }
+
+    pub(super) fn close(&mut self, name: &str, output: &mut Output) {
+        self.prepared(&mut self.world.state()).remove(name);
+        output.closed();
+    }
+
+    pub(super) fn commit(&mut self) {
+        let Some(received) = self.received else { return };
+        if self.world.state().record.received[received].action.is_write() {
+            self.world.note(|| format!("connection {} commits {}", self.connection, self.exchange));
+            self.world.commit(Some(received), &self.changes);
+        }
+    }
+
+    /// Gives up what is locked.
+    pub(super) fn end(&mut self) {
+        self.world.unlock(self.owner());
+    }
+}

@@ -1,0 +1,65 @@
+//! Looks again and again for a call that waits while a connection is free.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{self, Instant};
+
+use super::{
+    plan::Call,
+    state::{Phase, State},
+    world::World,
+};
+
+const LOOK: Duration = Duration::from_millis(500);
+/// Longer than any pause that is meant: of a contended statement, of a connection whose cancel is under way, of calls that
+/// were sent behind a statement that is not answered.
+const PATIENCE: Duration = Duration::from_secs(6);
+
+pub(super) async fn watch(world: Arc<World>) {
+    let (mut before, mut found) = (Vec::new(), Vec::new());
+    loop {
+        time::sleep(LOOK).await;
+        let now = waiting(&world);
+        // Once may be the moment after a suspension, when nothing has run yet.
+        let new = now.into_iter().filter(|number| !found.contains(number)).collect::<Vec<_>>();
+        for number in new.iter().filter(|number| before.contains(*number)) {
+            world.violated(format!("call {number}: is waiting while a connection is free"));
+            found.push(*number);
+        }
+        before = new;
+    }
+}
+
+/// The numbers of the lookups that nobody has been doing anything about for a while.
+fn waiting(world: &World) -> Vec<usize> {
+    let (state, now) = (world.state(), Instant::now());
+    let is_free = |phase| matches!(phase, Phase::Idle { since } if now - since >= PATIENCE);
+    // What is being prepared does not say for whom.
+    let may_be_anyones = |phase| phase == Phase::Working { executes: None };
+    let mut open = state.sessions.iter().filter(|session| session.is_open).map(|session| session.phase);
+    if !open.clone().any(is_free) || open.any(may_be_anyones) {
+        return Vec::new();
+    }
+    let is_waiting = |call: &&Call, index: usize| {
+        let record = state.record.calls[index].as_ref().filter(|record| record.settled.is_none());
+        record.is_some_and(|record| now - record.made.at >= PATIENCE) && is_left(world, &state, call, now)
+    };
+    let calls = world.plan.calls.iter().enumerate();
+    calls.filter(|(index, call)| is_waiting(call, *index)).map(|(_, call)| call.number).collect()
+}
+
+fn is_left(world: &World, state: &State, call: &Call, now: Instant) -> bool {
+    let mut received = state.record.received.iter().enumerate().filter(|(_, received)| call.is_in(received));
+    let executing = |index| {
+        state.sessions.iter().any(|session| match session.phase {
+            Phase::Working { executes } => executes == Some(index),
+            Phase::WaitingForStandby { executes } => executes == index,
+            _ => false,
+        })
+    };
+    // What was lost or held up before goes alone, on no more than half of the connections.
+    let working = state.sessions.iter().filter(|session| matches!(session.phase, Phase::Working { .. })).count();
+    !call.action().is_write()
+        && working < (world.plan.max / 2).max(1)
+        && received.all(|(index, received)| !executing(index) && now - received.at >= PATIENCE)
+}
