@@ -80,10 +80,10 @@ for (const { program, name } of programs) {
       assert.equal(await timesCommitted("u2"), 1);
 
       const again = proxy.changeAnswer("INSERT 0 1", () => Buffer.alloc(0), { how: "reset" });
-      const signUp = adapter.setUser({ id: "new" }, { id: "new", user_id: "new", hashed_password: null });
+      const signUp = adapter.setUser({ id: name }, { id: name, user_id: name, hashed_password: null });
       await within(10, "the sign-up rejects", assert.rejects(signUp, toldOf));
       await again;
-      assert.equal((await sql`SELECT id FROM user_key WHERE id = 'new'`).length, 1);
+      assert.equal((await sql`SELECT id FROM user_key WHERE id = ${name}`).length, 1);
     });
 
     test("under a read has it done again", limit, async (t) => {

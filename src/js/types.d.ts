@@ -121,6 +121,10 @@ export interface PostgresOptions {
   sslnegotiation?: "postgres" | "direct" | Unset;
   /** Whether SCRAM has to bind the password to the TLS channel. Default `"prefer"`. */
   channel_binding?: "disable" | "prefer" | "require" | Unset;
+  /** The ways in which the server may ask who the client is, as `"scram-sha-256"` or `"!password,!md5"`. Default all. */
+  require_auth?: string | Unset;
+  /** The account that has to own the server behind a unix socket. Default any. */
+  requirepeer?: string | Unset;
   /** Of several hosts the first that answers and is of this kind is used. Default `"any"`. */
   target_session_attrs?: "any" | "read-write" | "read-only" | "primary" | "standby" | "prefer-standby" | Unset;
   /** Settings of the session, sent when it starts. */

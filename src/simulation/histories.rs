@@ -37,15 +37,19 @@ fn every_history_keeps_what_is_promised() {
     let seeds = variable("SIMULATION_SEEDS").unwrap_or(USUAL);
     // Of each kind of violation, how many seeds show it, and the first.
     let mut found: BTreeMap<String, (usize, u64, String)> = BTreeMap::new();
+    let mut beyond_model = 0;
     for seed in from..from + seeds {
         let plan = generate::plan(seed);
-        if let Some(first) = violations(&plan, &run(&plan, false)).into_iter().next() {
+        let record = run(&plan, false);
+        beyond_model += u32::from(record.is_beyond_model);
+        if let Some(first) = violations(&plan, &record).into_iter().next() {
             found.entry(kind(&first)).or_insert((0, seed, first)).0 += 1;
         }
     }
     for (count, seed, violation) in found.values() {
         println!("{count} of {seeds} histories, the first of seed {seed}: {violation}");
     }
+    println!("{seeds} histories, {beyond_model} of which are beyond the model");
     if let Some((_, seed, violation)) = found.values().min_by_key(|(_, seed, _)| seed) {
         panic!("seed {seed}: {violation}\n{}", explain(generate::plan(*seed), violation));
     }

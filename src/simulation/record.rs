@@ -51,6 +51,8 @@ pub(super) struct Commit {
 
 #[derive(Debug, Default)]
 pub(super) struct Record {
+    /// A sign-up went in two statements: the model has no transactions of more than one, and the history is not judged.
+    pub(super) is_beyond_model: bool,
     /// Lines, where somebody reads them.
     pub(super) trace: Option<Vec<String>>,
     /// By the index in the plan.

@@ -173,6 +173,7 @@ impl Transaction {
         let received =
             Received { at: Instant::now(), connection, exchange, action: statement.action, calls: calls.clone() };
         let mut state = self.world.state();
+        state.record.is_beyond_model |= state.sessions[connection].is_in_transaction && statement.action.is_write();
         state.record.received.push(received);
         self.received = Some(state.record.received.len() - 1);
         state.sessions[connection].phase = Phase::Working { executes: self.received };
