@@ -154,8 +154,12 @@ export interface TlsOptions {
   ca?: Pem;
   /** The client's certificate. */
   cert?: Pem;
-  /** Its key, not encrypted. */
+  /** Its key. */
   key?: Pem;
+  /** Opens an encrypted key. */
+  passphrase?: string | Unset;
+  /** Revocation lists, in PEM. */
+  crl?: Pem;
   /** `false` accepts any certificate. */
   rejectUnauthorized?: boolean | Unset;
   /** The name to send, and to find in the certificate, in place of the host's. */
