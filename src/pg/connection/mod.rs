@@ -20,6 +20,12 @@ mod system;
 
 mod network;
 
+mod aside;
+
+mod screened;
+
+mod screen;
+
 pub use inspect::{Inspection, Protection, inspect};
 pub use network::Network;
 #[cfg(test)]

@@ -21,11 +21,14 @@ use tokio::{
 use tokio_postgres::{AsyncMessage, Client, Config, SimpleQueryMessage, error::DbError};
 
 use super::{
+    aside::aside,
     authentication::{self, Forbidden, Watched},
     cancel::Route,
     completion::Improper,
     network::Network,
     pooler, race,
+    screen::Unexpected,
+    screened::Screened,
 };
 use crate::pg::{
     error::{Address, Error, Failure, Refusal, code, describe},
@@ -140,13 +143,21 @@ async fn open_one(
         })?),
         _ => None,
     };
-    let mut config = settings.connection(host, password.as_deref());
-    let tls = tls::connector(&settings.tls, host)
-        .map_err(|invalid| Error::failure(code::INVALID_OPTIONS, invalid.message))?;
+    let read = {
+        let (settings, host) = (settings.clone(), host.clone());
+        move || (settings.connection(&host, password.as_deref()), tls::connector(&settings.tls, &host))
+    };
+    let (mut config, tls) = if settings.reads_files() {
+        // A file can be a pipe that nobody writes to.
+        aside(read).await.map_err(|error| explain(host, &error.to_string(), &error).0)?
+    } else {
+        read()
+    };
+    let tls = tls.map_err(|invalid| Error::failure(code::INVALID_OPTIONS, invalid.message))?;
     let (client, ended, route) = connect(settings, program, network, host, &mut config, &tls).await?;
 
     let asks = target != Target::Any || settings.prepare != Prepare::Never;
-    let state = if asks { ask(&client).await? } else { State::default() };
+    let state = if asks { ask(&client).await.map_err(|error| locate(host, error))? } else { State::default() };
     if !state.is_wanted(target) {
         let text = format!("is not a server that target_session_attrs asks for ({target})");
         return Err(failure(host, code::TARGET_NOT_FOUND, &text));
@@ -201,7 +212,7 @@ async fn connect(
             }
         };
         let watched = Watched::new(secured, &settings.authentication, &has_asked);
-        match config.connect_raw(watched, AsItIs).await {
+        match config.connect_raw(Screened::new(watched), AsItIs).await {
             Ok((client, mut connection)) => {
                 let (program, onnotice) = (program.clone(), settings.onnotice);
                 let (alive, ended) = watch::channel(None);
@@ -270,14 +281,15 @@ async fn ask(client: &Client) -> Result<State, Error> {
         SimpleQueryMessage::Row(row) => Some(row),
         _ => None,
     });
-    Ok(row.map_or_else(State::default, |row| State {
-        process_id: row.get(0).and_then(|id| id.parse().ok()),
-        is_in_recovery: row.get(1) == Some("t"),
-        is_read_only: row.get(2) == Some("on"),
-        may_plan_anew: row.get(3) == Some("auto"),
-        has_array_nulls: row.get(4) == Some("on"),
-        is_cockroach: row.get(5).is_some(),
-    }))
+    let Some(row) = row else { return Ok(State::default()) };
+    Ok(State {
+        process_id: row.try_get(0)?.and_then(|id| id.parse().ok()),
+        is_in_recovery: row.try_get(1)? == Some("t"),
+        is_read_only: row.try_get(2)? == Some("on"),
+        may_plan_anew: row.try_get(3)? == Some("auto"),
+        has_array_nulls: row.try_get(4)? == Some("on"),
+        is_cockroach: row.try_get(5)?.is_some(),
+    })
 }
 
 impl State {
@@ -309,6 +321,9 @@ fn refused(host: &Host, error: tokio_postgres::Error) -> (Error, bool) {
 }
 
 fn explain(host: &Host, text: &str, error: &(dyn error::Error + 'static)) -> (Error, bool) {
+    if let Some(unexpected) = Unexpected::of(error) {
+        return (failure(host, code::INVALID_ANSWER, &format!("cannot be connected to: {unexpected}")), false);
+    }
     if let Some(forbidden) = Forbidden::within(error) {
         return (failure(host, code::AUTHENTICATION_REFUSED, &forbidden.to_string()), false);
     }
@@ -323,6 +338,19 @@ fn explain(host: &Host, text: &str, error: &(dyn error::Error + 'static)) -> (Er
     };
     let has_answered = [code::CONNECTION_CLOSED, "ECONNRESET", "EPIPE", "TLS_FAILED"].contains(&code);
     (failure(host, code, &format!("cannot be connected to: {text}{hint}")), has_answered)
+}
+
+/// `error`, with the host that it came from.
+fn locate(host: &Host, error: Error) -> Error {
+    match error {
+        Error::Failure(failure) if failure.host.is_none() => Error::Failure(Arc::new(Failure {
+            code: failure.code,
+            message: failure.message.clone(),
+            host: Some(address(host)),
+            cause: failure.cause.clone(),
+        })),
+        error => error,
+    }
 }
 
 /// `text` follows the host's name.

@@ -1,21 +1,30 @@
 //! The network of the operating system.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{
+    io,
+    net::{SocketAddr, ToSocketAddrs},
+    time::Duration,
+};
 
 use futures_util::{FutureExt, future::BoxFuture};
 use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
-use tokio::net::{TcpStream, lookup_host};
 
-use super::network::{Endpoint, Network, Stream};
+use super::{
+    aside::aside,
+    network::{Endpoint, Network, Stream},
+};
 use crate::pg::settings::SocketSettings;
 
 pub struct System;
 
 impl Network for System {
     fn resolve<'a>(&'a self, name: &'a str, port: u16) -> BoxFuture<'a, io::Result<Vec<SocketAddr>>> {
-        async move { Ok(lookup_host((name, port)).await?.collect()) }.boxed()
+        let name = name.to_owned();
+        let resolved = aside(move || (name, port).to_socket_addrs().map(Iterator::collect));
+        async move { resolved.await? }.boxed()
     }
 
     fn dial<'a>(&'a self, endpoint: &'a Endpoint, settings: &'a SocketSettings) -> BoxFuture<'a, io::Result<Stream>> {
@@ -55,4 +64,29 @@ fn watch(stream: &TcpStream, settings: &SocketSettings) -> io::Result<()> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     socket.set_tcp_user_timeout(settings.user_timeout)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use tokio::runtime::Builder;
+
+    use super::*;
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[test]
+    fn a_peer_that_is_gone_is_noticed_while_nobody_speaks_and_while_data_is_under_way() {
+        let settings =
+            SocketSettings { keep_alive: Some(Duration::from_secs(60)), user_timeout: Some(Duration::from_secs(70)) };
+        let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let runtime = Builder::new_current_thread().enable_io().build().unwrap();
+        let stream = runtime.block_on(TcpStream::connect(server.local_addr().unwrap())).unwrap();
+        watch(&stream, &settings).unwrap();
+        let socket = SockRef::from(&stream);
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(60));
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), 10);
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(Duration::from_secs(70)));
+    }
 }

@@ -48,14 +48,16 @@ pub(super) fn place(text: &str) -> Result<Place, Problem> {
         "" => Ok(None),
         text => OptionValue::Text(text.into()).port().map(Some).map_err(|_| wrong()),
     };
-    if is_directory(text) || text.parse::<Ipv6Addr>().is_ok() {
+    // The part after `%` names a network interface.
+    let is_v6 = |text: &str| text.split_once('%').map_or(text, |(address, _)| address).parse::<Ipv6Addr>().is_ok();
+    if is_directory(text) || is_v6(text) {
         return Ok(Place { name: text.into(), port: None });
     }
     if let Some(bracketed) = text.strip_prefix('[') {
         let (name, rest) = bracketed.split_once(']').ok_or_else(wrong)?;
-        // The part after `%` names a network interface.
-        let (address, _) = name.split_once('%').unwrap_or((name, ""));
-        address.parse::<Ipv6Addr>().map_err(|_| wrong())?;
+        if !is_v6(name) {
+            return Err(wrong());
+        }
         let rest = if rest.is_empty() { rest } else { rest.strip_prefix(':').ok_or_else(wrong)? };
         return Ok(Place { name: name.into(), port: port(rest)? });
     }
@@ -163,6 +165,7 @@ mod tests {
     fn hosts_are_read_in_every_way_they_are_written() {
         let table = [
             ("db", "db", None),
+            ("fe80::1%eth0", "fe80::1%eth0", None),
             ("db:5433", "db", Some(5433)),
             ("db:", "db", None),
             ("", "", None),

@@ -152,7 +152,7 @@ impl Settings {
                 Some(Limit(limit)) => limit.map(|limit| limit..limit),
                 None => Some(30 * MINUTE..60 * MINUTE),
             },
-            socket: SocketSettings::new(limit(stated.keep_alive, Some(MINUTE))),
+            socket: SocketSettings::new(limit(stated.keep_alive, Some(MINUTE)), stated.tcp_user_timeout),
             max_pipeline: stated.max_pipeline.unwrap_or(100),
             prepare: match stated.prepares {
                 Some(false) => Prepare::Never,
@@ -172,6 +172,11 @@ impl Settings {
         let rounds = if self.target == Target::PreferStandby { 2 } else { 1 };
         let attempts = u32::try_from(rounds * self.hosts.len()).unwrap_or(u32::MAX);
         Some(self.connect_timeout?.saturating_mul(attempts))
+    }
+
+    /// Connecting may read the password file or certificates.
+    pub(in crate::pg) fn reads_files(&self) -> bool {
+        self.tls.mode != super::Mode::Disable || (self.password == Password::None && self.password_file.is_some())
     }
 
     /// How to connect to one of the hosts. `password` is what was asked for; without it the password that was given

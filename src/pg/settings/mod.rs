@@ -15,6 +15,8 @@ mod ssl_option;
 
 mod session;
 
+mod socket;
+
 mod stated;
 
 mod tls;
@@ -22,8 +24,6 @@ mod tls;
 mod authentication;
 
 mod password;
-
-mod socket;
 
 mod host;
 

@@ -89,6 +89,9 @@ const SETTINGS: &[Setting] = &[
         }
         Ok(())
     }),
+    text("tcp_user_timeout", |stated, value| {
+        set(&mut stated.tcp_user_timeout, value.seconds().map(|limit| Limit(limit.map(|thousand| thousand / 1000))))
+    }),
     limit("socket_timeout", Writer::Text, |stated, value| set(&mut stated.query_timeout, value.seconds().map(Limit))),
     limit("query_timeout", Writer::Both, |stated, value| set(&mut stated.query_timeout, value.seconds().map(Limit))),
     text("pgbouncer", |stated, value| set(&mut stated.has_pooler, value.boolean())),

@@ -32,11 +32,11 @@ pub enum Password {
 /// Where servers put their unix socket if nobody says otherwise; password files call it `localhost`.
 const DEFAULT_DIRECTORIES: [&str; 3] = ["/tmp", "/var/run/postgresql", "/run/postgresql"];
 
-/// The password that the file holds for this host, database and user. As libpq does, an unreadable file, and one that
-/// others may read, counts as empty.
+/// The password that the file holds for this host, database and user. As libpq does, an unreadable file, one that others
+/// may read, and what is no plain file, counts as empty.
 /// <https://www.postgresql.org/docs/current/libpq-pgpass.html>
 pub(super) fn from_file(path: &Path, host: &Host, database: &str, user: &str) -> Option<Secret> {
-    if is_exposed(path) {
+    if is_exposed(path) || !fs::metadata(path).is_ok_and(|data| data.is_file()) {
         return None;
     }
     // A line in another encoding is no reason to pass over the others.

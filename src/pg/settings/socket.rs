@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::stated::Limit;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SocketSettings {
     /// How long nothing is exchanged before the peer is asked whether it is there.
@@ -14,12 +16,13 @@ impl SocketSettings {
     /// As in Node: after the idle time a probe every second, and the tenth without an answer is the end.
     pub(in crate::pg) const PROBES: u32 = 10;
 
-    pub(super) fn new(keep_alive: Option<Duration>) -> Self {
+    pub(super) fn new(keep_alive: Option<Duration>, user_timeout: Option<Limit>) -> Self {
         // In whole seconds; Linux takes no more than that.
         let whole = |idle: Duration| Duration::from_secs_f64(idle.as_secs_f64().ceil().min(32_767.0));
         let keep_alive = keep_alive.map(whole);
         // A peer that is gone is noticed as late while data is under way as while nobody speaks.
-        let user_timeout = keep_alive.map(|idle| idle + Duration::from_secs(Self::PROBES.into()));
+        let as_late = || keep_alive.map(|idle| idle + Duration::from_secs(Self::PROBES.into()));
+        let user_timeout = user_timeout.map_or_else(as_late, |Limit(limit)| limit);
         Self { keep_alive, user_timeout }
     }
 }

@@ -64,6 +64,7 @@ pub(super) struct Stated {
     pub(in crate::pg) connect_timeout: Option<Limit>,
     pub(in crate::pg) max_lifetime: Option<Limit>,
     pub(super) keep_alive: Option<Limit>,
+    pub(super) tcp_user_timeout: Option<Limit>,
     pub(in crate::pg) query_timeout: Option<Limit>,
     pub(super) prepares: Option<bool>,
     /// A pooler stands before the server, as the connection string says.
@@ -127,6 +128,7 @@ impl Stated {
             connect_timeout: self.connect_timeout.or(lower.connect_timeout),
             max_lifetime: self.max_lifetime.or(lower.max_lifetime),
             keep_alive: self.keep_alive.or(lower.keep_alive),
+            tcp_user_timeout: self.tcp_user_timeout.or(lower.tcp_user_timeout),
             query_timeout: self.query_timeout.or(lower.query_timeout),
             prepares: self.prepares.or(lower.prepares),
             has_pooler: self.has_pooler.or(lower.has_pooler),

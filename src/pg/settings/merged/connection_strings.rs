@@ -211,7 +211,6 @@ fn parameters_of_other_drivers_are_ignored() {
         "keepalives=1",
         "keepalives_interval=10",
         "keepalives_count=5",
-        "tcp_user_timeout=1000",
         "load_balance_hosts=random",
         "sslcompression=0",
         "sslkeylogfile=/tmp/keys",

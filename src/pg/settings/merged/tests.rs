@@ -218,6 +218,13 @@ fn limits_can_be_switched_off_against_a_lower_source() {
         let settings = read(Some(&format!("postgres://h/d?keep_alive={seconds}")), &[], &[]).unwrap();
         settings.socket.keep_alive
     };
+    let user_timeout =
+        |query: &str| read(Some(&format!("postgres://h/d{query}")), &[], &[]).unwrap().socket.user_timeout;
+    assert_eq!(user_timeout(""), Some(Duration::from_secs(70)));
+    assert_eq!(user_timeout("?keepalives=0"), None);
+    assert_eq!(user_timeout("?keep_alive=5"), Some(Duration::from_secs(15)));
+    assert_eq!(user_timeout("?keep_alive=5&tcp_user_timeout=2500"), Some(Duration::from_millis(2500)));
+    assert_eq!(user_timeout("?tcp_user_timeout=0"), None);
     assert_eq!(keep_alive("0.1"), Some(Duration::from_secs(1)));
     assert_eq!(keep_alive("99999999"), Some(Duration::from_secs(32_767)));
     let off = [

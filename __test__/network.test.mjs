@@ -1,0 +1,226 @@
+// What lies between the adapter and PostgreSQL, or stands in its place: silent addresses, strangers on the port, files that
+// block, servers that announce more than anybody can hold.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+import { openAdapter, runningStatements } from "./support/adapter.mjs";
+import { eventually } from "./support/bounded.mjs";
+import { createTables, freshDatabase } from "./support/database.mjs";
+import { message } from "./support/messages.mjs";
+import { outcome } from "./support/opened.mjs";
+import { startProxy } from "./support/proxy.mjs";
+
+const limit = { timeout: 40_000 };
+let database;
+
+before(async () => {
+  database = await freshDatabase();
+  await createTables(database.sql);
+  await database.sql`INSERT INTO auth_user VALUES ('one', 'first')`;
+});
+after(() => database?.drop());
+
+/** A server that answers whatever it is told with `answer(socket)`. */
+async function impostor(t, answer) {
+  const server = createServer((socket) => {
+    socket.on("error", () => {});
+    socket.once("data", () => answer(socket));
+  });
+  t.after(() => server.close());
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return server.address().port;
+}
+
+/** Writes `bytes` for ever, as fast as they are taken. */
+function flood(socket, bytes) {
+  const more = () => {
+    while (!socket.destroyed) {
+      if (!socket.write(bytes)) return socket.once("drain", more);
+    }
+  };
+  more();
+}
+
+const begun = message("R", Buffer.alloc(4));
+const noticed = message("N", Buffer.from(`SNOTICE\0VNOTICE\0C00000\0M${"x".repeat(900)}\0\0`));
+const announced = (type) => Buffer.concat([Buffer.from(type), Buffer.from([0x7f, 0xff, 0xff, 0xf0])]);
+
+const strangers = [
+  ["a web server", (socket) => socket.write("HTTP/1.1 400 Bad Request\r\n\r\n")],
+  ["a server that greets as SSH does", (socket) => socket.write("SSH-2.0-OpenSSH_9.2\r\n")],
+  ["a message of no length", (socket) => socket.write(Buffer.from("R\0\0\0\0"))],
+  ["an announced request of 2 GB", (socket) => flood(socket, announced("R"))],
+  ["an announced error of 2 GB", (socket) => flood(socket, announced("E"))],
+];
+
+describe("what is no PostgreSQL is said to be none, with host and port, within a second:", () => {
+  for (const [what, answer] of strangers) {
+    for (const sslmode of ["disable", "prefer", "require"]) {
+      // Whoever is asked for TLS is judged by one byte.
+      if (sslmode !== "disable" && !/server/.test(what)) continue;
+      test(`${what}, with sslmode=${sslmode}`, limit, async (t) => {
+        const port = await impostor(t, answer);
+        const { adapter } = openAdapter(t, `postgres://u:p@127.0.0.1:${port}/d?sslmode=${sslmode}`);
+        const since = performance.now();
+        const { error } = await outcome(adapter.getUser("one"));
+        // "SSH" begins as the answer that TLS is spoken.
+        if (!what.includes("SSH") || sslmode !== "require") assert.match(error.message, /is no PostgreSQL|who sent it is not known|a question that is (none|too long)/);
+        if (sslmode === "disable") assert.match(error.code, /^(INVALID_ANSWER|AUTHENTICATION_REFUSED)$/);
+        assert.equal(error.address, "127.0.0.1");
+        assert.equal(error.port, port);
+        assert.ok(performance.now() - since < 1000, `${performance.now() - since} ms`);
+      });
+    }
+  }
+});
+
+describe("what comes before the session is bounded:", () => {
+  let settings = 0;
+  const setting = () => message("S", Buffer.from(`setting_${settings += 1}\0${"v".repeat(5000)}\0`));
+  for (const [what, bytes] of [
+    ["notices for ever", Buffer.concat(Array.from({ length: 100 }, () => noticed))],
+    ["settings for ever", Buffer.concat(Array.from({ length: 100 }, setting))],
+  ]) {
+    test(what, limit, async (t) => {
+      const port = await impostor(t, (socket) => {
+        socket.write(begun);
+        flood(socket, bytes);
+      });
+      const { adapter } = openAdapter(t, `postgres://u:p@127.0.0.1:${port}/d?sslmode=disable`);
+      const before = process.memoryUsage().rss;
+      const { error } = await outcome(adapter.getUser("one"));
+      assert.equal(error.code, "INVALID_ANSWER");
+      assert.equal(error.port, port);
+      assert.ok(process.memoryUsage().rss - before < 64 * 2 ** 20);
+    });
+  }
+});
+
+describe("a file that blocks whoever reads it", { skip: process.platform === "win32" && "Windows has no named pipes in its file system" }, () => {
+  let folder;
+  let pipe;
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), "lucia-pipe-"));
+    pipe = join(folder, "pipe");
+    execFileSync("mkfifo", ["-m", "600", pipe]);
+  });
+  after(() => rmSync(folder, { recursive: true }));
+
+  test("as sslrootcert ends with CONNECT_TIMEOUT, and holds up no other adapter", limit, async (t) => {
+    const url = new URL(database.url);
+    url.searchParams.set("sslmode", "verify-full");
+    url.searchParams.set("sslrootcert", pipe);
+    const blocked = openAdapter(t, url, { connect_timeout: 2 }).adapter.getUser("one");
+    const other = openAdapter(t, database.url).adapter;
+    assert.deepEqual(await outcome(other.getUser("one")), { value: { id: "one", username: "first" } });
+    assert.equal((await outcome(blocked)).error.code, "CONNECT_TIMEOUT");
+    assert.deepEqual(await outcome(other.getUser("one")), { value: { id: "one", username: "first" } });
+  });
+
+  test("as password file counts as empty, as libpq has it", limit, async (t) => {
+    const url = new URL(database.url);
+    url.password = "";
+    url.searchParams.set("passfile", pipe);
+    const { error } = await outcome(openAdapter(t, url, { connect_timeout: 10 }).adapter.getUser("one"));
+    assert.equal(error.code, "PASSWORD_MISSING");
+  });
+});
+
+/** A network of its own: a name that leads to a silent IPv6 address and to an IPv4 address, and an interface. */
+const NAMESPACE = `
+  set -e
+  ip link set lo up
+  ip link add apart type veth peer name far
+  ip addr add 10.9.9.1/24 dev apart
+  ip addr add 2001:db8::1/64 dev apart nodad
+  ip addr add fe80::9/64 dev apart nodad
+  ip link set apart up
+  ip link set far up
+  ip neigh add 2001:db8::2 lladdr 02:00:00:00:00:02 dev apart
+  printf '2001:db8::2 twofold\\n10.9.9.1 twofold\\n' > "$FOLDER/hosts"
+  mount --bind "$FOLDER/hosts" /etc/hosts
+  exec "$NODE" --input-type=module --eval "$PROGRAM"
+`;
+const PROGRAM = `
+  import { createServer } from "node:net";
+  import { createRequire } from "node:module";
+  import { once } from "node:events";
+  const { postgres } = createRequire(process.env.INDEX)(process.env.INDEX);
+  const refusal = Buffer.from("SFATAL\\0VFATAL\\0C28000\\0Mreached\\0\\0");
+  const length = Buffer.alloc(4);
+  length.writeInt32BE(refusal.length + 4);
+  const server = createServer((socket) => socket.once("data", () => socket.end(Buffer.concat([Buffer.from("E"), length, refusal]))));
+  server.listen(0, "::");
+  await once(server, "listening");
+  const { port } = server.address();
+  const tables = { user: "auth_user", key: "user_key", session: "user_session" };
+  const outcomes = {};
+  for (const [name, host] of [["name", "twofold"], ["zone", "fe80::9%apart"]]) {
+    const initialize = postgres({ host, port, user: "u", database: "d", connect_timeout: 5 }, tables);
+    const since = performance.now();
+    const { message } = await initialize(Error).getUser("one").catch((error) => error);
+    outcomes[name] = { message, late: performance.now() - since > 2000 };
+    await initialize.end();
+  }
+  server.close();
+  console.log(JSON.stringify(outcomes));
+`;
+
+const INDEX = fileURLToPath(new URL("../index.js", import.meta.url));
+
+function withoutNamespaces() {
+  if (process.platform !== "linux") return "network namespaces are Linux's";
+  try {
+    execFileSync("unshare", ["-n", "-m", "ip", "link", "add", "apart", "type", "veth", "peer", "name", "far"], { stdio: "ignore" });
+    return false;
+  } catch {
+    return "a network namespace needs root, util-linux and iproute2";
+  }
+}
+
+describe("in a network of its own", { skip: withoutNamespaces() }, () => {
+  let outcomes;
+  before(() => {
+    const folder = mkdtempSync(join(tmpdir(), "lucia-network-"));
+    const env = { ...process.env, FOLDER: folder, NODE: process.execPath, PROGRAM, INDEX };
+    outcomes = JSON.parse(execFileSync("unshare", ["-n", "-m", "bash", "-c", NAMESPACE], { env, encoding: "utf8", timeout: 30_000 }));
+    rmSync(folder, { recursive: true });
+  });
+
+  test("a name whose first address is silent is reached by the next one, within a second or two", () => {
+    assert.deepEqual(outcomes.name, { message: "reached", late: false });
+  });
+
+  test("an IPv6 address with a zone is reached through its interface", () => {
+    assert.deepEqual(outcomes.zone, { message: "reached", late: false });
+  });
+});
+
+describe("a request to cancel", () => {
+  test("goes to the server over a connection of its own, and ends the statement there", limit, async (t) => {
+    const proxy = await startProxy(database.url);
+    t.after(() => proxy.stop());
+    proxy.record();
+    const { adapter, name } = openAdapter(t, proxy.url(database.url), { query_timeout: 1 });
+    await adapter.getUser("one");
+    const { error } = await database.sql.begin(async (sql) => {
+      await sql`SELECT FROM auth_user WHERE id = 'one' FOR UPDATE`;
+      const settled = await outcome(adapter.updateUser("one", { username: "late" }));
+      await eventually(5, "the statement has ended while its row is locked", async () => await runningStatements(database.sql, name) === 0);
+      return settled;
+    });
+    assert.equal(error.code, "QUERY_TIMEOUT");
+    // A CancelRequest begins with int32 16 and int32 80877102.
+    const begun = String.fromCharCode(0, 0, 0, 16, 4, 210, 22, 46);
+    assert.deepEqual([...proxy.timesSent(new RegExp(`^${begun}`, "g")).values()], [1]);
+    assert.deepEqual((await adapter.getUser("one")).username, "first");
+  });
+});
