@@ -17,8 +17,9 @@ impl Chance {
 
     /// Another one each time.
     pub fn of_the_system() -> Self {
-        // The hasher's keys are the standard library's source of chance.
-        Self::seeded(RandomState::new().hash_one(0))
+        #[expect(clippy::disallowed_methods, reason = "its keys are the standard library's source of chance")]
+        let keys = RandomState::new();
+        Self::seeded(keys.hash_one(0))
     }
 
     pub fn number(&self) -> u64 {

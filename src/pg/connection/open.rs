@@ -1,9 +1,7 @@
 //! Opens a connection: to the first host that answers and is of the wanted kind.
 
 use std::{
-    collections::hash_map::RandomState,
     error,
-    hash::BuildHasher,
     ops::Range,
     sync::{
         Arc,
@@ -31,6 +29,7 @@ use super::{
     screened::Screened,
 };
 use crate::pg::{
+    chance::Chance,
     error::{Address, Error, Failure, Refusal, code, describe},
     io_code::io_code,
     settings::{Host, Password, Prepare, Settings, Target},
@@ -375,8 +374,6 @@ fn name(host: &Host) -> String {
 }
 
 /// A moment of the range: connections opened together need not all be replaced together.
-pub(super) fn somewhere_in(range: &Range<Duration>) -> Duration {
-    // The hasher's keys are the standard library's source of chance.
-    let chance = f64::from(u32::try_from(RandomState::new().hash_one(0) >> 32).unwrap_or(0)) / f64::from(u32::MAX);
-    range.start + range.end.saturating_sub(range.start).mul_f64(chance)
+pub(super) fn somewhere_in(range: &Range<Duration>, chance: &Chance) -> Duration {
+    range.start + range.end.saturating_sub(range.start).mul_f64(chance.fraction())
 }

@@ -1,6 +1,6 @@
 //! Connections: each is opened for one worker of the queue, which closes it. deadpool counts them.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use deadpool_postgres::ClientWrapper;
@@ -15,6 +15,7 @@ use super::{
     pooler,
 };
 use crate::pg::{
+    chance::Chance,
     error::{Error, Failure, code},
     settings::{Host, Settings, SocketSettings},
     statement::ReadyStatements,
@@ -28,6 +29,7 @@ pub(in crate::pg) struct Opener {
     settings: Settings,
     program: Arc<dyn Program>,
     network: Arc<dyn Network>,
+    chance: Arc<Chance>,
 }
 
 /// An open connection.
@@ -88,9 +90,14 @@ impl Connection {
     }
 }
 
-pub(in crate::pg) fn pool(settings: Settings, program: Arc<dyn Program>, network: Arc<dyn Network>) -> Pool {
+pub(in crate::pg) fn pool(
+    settings: Settings,
+    program: Arc<dyn Program>,
+    network: Arc<dyn Network>,
+    chance: Arc<Chance>,
+) -> Pool {
     let max = settings.max;
-    let pool = Pool::builder(Opener { settings, program, network }).max_size(max).build();
+    let pool = Pool::builder(Opener { settings, program, network, chance }).max_size(max).build();
     // The builder refuses only time-outs without a runtime, and it was given neither.
     pool.unwrap_or_else(|error| unreachable!("{error}"))
 }
@@ -102,9 +109,10 @@ impl managed::Manager for Opener {
     async fn create(&self) -> Result<Connection, Error> {
         let Opened { client, ended, host, route, may_prepare, peer, may_batch_writes, round_trip, .. } =
             Box::pin(open::open(&self.settings, &self.program, &*self.network)).await?;
+        let lifetime = |range: &Range<Duration>| open::somewhere_in(range, &self.chance);
         Ok(Connection {
             client,
-            statements: ReadyStatements::new(may_prepare, may_batch_writes),
+            statements: ReadyStatements::new(may_prepare, may_batch_writes, self.chance.clone()),
             round_trip,
             peer,
             host,
@@ -112,7 +120,7 @@ impl managed::Manager for Opener {
             network: self.network.clone(),
             socket: self.settings.socket,
             ended,
-            retire_at: self.settings.max_lifetime.as_ref().map(|range| Instant::now() + open::somewhere_in(range)),
+            retire_at: self.settings.max_lifetime.as_ref().map(|range| Instant::now() + lifetime(range)),
         })
     }
 

@@ -98,7 +98,6 @@ async fn execute_whole(
         if request.forms.contains(&UNKNOWN) {
             // What is ready may be so for types that have changed.
             connection.statements.forget(statement);
-            statement.doubt_shape();
         }
         let was_ready = connection.statements.is_ready(statement);
         let is_guarded = statement.is_guarded();
@@ -142,7 +141,6 @@ async fn execute_whole(
             Err(fault) => return Err(fault),
         }
         connection.statements.forget(statement);
-        statement.doubt_shape();
     }
     let (error, stage) = refused.map_or_else(
         || (Error::failure(code::INVALID_ANSWER, "the tables change faster than they are read"), Stage::Unsent),

@@ -55,7 +55,6 @@ pub(super) async fn execute_apart(
         }
         for statement in two {
             connection.statements.forget(statement);
-            statement.doubt_shape();
         }
     }
 }

@@ -54,7 +54,7 @@ pub(super) struct Dispatcher {
     rearmed: Notify,
     /// A connection has been opened.
     connected: Notify,
-    chance: Chance,
+    chance: Arc<Chance>,
     /// A worker may keep the thread busy while it waits for an answer that comes soon.
     pub(super) may_spin: bool,
 }
@@ -80,7 +80,7 @@ impl Dispatcher {
         pool: Pool,
         runtime: Handle,
         work: Work,
-        chance: Chance,
+        chance: Arc<Chance>,
         may_spin: bool,
     ) -> Arc<Self> {
         let limits = Limits { max: settings.max, patience: settings.patience(), idle_timeout: settings.idle_timeout };

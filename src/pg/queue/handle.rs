@@ -44,7 +44,8 @@ impl Queue {
         chance: Chance,
         may_spin: bool,
     ) -> Arc<Self> {
-        let pool = new_pool(settings.clone(), program, network);
+        let chance = Arc::new(chance);
+        let pool = new_pool(settings.clone(), program, network, chance.clone());
         let work = |dispatcher, id, orders| -> futures_util::future::BoxFuture<'static, ()> {
             Box::pin(worker::run(dispatcher, id, orders))
         };

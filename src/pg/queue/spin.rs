@@ -2,15 +2,9 @@
 //! fall asleep and be woken takes the thread longer than all else that it does for them: while they come so, the thread
 //! spins until the next event.
 
-use std::{
-    future::poll_fn,
-    pin::pin,
-    task::Poll,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{future::poll_fn, pin::pin, task::Poll, thread, time::Duration};
 
-use tokio::task;
+use tokio::{task, time::Instant};
 
 /// How long the thread spins, for an answer as for the next statement. A server on the same machine takes half as long for
 /// ten lookups.
@@ -62,7 +56,9 @@ pub(super) async fn spin<F: Future>(future: F) -> F::Output {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
+
+    use tokio::time::Instant;
 
     use super::{IN_A_ROW, SPIN, Succession};
 

@@ -1,13 +1,7 @@
 //! A worker: opens one connection, and does with it what the scheduler orders until the connection is closed. It counts
 //! nothing and decides nothing.
 
-use std::{
-    future::poll_fn,
-    pin::pin,
-    sync::Arc,
-    task::Poll,
-    time::{Duration, Instant},
-};
+use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use deadpool::managed::{Object, PoolError, Timeouts};
 use futures_util::{
@@ -18,6 +12,7 @@ use futures_util::{
 use tokio::{
     sync::mpsc::UnboundedReceiver,
     task::{self, JoinHandle},
+    time::Instant,
 };
 
 use super::{

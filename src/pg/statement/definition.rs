@@ -1,9 +1,7 @@
 //! Statements, and what is known of them on every connection alike: the columns of the answer, the types of the parameters.
 
 use std::{
-    collections::hash_map::RandomState,
     fmt::Write,
-    hash::BuildHasher,
     ops::Deref,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
@@ -14,7 +12,7 @@ use std::{
 use tokio_postgres::types::{Kind, Type};
 
 use super::{relation::Relations, server_text::ServerText};
-use crate::pg::value::Columns;
+use crate::pg::{chance::Chance, value::Columns};
 
 /// A statement is known by its number: the text need not be compared.
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
@@ -245,11 +243,11 @@ impl Statement {
     }
 
     /// The tables may have changed: the server has to describe it again.
-    pub(in crate::pg) fn doubt_shape(&self) {
+    pub(super) fn doubt_shape(&self, chance: &Chance) {
         let mut known = self.known();
         known.is_doubtful = true;
         known.relations = None;
-        known.comment = unique_comment();
+        known.comment = unique_comment(chance);
     }
 
     /// `sql` as it is to be prepared under a name. A pooler that tracks prepared statements prepares each text once on each
@@ -261,9 +259,8 @@ impl Statement {
 }
 
 /// A text with it has not been prepared by anyone.
-pub(super) fn unique_comment() -> String {
-    // The hasher's keys are the standard library's source of chance.
-    format!(" /* {:016x} */", RandomState::new().hash_one(0))
+pub(super) fn unique_comment(chance: &Chance) -> String {
+    format!(" /* {:016x} */", chance.number())
 }
 
 /// A value that is one in an array too, and whose array is written with commas.

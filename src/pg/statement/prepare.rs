@@ -17,6 +17,7 @@ use super::{
     relation,
 };
 use crate::pg::{
+    chance::Chance,
     error::{Error, code, sqlstate},
     value::{Columns, Form, form},
 };
@@ -62,16 +63,18 @@ pub(in crate::pg) struct ReadyStatements {
     kept: Mutex<Vec<(u64, Count, Arc<Ready>)>>,
     transaction: RwLock<()>,
     are_lost: AtomicBool,
+    chance: Arc<Chance>,
 }
 
 impl ReadyStatements {
-    pub(in crate::pg) fn new(may_prepare: bool, may_batch_writes: bool) -> Self {
+    pub(in crate::pg) fn new(may_prepare: bool, may_batch_writes: bool, chance: Arc<Chance>) -> Self {
         Self {
             may_prepare,
             may_batch_writes,
             kept: Mutex::default(),
             transaction: RwLock::default(),
             are_lost: AtomicBool::new(false),
+            chance,
         }
     }
 
@@ -99,9 +102,10 @@ impl ReadyStatements {
         ready
     }
 
-    /// The server knows it no more, or knows it for tables that have changed.
+    /// The server knows it no more, or knows it for tables that have changed: it has to be described again.
     pub(in crate::pg) fn forget(&self, statement: &Statement) {
         self.kept().retain(|(number, ..)| *number != statement.number);
+        statement.doubt_shape(&self.chance);
     }
 
     /// To be held while a statement is under way: behind a pooler it must not become part of a transaction that describes
@@ -194,7 +198,7 @@ impl ReadyStatements {
             }
             client.batch_execute("BEGIN").await?;
             let before = prepared_names(client).await?;
-            let sql = format!("{}{}", statement.text(), unique_comment());
+            let sql = format!("{}{}", statement.text(), unique_comment(&self.chance));
             let found = discover(client, statement, &sql, false).await.map(|(shape, _)| shape);
             if found.is_err() {
                 // One message: between two of them a pooler may take another process of the server.

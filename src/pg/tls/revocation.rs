@@ -60,8 +60,13 @@ fn is_hashed(extension: &str) -> bool {
 }
 
 fn has_begun(der: &[u8]) -> bool {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a list has a date, which only the system's clock can be held against"
+    )]
+    let now = UnixTime::now().as_secs();
     CertificateList::<Raw>::from_der(der)
-        .is_ok_and(|list| list.tbs_cert_list.this_update.to_unix_duration().as_secs() <= UnixTime::now().as_secs())
+        .is_ok_and(|list| list.tbs_cert_list.this_update.to_unix_duration().as_secs() <= now)
 }
 
 /// As OpenSSL checks with `X509_V_FLAG_CRL_CHECK_ALL`, which libpq sets.
