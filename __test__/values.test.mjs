@@ -4,12 +4,12 @@ import { after, afterEach, before, test } from "node:test";
 
 import connect from "postgres";
 
-import { arrayExpression, arrayShapes } from "./support/arrays.mjs";
-import { createTypes, elementKindOf, expression, kindOf, literal } from "./support/available.mjs";
+import { arrayExpression } from "./support/arrays.mjs";
+import { createTypes, expression, literal } from "./support/available.mjs";
 import { difference, noComplaints } from "./support/compare.mjs";
 import { freshDatabase } from "./support/database.mjs";
 import { expectedRows } from "./support/expected.mjs";
-import { compareReadings, createAttributeTables } from "./support/reading.mjs";
+import { compareReadings, createAttributeTables, everyValue, listColumn, valueColumn } from "./support/reading.mjs";
 import { openBoth, readings, settled } from "./support/reference.mjs";
 import { differences, types } from "./support/types.mjs";
 
@@ -60,14 +60,6 @@ async function underSettings(settings, work) {
 }
 
 const entryOf = (type) => available.entries.find((entry) => entry.type === type);
-const valueColumn = (entry, name = "value") => ({ name, type: entry.type, kind: kindOf(entry), isArray: false });
-const listColumn = (entry, name = "list") => ({
-  name,
-  type: `${entry.type}[]`,
-  kind: elementKindOf(entry),
-  isArray: true,
-});
-
 test("the table of types leaves out no type that the server brings", async (t) => {
   const found = await database.sql`
     SELECT oid::regtype::text AS type FROM pg_type AS candidate
@@ -85,26 +77,7 @@ test("the table of types leaves out no type that the server brings", async (t) =
 for (const [index, { type }] of types.entries()) {
   test(`${type}: every value, NULL and every shape of array reads as in the reference`, async (t) => {
     if (available.missing.has(type)) return t.skip(available.missing.get(type));
-    const entry = entryOf(type);
-    const columns = [valueColumn(entry)];
-    const rows = [{ id: "NULL", cells: {} }];
-    rows.push(
-      ...entry.values.map((value) => {
-        const shown = typeof value === "string" ? value.slice(0, 60) : value.sql;
-        return { id: `value ${shown}`, cells: { value: expression(entry, value) } };
-      }),
-    );
-    if (entry.hasArrays) {
-      columns.push(listColumn(entry));
-      rows.push(
-        ...arrayShapes(entry.values.length).map(({ shape, bounds = "" }) => {
-          return {
-            id: `list ${bounds}${JSON.stringify(shape)}`,
-            cells: { list: arrayExpression(entry, { shape, bounds }) },
-          };
-        }),
-      );
-    }
+    const { columns, rows } = everyValue(entryOf(type));
     const tables = await createAttributeTables(database.sql, index, columns, rows);
     await compareReadings(both(tables), await expectedRows(driver, tables.user, columns), differencesMet);
   });

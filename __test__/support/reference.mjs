@@ -18,6 +18,8 @@ export function openBoth(url, tables = tableNames, options = {}) {
   return {
     reference: referenceAdapter(sql, tables)(LuciaError),
     ours: initializer(LuciaError),
+    readings,
+    rowsWith,
     async end() {
       await Promise.all([sql.end({ timeout: 5 }), initializer.end({ timeout: 5 })]);
     },
@@ -35,7 +37,7 @@ export const readings = {
 };
 
 /** What each reading yields when the three tables hold nothing but `id`, their own columns and then `attributes`. */
-export function rowsWith(id, attributes) {
+function rowsWith(id, attributes) {
   const user = { id, ...attributes };
   const session = { id, user_id: id, active_expires: 1, idle_expires: 2, ...attributes };
   const key = { id, user_id: id, hashed_password: null, ...attributes };

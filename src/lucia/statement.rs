@@ -1,7 +1,5 @@
 //! SQL text: pure functions of table and column names.
 
-use std::fmt::Write;
-
 use super::name::Name;
 use crate::pg::{Batch, Lookup};
 
@@ -63,9 +61,9 @@ pub fn insert(table: &Name, columns: &[Name]) -> Change {
     let plain = format!("INSERT INTO {table} ({}) VALUES ({})", list(columns), parameters(0, columns.len()));
     let guards = guards("g", columns.len());
     let before = format!("WITH i({}) AS (INSERT INTO {table} ({}) SELECT * FROM", guards.join(", "), list(columns));
-    let after = format!(" RETURNING {}) SELECT {}", nothing_of(columns), none_of("i", &guards));
+    let after = format!(" RETURNING {}) SELECT {}", nothing_of("", columns), none_of("i", &guards));
     Change {
-        with_guard: format!("{plain} RETURNING {}", nothing_of(columns)),
+        with_guard: format!("{plain} RETURNING {}", nothing_of("", columns)),
         plain,
         batch: Some(Batch { parts: parts(&before, columns.len(), &after), lookup: Lookup::None }),
     }
@@ -92,12 +90,16 @@ pub fn insert_user_and_key(user: &Name, user_columns: &[Name], key: &Name, key_c
         format!("WITH u({}) AS (INSERT INTO {user} ({}) SELECT * FROM", of_user.join(", "), list(user_columns));
     let between = format!(
         " RETURNING {}), k({}) AS (INSERT INTO {key} ({}) SELECT call.* {AFTER_USER},",
-        nothing_of(user_columns),
+        nothing_of("", user_columns),
         of_key.join(", "),
         list(key_columns)
     );
-    let after_key =
-        format!(" RETURNING {}) SELECT {}, {}", nothing_of(key_columns), none_of("k", &of_key), none_of("u", &of_user));
+    let after_key = format!(
+        " RETURNING {}) SELECT {}, {}",
+        nothing_of("", key_columns),
+        none_of("k", &of_key),
+        none_of("u", &of_user)
+    );
     let mut batch = parts(&before_user, user_columns.len(), &between);
     let mut rest = parts("", key_columns.len(), &after_key).into_iter();
     if let (Some(last), Some(first)) = (batch.last_mut(), rest.next()) {
@@ -108,8 +110,8 @@ pub fn insert_user_and_key(user: &Name, user_columns: &[Name], key: &Name, key_c
         plain: both("g", "1"),
         with_guard: format!(
             "{} RETURNING {}, {}",
-            both(&of_user.join(", "), &nothing_of(user_columns)),
-            nothing_of(key_columns),
+            both(&of_user.join(", "), &nothing_of("", user_columns)),
+            nothing_of("", key_columns),
             none_of("u", &of_user)
         ),
         batch: Some(Batch { parts: batch, lookup: Lookup::None }),
@@ -135,22 +137,32 @@ fn none_of(insertion: &str, guards: &[String]) -> String {
     guards.iter().map(none).collect::<Vec<_>>().join(", ")
 }
 
-/// The id is the last parameter.
+/// The id is the last parameter. Of many calls for one row the last counts; rows are changed in the order of their ids, so
+/// that two statements do not wait for one another.
 pub fn update(table: &Name, columns: &[Name]) -> Change {
-    let mut plain = format!("UPDATE {table} SET ");
-    for (index, column) in columns.iter().enumerate() {
-        let separator = if index == 0 { "" } else { ", " };
-        // Writing to a `String` cannot fail.
-        let _ = write!(plain, "{separator}{column} = ${}", index + 1);
+    let set = |value: &dyn Fn(usize) -> String| {
+        let set = columns.iter().zip(1..).map(|(column, number)| format!("{column} = {}", value(number)));
+        format!("UPDATE {table} AS t SET {}", set.collect::<Vec<_>>().join(", "))
+    };
+    let guard = format!("RETURNING {}", nothing_of("t.", columns));
+    let plain = format!("{} WHERE t.id = ${}", set(&|number| format!("${number}")), columns.len() + 1);
+    let before = format!("{} FROM (SELECT DISTINCT ON (call.id) * FROM", set(&|number| format!("call.v{number}")));
+    let values = guards("v", columns.len()).join(", ");
+    let mut batch = parts(&before, columns.len() + 1, "");
+    if let Some(last) = batch.last_mut() {
+        *last = format!(
+            ")) WITH ORDINALITY AS call({values}, id, position) ORDER BY call.id, call.position DESC) AS call \
+             WHERE t.id = call.id {guard}, call.position"
+        );
     }
-    let _ = write!(plain, " WHERE id = ${}", columns.len() + 1);
-    Change { with_guard: format!("{plain} RETURNING {}", nothing_of(columns)), plain, batch: None }
+    let batch = Batch { parts: batch, lookup: Lookup::Tables(vec![table.to_string()]) };
+    Change { with_guard: format!("{plain} {guard}"), plain, batch: Some(batch) }
 }
 
 /// NULLs of the columns' types; of a field of a column, just NULL.
-fn nothing_of(columns: &[Name]) -> String {
+fn nothing_of(table: &str, columns: &[Name]) -> String {
     let nothing = |column: &Name| {
-        if column.has_parts() { "NULL".to_owned() } else { format!("CASE WHEN false THEN {column} END") }
+        if column.has_parts() { "NULL".to_owned() } else { format!("CASE WHEN false THEN {table}{column} END") }
     };
     columns.iter().map(nothing).collect::<Vec<_>>().join(", ")
 }
@@ -212,8 +224,8 @@ mod tests {
         let columns = names(&["id", "na me"]);
         assert_eq!(
             update(&columns[0], &columns).with_guard,
-            r#"UPDATE "id" SET "id" = $1, "na me" = $2 WHERE id = $3 "#.to_owned()
-                + r#"RETURNING CASE WHEN false THEN "id" END, CASE WHEN false THEN "na me" END"#
+            r#"UPDATE "id" AS t SET "id" = $1, "na me" = $2 WHERE t.id = $3 "#.to_owned()
+                + r#"RETURNING CASE WHEN false THEN t."id" END, CASE WHEN false THEN t."na me" END"#
         );
         assert_eq!(
             insert_user_and_key(&columns[1], &columns[..1], &columns[0], &columns).with_guard,
@@ -234,6 +246,27 @@ mod tests {
             [
                 r#"DELETE FROM "user_key" AS t USING pg_catalog.unnest("#.to_owned(),
                 format!(") WITH ORDINALITY AS call(id, position) WHERE t.user_id = call.id {guard}, call.position")
+            ]
+        );
+    }
+
+    #[test]
+    fn of_many_updates_of_one_row_the_last_counts() {
+        let columns = names(&["user_session", "expires_at"]);
+        let update = update(&columns[0], &columns[1..]);
+        let guard = r#"RETURNING CASE WHEN false THEN t."expires_at" END"#;
+        assert_eq!(
+            update.batch.unwrap().parts,
+            [
+                r#"UPDATE "user_session" AS t SET "expires_at" = call.v1 FROM (SELECT DISTINCT ON (call.id) * "#
+                    .to_owned()
+                    + "FROM ROWS FROM (pg_catalog.unnest(",
+                "), pg_catalog.unnest(".to_owned(),
+                ")) WITH ORDINALITY AS call(v1, id, position) ORDER BY call.id, call.position DESC) AS call "
+                    .to_owned()
+                    + "WHERE t.id = call.id "
+                    + guard
+                    + ", call.position"
             ]
         );
     }

@@ -83,7 +83,9 @@ impl Statement {
             Action::SignUp => {
                 guards(Table::Key, columns(Table::Key)).chain(guards(Table::User, columns(Table::User))).collect()
             }
-            Action::Update(table) => guards(table, updated(table)).collect(),
+            Action::Update(table) => {
+                guards(table, updated(table)).chain(self.arrays.is_some().then(position)).collect()
+            }
             Action::Delete(table, column) => {
                 let guard = Field { name: "case".to_owned(), table: 0, kind: kind(database, table, column) };
                 [guard].into_iter().chain(self.arrays.is_some().then(position)).collect()
@@ -122,7 +124,9 @@ impl Statement {
                 "INSERT 0 1".to_owned()
             }
             Action::Update(_) => {
-                effect.rows.extend(vec![nothing; if self.is_guarded { changes } else { 0 }]);
+                if self.is_guarded && self.arrays.is_none() {
+                    effect.rows.extend(vec![nothing; changes]);
+                }
                 format!("UPDATE {changes}")
             }
             Action::Delete(..) => {
@@ -169,6 +173,12 @@ impl Statement {
                     let index = |name: &&str| database.column(table, name).unwrap();
                     let values = updated(table).iter().map(index).zip(values.iter().cloned()).collect();
                     effect.changes.push(Change::Update(table, row[0].clone().unwrap(), values));
+                    if self.arrays.is_some() {
+                        effect.rows.push(vec![None; updated(table).len()]);
+                        if let Some(row) = effect.rows.last_mut() {
+                            row.push(Some(position.to_vec()));
+                        }
+                    }
                 }
             }
             Action::Delete(table, column) => {
