@@ -1,50 +1,5 @@
-// The entry: what the binary exports, or an error that says which binary is missing here and how to get it.
-// `binding.js`, which the build writes, looks for the binary of this platform beside it and in the platform's package.
+// The entry of the package.
 "use strict";
 
-const { channel } = require("node:diagnostics_channel");
-
-let binding;
-try {
-  binding = require("./binding.js");
-} catch (error) {
-  throw explained(error);
-}
-
 // Each by its name, which is how Node and bundlers find out what can be imported.
-exports.postgres = postgres;
-
-const calls = channel("lucia-postgres-native:call");
-
-function postgres(connection, tableNames, options) {
-  return binding.postgres(connection, tableNames, options, calls);
-}
-
-function explained(cause) {
-  // In a clone that was not built, binding.js itself is missing.
-  if (!cause.cause) return cause;
-  // Everything that was tried, each with its reason.
-  const reasons = [];
-  for (let error = cause.cause; error; error = error.cause) reasons.push(String(error.message));
-  const failure = reasons.find((reason) => !/^(Cannot find (module|package)|Unsupported )/i.test(reason));
-  const given = process.env.NAPI_RS_NATIVE_LIBRARY_PATH;
-  if (given) return coded("BINARY_UNUSABLE", cause, `${given}, as NAPI_RS_NATIVE_LIBRARY_PATH has it, cannot be loaded: ${reasons[0]}`);
-
-  const platform = `${process.platform} ${process.arch}`;
-  const packages = /lucia-postgres-native-(?:linux-(?:x64|arm64)-(?:gnu|musl)|darwin-(?:x64|arm64)|win32-(?:x64|arm64)-msvc)\b/;
-  const name = reasons.map((reason) => packages.exec(reason)?.[0]).find(Boolean);
-  if (!name) {
-    return coded("PLATFORM_UNSUPPORTED", cause, `lucia-postgres-native has no binary for ${platform}. It has binaries for ` +
-      "Linux (glibc and musl), macOS and Windows, each for x64 and arm64.");
-  }
-  const library = name.endsWith("-gnu") ? " (glibc)" : name.endsWith("-musl") ? " (musl)" : "";
-  const binary = `The binary of lucia-postgres-native for ${platform}${library}`;
-  if (failure) return coded("BINARY_UNUSABLE", cause, `${binary} cannot be loaded: ${failure}`);
-  return coded("BINARY_MISSING", cause, `${binary} is missing: the package ${name} is not installed. npm installs it by ` +
-    "itself, as an optional dependency, but not with --omit=optional, and not always from a lock file or into a node_modules " +
-    `folder that was made on another platform. Install again on this platform, or name it: npm install ${name}`);
-}
-
-function coded(code, cause, message) {
-  return Object.assign(new Error(message, { cause }), { code });
-}
+exports.postgres = require("./lib/postgres.js").postgres;

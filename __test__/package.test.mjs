@@ -57,7 +57,7 @@ test("the package holds what a user needs and nothing else", () => {
   const binaries = files.filter((path) => path.endsWith(".node"));
   const others = files.filter((path) => !binaries.includes(path));
   const commands = readdirSync(join(root, "bin")).map((name) => `bin/${name}`);
-  const entries = ["binding.d.ts", "binding.js", "index.d.ts", "index.js"];
+  const entries = ["binding.js", "index.d.ts", "index.js", ...readdirSync(join(root, "lib")).filter((name) => name.endsWith(".js")).map((name) => `lib/${name}`)];
   const documents = readdirSync(join(root, "docs")).filter((name) => name.endsWith(".md")).map((name) => `docs/${name}`);
   assert.deepEqual(others.sort(), ["CHANGELOG.md", "LICENSE", "README.md", "package.json", ...documents, ...commands, ...entries].sort());
   assert.equal(binaries.length, 1, "one binary");

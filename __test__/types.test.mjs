@@ -273,7 +273,7 @@ test("the compiler accepts and refuses the same options as the package", () => {
 });
 
 test("the declarations name every option and every member of `ssl` that the package accepts, and no other", () => {
-  const text = readFileSync(join(root, "binding.d.ts"), "utf8");
+  const text = readFileSync(join(root, "index.d.ts"), "utf8");
   const members = (name) => {
     const [, body] = new RegExp(`interface ${name} \\{([^]*?)\\n\\}`).exec(text);
     return [...body.matchAll(/^ {2}(\w+)\?:/gm)].map(([, member]) => member);
@@ -285,7 +285,7 @@ test("the declarations name every option and every member of `ssl` that the pack
 });
 
 test("the declarations carry the documentation", () => {
-  const text = readFileSync(join(root, "binding.d.ts"), "utf8");
+  const text = readFileSync(join(root, "index.d.ts"), "utf8");
   const declared = text.search(/export (declare )?(function|const) postgres\b/);
   assert.ok(declared > 0);
   const comment = text.slice(text.lastIndexOf("/**", declared), declared);

@@ -9,14 +9,11 @@ import { UsageError } from "./tables.mjs";
  * @returns {Promise<{ answer: unknown, isPooled: boolean, isLocal: boolean, tls: "none" | "optional" | "encrypted" | "verified" }>}
  */
 export async function query(url, sql, parameter) {
-  // The package's entry, which explains why there is no binary where there is none.
-  await import("../index.js");
-  const { default: { inspect } } = await import("../binding.js");
-  let inspection;
+  const { default: { inspect } } = await import("../lib/inspect.js");
   try {
-    inspection = inspect(url, sql, parameter);
+    return JSON.parse(await inspect(url, sql, parameter));
   } catch (error) {
-    throw new UsageError(error.message);
+    // An argument that cannot be used.
+    throw error instanceof TypeError ? new UsageError(error.message) : error;
   }
-  return JSON.parse(await inspection);
 }

@@ -53,7 +53,7 @@ export function matchesGlob(path, pattern) {
 
 /** The names of source files in a drawing that no file of the repository has. */
 export function missingFiles(root, text) {
-  const there = new Set(["src", "tools", "example", "__test__", "benchmark"]
+  const there = new Set(["src", "lib", "tools", "example", "__test__", "benchmark"]
     .flatMap((name) => readdirSync(join(root, name), { recursive: true }).map((path) => basename(path))));
   const named = [...text.matchAll(/[\w./-]+\.(?:rs|m?js|md)\b/g)].map(([name]) => name);
   return named.filter((name) => !there.has(basename(name)) && !existsSync(join(root, name)));

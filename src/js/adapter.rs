@@ -1,143 +1,117 @@
-//! `postgres`: reads its arguments, and gives `adapter.js` the native functions that an adapter's methods call.
+//! The native half of an adapter: reads the arguments of `postgres`, and gives the functions that the methods call.
 
-use std::sync::{Arc, Mutex, PoisonError, atomic::AtomicU32};
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    sync::{Arc, atomic::AtomicU32},
+};
 
 use napi::{
-    Env, Result, Status, ValueType,
-    bindgen_prelude::{FunctionCallContext, JsObjectValue, JsValue, Object, ToNapiValue, Unknown},
+    Env, Error, Result, Status, ValueType,
+    bindgen_prelude::{FunctionCallContext, Object, Unknown},
+    sys,
 };
-use napi_derive::napi;
 
 use super::{
-    args::{self, OptionReader, Short, bad, read},
-    environment::Environment,
-    errors::{self, contained},
-    promise::Landing,
-    rows::define,
+    args::{self, OptionReader, Short, read},
+    delivery::{Delivery, Lease},
+    errors::{Refusal, or_refused},
+    instance::Instance,
+    object::{define, function},
 };
 use crate::{
     lucia::{
         method::Method,
-        store::{Row, Store, Tables},
+        store::{Row, Store},
     },
-    pg::{self, Reply, Settings, Shared},
+    pg::{self, Reply, Settings},
 };
 
 /// Handles of the functions among the options are unique in the process, as settings are compared across its threads.
 static NEXT_FUNCTION: AtomicU32 = AtomicU32::new(1);
 
-/// Lucia v2's adapter for PostgreSQL.
-///
-/// Connections are opened when the first method is called, and shared by all adapters of the process that have the same
-/// settings.
-///
-/// Methods reject with the `LuciaError`s `AUTH_DUPLICATE_KEY_ID` (`setUser` with a key, `setKey`) and
-/// `AUTH_INVALID_USER_ID` (`setKey`, `setSession`); with a `PostgresError`, whose `code` is the SQLSTATE, when the server
-/// refuses; and with an `Error` whose `code` says why there was no answer: `ECONNREFUSED`, `ENOTFOUND`,
-/// `CONNECT_TIMEOUT`, `CONNECTION_ENDED`, `CONNECTION_DESTROYED`, `QUERY_TIMEOUT`, or `OUTCOME_UNKNOWN` when the
-/// connection was lost after a change had been sent and before its answer came.
-///
-/// @param connection a URL, options, or an instance of `postgres` or `pg.Pool`, whose settings are read
-/// @param tableNames the tables of users, keys and sessions
-/// @param options more options, which count before those of `connection`
-/// @throws `TypeError` that names the argument, when one cannot be used
-#[napi(
-    ts_args_type = "connection: string | PostgresOptions | PostgresInstance | PoolInstance, tableNames: TableNames, options?: PostgresOptions",
-    ts_return_type = "PostgresInitializer"
-)]
-pub fn postgres<'env>(
-    env: &'env Env,
-    connection: Unknown<'env>,
-    table_names: Unknown<'env>,
-    options: Unknown<'env>,
-    channel: Option<Unknown<'env>>,
-) -> Result<Unknown<'env>> {
-    contained(|| create(env, connection, table_names, options, channel)).or_else(|error| {
-        if error.status == Status::InvalidArg {
-            env.throw_type_error(&error.reason, None)?;
-            return Err(napi::Error::new(Status::PendingException, ""));
-        }
-        // An exception of JavaScript's own goes on as it is.
-        Err(error)
-    })
+pub(super) struct Adapter {
+    store: Arc<Store>,
+    delivery: Rc<Delivery>,
+    lease: RefCell<Option<Lease>>,
 }
 
-fn create<'env>(
-    env: &'env Env,
-    connection: Unknown<'env>,
-    table_names: Unknown<'env>,
-    options: Unknown<'env>,
-    channel: Option<Unknown<'env>>,
-) -> Result<Unknown<'env>> {
-    let environment = Environment::of(env, channel)?;
-    let mut reader = OptionReader::new(&NEXT_FUNCTION);
-    let given = match options.get_type()? {
-        ValueType::Undefined => Vec::new(),
-        ValueType::Object => reader.options(&read(options)?)?,
-        kind => {
-            return Err(bad(format!("options: must be an object, not {}", args::describe(kind))));
-        }
-    };
-    let mut error_class = None;
-    let (url, known) = match connection.get_type()? {
-        ValueType::String => (Some(read::<String>(connection)?), Vec::new()),
-        ValueType::Object | ValueType::Function => {
-            let existing = environment.existing.borrow_back(env)?.call(connection)?;
-            if existing.get_type()? == ValueType::Undefined {
-                if connection.get_type()? == ValueType::Function {
-                    return Err(bad("connection: the function is not a `postgres` instance; give a URL"));
-                }
-                (None, reader.options(&read(connection)?)?)
-            } else {
-                let existing: Object<'env> = read(existing)?;
-                error_class = existing.get::<Unknown<'env>>("PostgresError")?;
-                let options: Object<'env> = existing.get_named_property("options")?;
-                (existing.get::<String>("url")?, reader.options(&options)?)
-            }
-        }
-        kind => {
-            return Err(bad(format!(
-                "connection: must be a URL such as postgres://user:password@host:5432/database, an options object, a \
-                 `postgres` instance or a `pg.Pool`, not {}",
-                args::describe(kind)
-            )));
-        }
-    };
-    let tables = args::tables(table_names)?;
-    let lookup = args::environment_variables(env)?;
-    let settings = Settings::read(url.as_deref(), &known, &given, &lookup).map_err(|invalid| bad(invalid.message))?;
-    let shared =
-        pg::share(settings, environment.landing.crossing.clone()).map_err(|error| errors::throw(env, &error))?;
-
-    let parts = Object::new(env)?;
-    define(env, &parts, "native", native_functions(env, &environment.landing, shared, tables)?)?;
-    let mut handles = env.create_array(0)?;
-    for (handle, function) in reader.functions {
-        let mut pair = env.create_array(0)?;
-        pair.insert(handle)?;
-        pair.insert(function)?;
-        handles.insert(pair)?;
+impl Adapter {
+    /// `(url?, options?, tableNames, moreOptions?, process.env)` -> `{ hasSessions, functions, byId, ... } | { refused }`
+    pub(super) fn create(instance: &Rc<Instance>, call: &FunctionCallContext<'_>) -> Result<sys::napi_value> {
+        let env = &*call.env;
+        or_refused(env, Self::open(env, instance, call))
     }
-    define(env, &parts, "handles", handles)?;
-    define(env, &parts, "PostgresError", error_class)?;
-    environment.initializer.borrow_back(env)?.call(parts.to_unknown())
-}
 
-/// `{ hasSessions, byId, deleteExpired, load, write, start, password, end }`, which hold on to the connections for as
-/// long as JavaScript holds on to them.
-fn native_functions<'env>(
-    env: &'env Env,
-    landing: &Arc<Landing>,
-    shared: Arc<Shared>,
-    tables: Tables,
-) -> Result<Object<'env>> {
-    let native = Object::new(env)?;
-    define(env, &native, "hasSessions", tables.session.is_some())?;
-    let store = Arc::new(Store::new(tables, shared.queue().clone()));
+    fn open<'env>(
+        env: &'env Env,
+        instance: &Instance,
+        call: &FunctionCallContext<'env>,
+    ) -> std::result::Result<Object<'env>, Refusal> {
+        let mut reader = OptionReader::new(&NEXT_FUNCTION);
+        let mut options = |index: usize| {
+            let given: Unknown<'env> = call.get(index)?;
+            match given.get_type()? {
+                ValueType::Undefined => Ok(Vec::new()),
+                ValueType::Object => reader.options(&read(given)?),
+                kind => Err(Refusal::Argument(format!("options: must be an object, not {}", args::describe(kind)))),
+            }
+        };
+        let (known, given) = (options(1)?, options(3)?);
+        let url: Option<String> = call.get(0)?;
+        let tables = args::tables(call.get(2)?)?;
+        let has_sessions = tables.session.is_some();
+        let settings = Settings::read(url.as_deref(), &known, &given, &args::variables(call.get(4)?))
+            .map_err(|invalid| Refusal::Argument(invalid.message))?;
+        let delivery = instance.delivery(env)?;
+        let shared = match pg::share(settings, delivery.completions.clone()) {
+            Ok(shared) => shared,
+            Err(error) => {
+                delivery.release_if_done();
+                return Err(error.into());
+            }
+        };
+        let store = Arc::new(Store::new(tables, shared.queue().clone()));
+        let lease = RefCell::new(Some(delivery.lease(shared)));
+        let adapter = Rc::new(Self { store, delivery, lease });
 
-    let (to, from) = (store.clone(), landing.clone());
-    function(env, &native, "byId", move |call| {
-        // Are these the last?; method, form, are they observed?; then for each call its slot and its id.
+        let object = Object::new(env)?;
+        define(env, &object, "hasSessions", has_sessions)?;
+        let mut functions = env.create_array(0)?;
+        for (handle, function) in reader.functions {
+            let mut pair = env.create_array(0)?;
+            pair.insert(handle)?;
+            pair.insert(function)?;
+            functions.insert(pair)?;
+        }
+        define(env, &object, "functions", functions)?;
+        function(env, &object, &adapter, "byId", |adapter, call| adapter.by_id(call))?;
+        function(env, &object, &adapter, "write", |adapter, call| adapter.write(call))?;
+        function(env, &object, &adapter, "deleteExpired", |adapter, call| adapter.delete_expired(call))?;
+        function(env, &object, &adapter, "start", |adapter, _| {
+            adapter.store.start();
+            Ok(())
+        })?;
+        function(env, &object, &adapter, "load", |adapter, _| {
+            let load = adapter.store.load();
+            let counts = [load.max, load.connections, load.idle, load.waiting];
+            Ok(counts.map(|count| u32::try_from(count).unwrap_or(u32::MAX)).to_vec())
+        })?;
+        function(env, &object, &adapter, "password", |adapter, call| {
+            let (text, error): (Option<String>, Option<String>) = (call.get(1)?, call.get(2)?);
+            adapter.delivery.answer_password(call.get(0)?, text.ok_or_else(|| error.unwrap_or_default()));
+            Ok(())
+        })?;
+        function(env, &object, &adapter, "end", |adapter, _| {
+            let lease = adapter.lease.take();
+            drop(lease);
+            Ok(())
+        })?;
+        Ok(object)
+    }
+
+    /// Are these the last?; method, form, are they observed?; then for each call its slot and its id.
+    fn by_id(&self, call: &FunctionCallContext<'_>) -> Result<()> {
         const FIRST: usize = 4;
         let (are_last, method, form, are_observed) = (call.get(0)?, method(call.get(1)?)?, call.get(2)?, call.get(3)?);
         let mut calls = Vec::with_capacity(call.length() / 2);
@@ -146,36 +120,15 @@ fn native_functions<'env>(
             calls.push((slot, id));
         }
         // From here on nothing may fail: the calls are counted as under way.
-        from.begin(call.env, calls.len());
-        let caller = from.caller(are_observed);
+        self.delivery.begin(call.env, calls.len());
+        let caller = self.delivery.completions.caller(are_observed);
         let calls = calls.into_iter().map(|(slot, id)| (id, Reply::new(caller.clone(), slot)));
-        to.by_id(method, form, calls, are_last);
+        self.store.by_id(method, form, calls, are_last);
         Ok(())
-    })?;
+    }
 
-    let (to, from) = (store.clone(), landing.clone());
-    function(env, &native, "deleteExpired", move |call| {
-        let (slot, time, is_observed) = (call.get(0)?, call.get(1)?, call.get(2)?);
-        let settle = from.settle(call.env, slot, is_observed);
-        to.delete_expired(time, settle);
-        Ok(())
-    })?;
-
-    let to = store.clone();
-    function(env, &native, "load", move |_| {
-        let load = to.load();
-        let counts = [load.max, load.connections, load.idle, load.waiting];
-        Ok(counts.map(|count| u32::try_from(count).unwrap_or(u32::MAX)).to_vec())
-    })?;
-
-    let started = store.clone();
-    function(env, &native, "start", move |_| {
-        started.start();
-        Ok(())
-    })?;
-
-    let from = landing.clone();
-    function(env, &native, "write", move |call| {
+    /// Slot, method, columns of each row, declared types, texts, forms, is it observed?
+    fn write(&self, call: &FunctionCallContext<'_>) -> Result<()> {
         let columns: Vec<Vec<String>> = call.get(2)?;
         let mut declared: Vec<u32> = call.get(3)?;
         let [row, key] = {
@@ -183,43 +136,35 @@ fn native_functions<'env>(
             [(columns.first(), declared), (columns.get(1), second)]
         }
         .map(|(names, declared)| names.map(|names| args::columns(names).map(|columns| Row { columns, declared })));
-        let row = row.unwrap_or_else(|| Err(bad("a row is missing")))?;
+        let row = row.unwrap_or_else(|| Err(invalid("a row is missing")))?;
         let key = key.transpose()?;
-        let (method, texts, forms) = (method(call.get(1)?)?, call.get(4)?, call.get(5)?);
-        let (slot, is_observed) = (call.get(0)?, call.get(6)?);
+        let (slot, method, texts, forms) = (call.get(0)?, method(call.get(1)?)?, call.get(4)?, call.get(5)?);
+        let is_observed = call.get(6)?;
         // From here on nothing may fail: the call is counted as under way.
-        let settle = from.settle(call.env, slot, is_observed);
-        store.write(method, &row, key.as_ref(), texts, forms, settle);
+        self.delivery.begin(call.env, 1);
+        let completions = self.delivery.completions.clone();
+        self.store.write(method, &row, key.as_ref(), texts, forms, move |outcome, journey| {
+            completions.settle_with(slot, is_observed, outcome, journey);
+        });
         Ok(())
-    })?;
+    }
 
-    let from = landing.clone();
-    function(env, &native, "password", move |call| {
-        let (text, error): (Option<String>, Option<String>) = (call.get(1)?, call.get(2)?);
-        from.answer_password(call.get(0)?, text.ok_or_else(|| error.unwrap_or_default()));
+    /// Slot, time, is it observed?
+    fn delete_expired(&self, call: &FunctionCallContext<'_>) -> Result<()> {
+        let (slot, time, is_observed) = (call.get(0)?, call.get(1)?, call.get(2)?);
+        self.delivery.begin(call.env, 1);
+        let completions = self.delivery.completions.clone();
+        self.store.delete_expired(time, move |outcome, journey| {
+            completions.settle_with(slot, is_observed, outcome, journey);
+        });
         Ok(())
-    })?;
-
-    let shared = Mutex::new(Some(shared));
-    function(env, &native, "end", move |_| {
-        shared.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Ok(())
-    })?;
-    Ok(native)
-}
-
-/// Gives `native` a function; what panics in it is thrown as an `Error`.
-fn function<R: ToNapiValue>(
-    env: &Env,
-    native: &Object<'_>,
-    name: &str,
-    act: impl Fn(FunctionCallContext<'_>) -> Result<R> + 'static,
-) -> Result<()> {
-    let function = env
-        .create_function_from_closure::<(), R, _>(name, move |call: FunctionCallContext<'_>| contained(|| act(call)))?;
-    define(env, native, name, function)
+    }
 }
 
 fn method(index: u32) -> Result<Method> {
-    Method::from_index(index).ok_or_else(|| bad("there is no such method"))
+    Method::from_index(index).ok_or_else(|| invalid("there is no such method"))
+}
+
+fn invalid(message: &str) -> Error {
+    Error::new(Status::InvalidArg, message.to_owned())
 }

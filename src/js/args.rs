@@ -6,7 +6,7 @@ use std::{
 };
 
 use napi::{
-    Env, Error, Result, Status, ValueType,
+    Error, Result, Status, ValueType,
     bindgen_prelude::{
         Array, Buffer, FromNapiValue, JsObjectValue, JsValue, KeyCollectionMode, KeyConversion, KeyFilter, Object,
         Uint8Array, Unknown, check_status,
@@ -14,50 +14,47 @@ use napi::{
     sys,
 };
 
+use super::errors::Refusal;
 use crate::{
     lucia::{name::Name, store::Tables},
     pg::{OptionValue, Options, is_option},
 };
 
-/// A bad argument: becomes a `TypeError`.
-pub fn bad(message: impl Into<String>) -> Error {
-    Error::new(Status::InvalidArg, message.into())
+fn bad(message: impl Into<String>) -> Refusal {
+    Refusal::Argument(message.into())
 }
 
-/// `process.env`, of which each worker may have its own.
-pub fn environment_variables<'env>(env: &'env Env) -> Result<impl Fn(&str) -> Option<String> + use<'env>> {
-    let process: Object<'env> = env.get_global()?.get_named_property("process")?;
-    let variables: Object<'env> = process.get_named_property("env")?;
-    // What a program has put on `Object.prototype` is no variable.
-    Ok(move |name: &str| match variables.has_own_property(name) {
-        Ok(true) => variables.get::<String>(name).ok().flatten(),
+/// `process.env`, of which each worker may have its own. What a program has put on `Object.prototype` is no variable.
+pub(super) fn variables(process_env: Object<'_>) -> impl Fn(&str) -> Option<String> + use<'_> {
+    move |name: &str| match process_env.has_own_property(name) {
+        Ok(true) => process_env.get::<String>(name).ok().flatten(),
         Ok(false) | Err(_) => None,
-    })
+    }
 }
 
 /// An element of `ssl.ca` and a member of `transform.column`, the deepest that are read, are one deeper.
 const DEEPEST: u32 = 1;
 
 /// A function among the options, and the handle by which the settings know it.
-pub type Function<'env> = (u32, Unknown<'env>);
+pub(super) type Function<'env> = (u32, Unknown<'env>);
 
 /// Reads the options of one call of `postgres`.
-pub struct OptionReader<'env> {
+pub(super) struct OptionReader<'env> {
     next_handle: &'static AtomicU32,
-    pub functions: Vec<Function<'env>>,
+    pub(super) functions: Vec<Function<'env>>,
 }
 
 impl<'env> OptionReader<'env> {
-    pub fn new(next_handle: &'static AtomicU32) -> Self {
+    pub(super) fn new(next_handle: &'static AtomicU32) -> Self {
         Self { next_handle, functions: Vec::new() }
     }
 
-    pub fn options(&mut self, object: &Object<'env>) -> Result<Options> {
+    pub(super) fn options(&mut self, object: &Object<'env>) -> std::result::Result<Options, Refusal> {
         self.members(object, 0)
     }
 
     /// Own properties only: what a program has put on `Object.prototype` is no option.
-    fn members(&mut self, object: &Object<'env>, depth: u32) -> Result<Options> {
+    fn members(&mut self, object: &Object<'env>, depth: u32) -> std::result::Result<Options, Refusal> {
         let mut options = Options::new();
         for name in own_names(object)? {
             let value: Unknown<'env> = object.get_named_property(&name)?;
@@ -71,7 +68,7 @@ impl<'env> OptionReader<'env> {
         Ok(options)
     }
 
-    fn value(&mut self, value: Unknown<'env>, depth: u32) -> Result<OptionValue> {
+    fn value(&mut self, value: Unknown<'env>, depth: u32) -> std::result::Result<OptionValue, Refusal> {
         Ok(match value.get_type()? {
             ValueType::Undefined => OptionValue::Undefined,
             ValueType::Null => OptionValue::Null,
@@ -119,7 +116,7 @@ fn own_names(object: &Object<'_>) -> Result<Vec<String>> {
 }
 
 /// A text that is short as a rule: an id.
-pub struct Short(pub String);
+pub(super) struct Short(pub(super) String);
 
 impl FromNapiValue for Short {
     unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> Result<Self> {
@@ -152,21 +149,21 @@ fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
-pub fn read<T: FromNapiValue>(value: Unknown<'_>) -> Result<T> {
+pub(super) fn read<T: FromNapiValue>(value: Unknown<'_>) -> Result<T> {
     let raw = value.value();
     // SAFETY: the value is of the environment and of the handle scope that `value` is bound to.
     unsafe { T::from_napi_value(raw.env, raw.value) }
 }
 
 /// `{ user, key, session }`
-pub fn tables(argument: Unknown<'_>) -> Result<Tables> {
+pub(super) fn tables(argument: Unknown<'_>) -> std::result::Result<Tables, Refusal> {
     if argument.get_type()? != ValueType::Object {
         return Err(bad(
             "tableNames: must be an object { user, key, session } of table names; tableNames.user is missing",
         ));
     }
     let object: Object<'_> = read(argument)?;
-    let table = |name: &str, or_null: &str| -> Result<Option<Name>> {
+    let table = |name: &str, or_null: &str| -> std::result::Result<Option<Name>, Refusal> {
         let value: Unknown<'_> = object.get_named_property(name)?;
         let expected = format!("tableNames.{name}: must be the name of a table{or_null}");
         match value.get_type()? {
@@ -185,7 +182,7 @@ pub fn tables(argument: Unknown<'_>) -> Result<Tables> {
     Ok(Tables { user: needed("user")?, key: needed("key")?, session: table("session", ", or null")? })
 }
 
-pub fn describe(kind: ValueType) -> &'static str {
+pub(super) fn describe(kind: ValueType) -> &'static str {
     match kind {
         ValueType::Undefined => "undefined",
         ValueType::Null => "null",
@@ -195,16 +192,20 @@ pub fn describe(kind: ValueType) -> &'static str {
         ValueType::Symbol => "a symbol",
         ValueType::Object => "an object",
         ValueType::Function => "a function",
-        _ => "that",
+        ValueType::BigInt => "a bigint",
+        _ => "a value of an unknown kind",
     }
 }
 
 /// The columns of one row of a write.
-pub fn columns(names: &[String]) -> Result<Vec<Name>> {
+pub(super) fn columns(names: &[String]) -> Result<Vec<Name>> {
     names
         .iter()
         .map(|name| {
-            Name::new(name).map_err(|_| bad(format!("{name:?} is not the name of a column: a part of it is empty")))
+            Name::new(name).map_err(|_| {
+                let message = format!("{name:?} is not the name of a column: a part of it is empty");
+                Error::new(Status::InvalidArg, message)
+            })
         })
         .collect()
 }

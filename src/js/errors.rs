@@ -1,18 +1,16 @@
-//! What went wrong, as the description that `error.js` makes an error of.
-
-use std::panic::{self, AssertUnwindSafe};
+//! What went wrong, as the description that `lib/errors.js` makes an error of.
 
 use napi::{
-    Env, Result, Status,
-    bindgen_prelude::{Object, ToNapiValue},
+    Env, Result,
+    bindgen_prelude::{JsValue, Object, ToNapiValue},
     sys,
 };
 
-use super::rows::define;
+use super::object::define;
 use crate::pg::Error;
 
 /// `{ message, code, fields?, address?, port?, cause? }`
-pub fn description(env: &Env, error: &Error) -> Result<sys::napi_value> {
+pub(super) fn description(env: &Env, error: &Error) -> Result<sys::napi_value> {
     // SAFETY: the value is one that this environment has just made.
     unsafe { ToNapiValue::to_napi_value(env.raw(), object(env, error)?) }
 }
@@ -42,16 +40,44 @@ fn object<'env>(env: &'env Env, error: &Error) -> Result<Object<'env>> {
     Ok(object)
 }
 
-/// Throws what kept `postgres` from making an adapter.
-pub fn throw(env: &Env, error: &Error) -> napi::Error {
-    match env.throw_error(error.message(), Some(error.code())) {
-        Ok(()) => napi::Error::new(Status::PendingException, ""),
-        Err(error) => error,
+/// Why a native function did not do what it was asked for.
+pub(super) enum Refusal {
+    /// A bad argument: becomes a `TypeError`.
+    Argument(String),
+    Failed(Error),
+    /// An exception is thrown: that of a getter among the arguments, say.
+    Thrown(napi::Error),
+}
+
+impl From<napi::Error> for Refusal {
+    fn from(error: napi::Error) -> Self {
+        Self::Thrown(error)
     }
 }
 
-/// A panic ends neither the process nor another call: Node's C++ frames cannot be unwound.
-pub fn contained<T>(act: impl FnOnce() -> Result<T>) -> Result<T> {
-    panic::catch_unwind(AssertUnwindSafe(act))
-        .unwrap_or_else(|_| Err(napi::Error::from_reason("lucia-postgres-native has a defect: it panicked")))
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// The value, or `{ refused }`, of which `lib/errors.js` makes an error of the realm that asked.
+pub(super) fn or_refused(env: &Env, outcome: std::result::Result<Object<'_>, Refusal>) -> Result<sys::napi_value> {
+    let given = match outcome {
+        Ok(value) => value,
+        Err(Refusal::Thrown(error)) => return Err(error),
+        Err(Refusal::Failed(error)) => refused(env, object(env, &error)?)?,
+        Err(Refusal::Argument(message)) => {
+            let description = Object::new(env)?;
+            define(env, &description, "message", message)?;
+            refused(env, description)?
+        }
+    };
+    Ok(given.raw())
+}
+
+fn refused<'env>(env: &'env Env, description: Object<'_>) -> Result<Object<'env>> {
+    let object = Object::new(env)?;
+    define(env, &object, "refused", description)?;
+    Ok(object)
 }

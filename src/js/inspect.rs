@@ -1,49 +1,44 @@
 //! `inspect`: what the command line asks of a database. Users of the package do not see it.
 
-use std::cell::Cell;
+use std::rc::Rc;
 
 use napi::{
-    Env, Result, Status,
-    bindgen_prelude::{FunctionCallContext, JsValue, Unknown},
+    Result,
+    bindgen_prelude::{FunctionCallContext, Object},
+    sys,
 };
-use napi_derive::napi;
 
 use super::{
-    args::{self, bad},
-    environment::Environment,
-    errors,
+    args,
+    errors::{Refusal, or_refused},
+    instance::Instance,
 };
 use crate::{
     lucia::store::Rejection,
-    pg::{self, Answer, Inspection, Protection, Reply, Settings, runtime},
+    pg::{self, Answer, Inspection, Journey, Protection, Settings, runtime},
 };
 
-/// Asks the statement `sql`, which takes one text and gives one that is JSON. Resolves to JSON,
-/// `{ answer, isPooled, isLocal, tls }`.
-#[napi(skip_typescript)]
-pub fn inspect(env: &Env, url: String, sql: String, parameter: String) -> Result<Unknown<'_>> {
-    let environment = Environment::of(env, None)?;
-    let lookup = args::environment_variables(env)?;
-    let url = Some(url);
-    let settings =
-        Settings::read(url.as_deref(), &Vec::new(), &Vec::new(), &lookup).map_err(|invalid| bad(invalid.message))?;
-    let runtime = runtime().map_err(|error| errors::throw(env, &error))?;
-    let landing = environment.landing.clone();
-    let given = Cell::new(Some((settings, sql, parameter)));
-    let start = env.create_function_from_closure::<(), (), _>("start", move |call: FunctionCallContext<'_>| {
-        let slot = call.get(0)?;
-        let Some((settings, sql, parameter)) = given.take() else {
-            return Err(napi::Error::new(Status::GenericFailure, "it has been started"));
-        };
-        let (settle, program) = (landing.settle(call.env, slot, false), landing.crossing.clone());
-        let reply = Reply::with(move |result, journey| settle(result.map_err(Rejection::Database), journey));
-        runtime.spawn(async move {
-            let inspection = Box::pin(pg::inspect(settings, program, &sql, &parameter)).await;
-            reply.settle(inspection.map(|inspection| Answer::Text(json(&inspection))));
-        });
-        Ok(())
-    })?;
-    environment.text.borrow_back(env)?.call(start.to_unknown())
+/// `(slot, url, sql, parameter, process.env)`: asks the statement `sql`, which takes one text and gives one that is JSON.
+/// Settles `slot` with JSON, `{ answer, isPooled, isLocal, tls }`.
+pub(super) fn inspect(instance: &Rc<Instance>, call: &FunctionCallContext<'_>) -> Result<sys::napi_value> {
+    or_refused(call.env, start(instance, call))
+}
+
+fn start<'env>(instance: &Instance, call: &FunctionCallContext<'env>) -> std::result::Result<Object<'env>, Refusal> {
+    let (slot, url, sql, parameter): (u32, String, String, String) =
+        (call.get(0)?, call.get(1)?, call.get(2)?, call.get(3)?);
+    let settings = Settings::read(Some(&url), &Vec::new(), &Vec::new(), &args::variables(call.get(4)?))
+        .map_err(|invalid| Refusal::Argument(invalid.message))?;
+    let runtime = runtime()?;
+    let delivery = instance.delivery(call.env)?;
+    delivery.begin(call.env, 1);
+    let completions = delivery.completions.clone();
+    runtime.spawn(async move {
+        let inspection = Box::pin(pg::inspect(settings, completions.clone(), &sql, &parameter)).await;
+        let outcome = inspection.map(|inspection| Answer::Text(json(&inspection))).map_err(Rejection::Database);
+        completions.settle_with(slot, false, outcome, Journey::default());
+    });
+    Ok(Object::new(call.env)?)
 }
 
 fn json(Inspection { text, is_pooled, is_local, protection }: &Inspection) -> String {

@@ -1,15 +1,25 @@
 //! What JavaScript sees. The only code that names napi.
 
+mod binding;
+
 mod adapter;
 
 mod inspect;
 
-mod environment;
-
 mod args;
 
-mod promise;
+mod instance;
+
+mod delivery;
+
+mod settle;
+
+mod completions;
+
+mod messages;
 
 mod errors;
+
+mod object;
 
 mod rows;

@@ -1,28 +1,37 @@
-//! Decoded rows -> JavaScript values, in one flat list: what makes objects of them is `adapter.js`.
+//! Decoded rows -> JavaScript values, in one flat list: what makes objects of them is `lib/rows.js`.
 
 use std::ptr;
 
-use napi::{
-    Env, Error, Result,
-    bindgen_prelude::{JsValue, Object, ToNapiValue, check_status},
-    sys,
-};
+use napi::{Env, Error, Result, bindgen_prelude::check_status, sys};
 
-use crate::pg::{Conversion, Piece, Rows, Values};
+use crate::pg::{Conversion, Field, Piece, Rows, Values};
 
-/// The number by which `adapter.js` knows a conversion.
-pub fn conversion_number(conversion: Conversion) -> u32 {
-    match conversion {
+/// What `lib/rows.js` does with a value, by number: one of the first, and the others as bits.
+pub(super) const CONVERSIONS: [(u32, &str); 6] =
+    [(JSON, "Json"), (DATE, "Date"), (LOCAL_DATE, "LocalDate"), (FLOAT, "Float"), (ARRAY, "Array"), (NUMBER, "Number")];
+
+const JSON: u32 = 1;
+const DATE: u32 = 2;
+const LOCAL_DATE: u32 = 3;
+const FLOAT: u32 = 4;
+/// Of an array, which is made anew: this side cannot know the realm that asks.
+const ARRAY: u32 = 8;
+/// After all that, `Number(value)`.
+const NUMBER: u32 = 16;
+
+pub(super) fn conversion_number(field: &Field) -> u32 {
+    let conversion = match field.conversion {
         Conversion::None => 0,
-        Conversion::Json => 1,
-        Conversion::Date => 2,
-        Conversion::LocalDate => 3,
-        Conversion::Float => 4,
-    }
+        Conversion::Json => JSON,
+        Conversion::Date => DATE,
+        Conversion::LocalDate => LOCAL_DATE,
+        Conversion::Float => FLOAT,
+    };
+    conversion | if field.is_array() { ARRAY } else { 0 } | if field.is_number { NUMBER } else { 0 }
 }
 
 /// Appends the values of the row at `index`, column by column.
-pub fn push_row(env: &Env, rows: &Rows, index: usize, list: &mut Vec<sys::napi_value>) -> Result<()> {
+pub(super) fn push_row(env: &Env, rows: &Rows, index: usize, list: &mut Vec<sys::napi_value>) -> Result<()> {
     let mut values = rows.values(index);
     for _ in &rows.columns().fields {
         list.push(next_value(env, &mut values)?);
@@ -63,32 +72,14 @@ fn next_value(env: &Env, values: &mut Values<'_>) -> Result<sys::napi_value> {
     Ok(made)
 }
 
-/// Gives an object an own property, whatever setter its prototype has.
-pub fn define<V: ToNapiValue>(env: &Env, object: &Object<'_>, name: &str, value: V) -> Result<()> {
-    use sys::PropertyAttributes as Attributes;
-    let descriptor = sys::napi_property_descriptor {
-        utf8name: ptr::null(),
-        name: string(env, name)?,
-        method: None,
-        getter: None,
-        setter: None,
-        // SAFETY: the value is made for this environment, on its thread.
-        value: unsafe { V::to_napi_value(env.raw(), value) }?,
-        attributes: Attributes::writable | Attributes::enumerable | Attributes::configurable,
-        data: ptr::null_mut(),
-    };
-    // SAFETY: object, name and value are of this environment and of the handle scope that is open.
-    check_status!(unsafe { sys::napi_define_properties(env.raw(), object.raw(), 1, &raw const descriptor) })
-}
-
-pub fn number(env: &Env, number: impl Into<f64>) -> Result<sys::napi_value> {
+pub(super) fn number(env: &Env, number: impl Into<f64>) -> Result<sys::napi_value> {
     let mut result = ptr::null_mut();
     // SAFETY: `env` is the environment of this thread, and `result` outlives the call.
     check_status!(unsafe { sys::napi_create_double(env.raw(), number.into(), &raw mut result) })?;
     Ok(result)
 }
 
-pub fn string(env: &Env, text: &str) -> Result<sys::napi_value> {
+pub(super) fn string(env: &Env, text: &str) -> Result<sys::napi_value> {
     let mut result = ptr::null_mut();
     let length = text.len().cast_signed();
     // SAFETY: the text is copied before the call returns. ASCII is Latin-1, which takes no decoding.

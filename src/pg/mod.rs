@@ -34,11 +34,11 @@ pub use connection::{Endpoint, Network, Stream};
 pub use connection::{Inspection, Program, Protection, inspect};
 pub use error::{Error, code, sqlstate};
 pub use exchange::{Answer, Call, Caller, Journey, Parameters, Reply};
-pub use queue::{Load, Queue};
+pub use queue::{Load, Queue, SMALLEST_BATCH};
 pub use runtime::handle as runtime;
 #[cfg(test)]
 pub use settings::SocketSettings;
 pub use settings::{OptionValue, Options, Settings, is_option};
 pub use shared::{Shared, share};
 pub use statement::{Batch, Lookup, Statement};
-pub use value::{Columns, Conversion, Form, Piece, Rows, Values};
+pub use value::{Columns, Conversion, Field, Form, Piece, Rows, UNKNOWN, Values};

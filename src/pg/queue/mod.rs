@@ -13,4 +13,5 @@ mod scheduler;
 mod spin;
 
 pub use handle::{Load, Queue};
+pub use scheduler::SMALLEST_BATCH;
 pub use spin::may_spin;

@@ -153,6 +153,10 @@ impl Field {
         }
         Self { name: column.name().to_owned(), reading, conversion, is_number }
     }
+
+    pub fn is_array(&self) -> bool {
+        matches!(self.reading, Reading::Array(_) | Reading::ServerArray(_))
+    }
 }
 
 #[cfg(test)]

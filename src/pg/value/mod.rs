@@ -13,9 +13,9 @@ mod decode;
 mod parameter;
 
 pub use columns::Columns;
-pub use field::Conversion;
-pub(in crate::pg) use field::{Field, bytes as field_bytes};
-pub use parameter::Form;
-pub(in crate::pg) use parameter::{Text, UNKNOWN, array_literal, form};
+pub(in crate::pg) use field::bytes as field_bytes;
+pub use field::{Conversion, Field};
+pub use parameter::{Form, UNKNOWN};
+pub(in crate::pg) use parameter::{Text, array_literal, form};
 pub(in crate::pg) use rows::{Decoding, call as row_call};
 pub use rows::{Piece, Rows, Values};

@@ -33,4 +33,5 @@ mod queued;
 
 pub(super) use machine::{Command, Connection, Ending, Limits, Loan, Return, Scheduler};
 pub(super) use queued::{Queued, Time, Work};
+pub use waiting::SMALLEST_BATCH;
 pub(super) use worker::{Opened, WorkerId};

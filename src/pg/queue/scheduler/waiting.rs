@@ -9,7 +9,9 @@ use super::{
 
 /// Lookups in one statement, at most: a quarter of the calls in flight and waiting, within these bounds. 16 gave the most
 /// answers a second with 64 in flight, 64 with 256, and 128 with 1,024.
-pub(super) const BATCH: RangeInclusive<usize> = 16..=128;
+pub(super) const BATCH: RangeInclusive<usize> = SMALLEST_BATCH as usize..=128;
+/// `lib/connection.js` hands over so many calls at a time.
+pub const SMALLEST_BATCH: u32 = 16;
 /// Writes in one statement, at most: when one of them is refused all are sent again.
 const WRITES: usize = 32;
 /// Parameters that are longer than this together are sent apart: a message has an end.

@@ -1,0 +1,101 @@
+// The adapter that Lucia uses: a plain object of methods that use no `this`, made from the table of methods.
+"use strict";
+
+const { take } = require("./calls.js");
+const { methods } = require("./constants.js");
+const { define, describe, invalidAnswer } = require("./errors.js");
+const { observable } = require("./observe.js");
+const { serialize } = require("./parameter.js");
+const { give } = require("./rows.js");
+const { createWriter, readRow } = require("./write.js");
+
+/** In UTF-8 a character of JavaScript's takes three bytes at most. */
+const LONGEST_ID = 2 ** 28;
+/** How often the type of an id may change before a call has been sent. */
+const MOST_ATTEMPTS = 5;
+
+const checkId = (name, id) => {
+  if (typeof id !== "string") throw new TypeError(`${name}: the id must be a string, not ${describe(id)}`);
+  if (id.length > LONGEST_ID) throw new TypeError(`${name}: the id is too long: a value has less than 1 GB in PostgreSQL`);
+};
+
+const checkRow = (name, what, row) => {
+  if (typeof row === "object" && row !== null && !Array.isArray(row)) return;
+  throw new TypeError(`${name}: ${what} must be an object of column names and values, not ${describe(row)}`);
+};
+
+const missingTable = () => new Error("Session table not defined");
+
+const textOf = (id, form) => {
+  try {
+    return serialize(id, form);
+  } catch {
+    // No date, say. The server refuses it, or the column has become another type, for which it is a good one.
+    return id;
+  }
+};
+
+/** A method that takes an id. */
+const byId = (connection, LuciaError, { index, name, gives }) => {
+  let form = 0;
+  // An id column whose texts have rules of their own (`bytea`, say) is found out by the first call.
+  const again = ({ id, tally, attempt }, forms) => {
+    if (attempt === MOST_ATTEMPTS) throw invalidAnswer("the type of the id changes faster than it can be written");
+    if (forms.length !== 1) throw invalidAnswer(`a statement of one parameter has ${forms.length}`);
+    [form] = forms;
+    return send(id, tally, attempt + 1);
+  };
+  const send = (id, tally, attempt) =>
+    new Promise((resolve) => {
+      const slot = take(resolve, connection, LuciaError, gives, tally, again, id, attempt);
+      connection.byId(index, form, tally !== undefined, slot, form === 0 ? id : textOf(id, form));
+    });
+  return (id, _, tally) => {
+    try {
+      connection.checkOpen();
+      checkId(name, id);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return send(id, tally, 1);
+  };
+};
+
+/** By what a method takes: makes it. */
+const takes = {
+  Id: (connection, LuciaError, _, method) => byId(connection, LuciaError, method),
+  Change: (connection, _, write, method) => async (id, change, tally) => {
+    connection.checkOpen();
+    checkId(method.name, id);
+    checkRow(method.name, "the second argument", change);
+    const row = readRow(change);
+    // No column to set: there is nothing to do.
+    if (row.columns.length > 0) await write(method, tally, [row], id);
+  },
+  Row: (connection, _, write, method) => async (row, __, tally) => {
+    connection.checkOpen();
+    checkRow(method.name, "the argument", row);
+    await write(method, tally, [readRow(row)]);
+  },
+  UserAndKey: (connection, _, write, method) => async (user, key, tally) => {
+    connection.checkOpen();
+    checkRow(method.name, "the user", user);
+    if (key) checkRow(method.name, "the key", key);
+    await write(method, tally, key ? [readRow(user), readRow(key)] : [readRow(user)]);
+  },
+};
+
+/** What `lucia({ adapter })` calls the initializer for. */
+const createAdapter = (connection, LuciaError) => {
+  const write = createWriter(connection, LuciaError);
+  const adapter = {};
+  const missing = () => Promise.reject(missingTable());
+  for (const method of methods) {
+    const isMissing = method.isOfSessions && !connection.native.hasSessions;
+    const call = takes[method.takes](connection, LuciaError, write, { ...method, gives: give[method.gives] });
+    define(adapter, { [method.name]: observable(method.name, LuciaError, isMissing ? missing : call) });
+  }
+  return adapter;
+};
+
+module.exports = { createAdapter, missingTable };

@@ -1,0 +1,110 @@
+// What has happened since the last time comes as one flat list, so that many answers cost one call across the boundary. Its
+// messages are those of `src/js/messages.rs`.
+"use strict";
+
+const binding = require("./binding.js");
+const { calls, reject, release } = require("./calls.js");
+const { kinds } = require("./constants.js");
+const { createError, invalidAnswer } = require("./errors.js");
+const { askPassword, tellNotice } = require("./functions.js");
+const { createShape, give } = require("./rows.js");
+
+const shapes = new Map();
+
+/** Takes rows, a part of a call's or the last. A value that has no meaning is the failure of this call alone. */
+const takeRows = (call, values, at) => {
+  const shape = shapes.get(values[at]);
+  const count = values[at + 1];
+  try {
+    const more = call.gives(shape, count, values, at + 2);
+    // Only a list has more than one part; else it is the first row that counts.
+    call.rows = call.rows === undefined ? more : call.gives === give.Rows ? call.rows.concat(more) : call.rows;
+  } catch (error) {
+    call.failure ??= invalidAnswer(error);
+  }
+  return at + 2 + count * shape.width;
+};
+
+/** By its kind: takes the message whose values are those from `at` on, and gives where the next one begins. */
+const receive = {
+  [kinds.Done](values, at) {
+    const call = release(values[at]);
+    call.resolve(call.gives === give.Count ? values[at + 1] : undefined);
+    return at + 2;
+  },
+  [kinds.Rows](values, at) {
+    const call = release(values[at]);
+    const end = takeRows(call, values, at + 1);
+    if (call.failure === undefined) call.resolve(call.rows);
+    else reject(call, () => call.failure);
+    return end;
+  },
+  [kinds.Part](values, at) {
+    return takeRows(calls[values[at]], values, at + 1);
+  },
+  [kinds.Forms](values, at) {
+    const count = values[at + 1];
+    const forms = values.slice(at + 2, at + 2 + count);
+    const call = calls[values[at]];
+    // Nothing was sent.
+    if (call.tally) call.tally.batch = 0;
+    // First again, then release: the adapter may be waiting for its last call to end.
+    const { again } = call;
+    const result = again && !call.isDestroyed ? new Promise((resolve) => resolve(again(call, forms))) : forms;
+    release(values[at]).resolve(result);
+    return at + 2 + count;
+  },
+  [kinds.Lucia](values, at) {
+    const call = release(values[at]);
+    const message = values[at + 1];
+    reject(call, () => new call.LuciaError(message));
+    return at + 2;
+  },
+  [kinds.Database](values, at) {
+    const call = release(values[at]);
+    const description = values[at + 1];
+    reject(call, () => createError(description, call.owner.PostgresError));
+    return at + 2;
+  },
+  [kinds.Shape](values, at) {
+    const [number, split, width] = values.slice(at, at + 3);
+    const names = values.slice(at + 3, at + 3 + width);
+    shapes.set(number, createShape(names, values.slice(at + 3 + width, at + 3 + 2 * width), split));
+    return at + 3 + 2 * width;
+  },
+  [kinds.Password](values, at) {
+    askPassword(values[at], values[at + 1]);
+    return at + 2;
+  },
+  [kinds.Notice](values, at) {
+    tellNotice(values[at], values[at + 1]);
+    return at + 2;
+  },
+  [kinds.Text](values, at) {
+    release(values[at]).resolve(values[at + 1]);
+    return at + 2;
+  },
+  [kinds.Observed](values, at) {
+    const { tally } = calls[values[at]];
+    tally.rows = values[at + 1];
+    tally.retries += values[at + 2];
+    tally.batch = values[at + 3];
+    return at + 4;
+  },
+};
+
+let pieces = [];
+
+const settle = (...given) => {
+  if (given[0] === kinds.Piece) {
+    for (let at = 1; at < given.length; at++) pieces.push(given[at]);
+    return;
+  }
+  const values = pieces.length > 0 ? pieces.concat(given) : given;
+  if (pieces.length > 0) pieces = [];
+  let at = 0;
+  while (at < values.length) at = receive[values[at]](values, at + 1);
+};
+
+// The native side holds `settle` while a call is under way only; whoever makes calls holds it with the instance.
+module.exports = { instance: Object.assign(binding.instance(settle), { settle }) };

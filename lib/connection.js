@@ -1,0 +1,163 @@
+// What an adapter's calls have in common: the native functions, and how many calls are under way.
+"use strict";
+
+const { calls, reject, release } = require("./calls.js");
+const { instance } = require("./completions.js");
+const { smallestBatch } = require("./constants.js");
+const { PostgresError, createError, ofThisRealm, unlessRefused } = require("./errors.js");
+const { readConnection } = require("./existing.js");
+const { createFunctions } = require("./functions.js");
+
+/**
+ * Whom a call belongs to.
+ *
+ * @typedef {object} Owner
+ * @property {new (fields: object) => Error} PostgresError
+ * @property {() => void} started
+ * @property {() => void} settled
+ */
+
+/** Three arguments of all and two of each call: as many as are sent in one statement when few are in flight. */
+const GROUP = 3 + 2 * smallestBatch;
+
+/** `setTimeout` takes no more milliseconds. */
+const LONGEST_TIMEOUT = 2 ** 31;
+
+/** What follows the present turn is a reaction to it. Not `queueMicrotask`, which fake timers replace. */
+const settled = Promise.resolve();
+
+/** @implements {Owner} */
+class Connection {
+  // Declared, not assigned alone: `Object.prototype` may have setters of these names.
+  /** Held as long as calls can be made (`completions.js`). */
+  instance = instance;
+  /** @type {import("../binding.js").NativeAdapter} */
+  native;
+  /** @type {any} */
+  PostgresError;
+  #underway = 0;
+  #isStarting = false;
+  /** Calls by id that are yet to be handed over: the arguments of the native function. @type {any} */
+  #group = [];
+  #functions;
+  #start = () => this.#handOverAll();
+  /** @type {Promise<void> | undefined} */
+  #ending;
+  /** @type {(() => void) | undefined} */
+  #drained;
+
+  constructor(connection, tableNames, options) {
+    const { url, options: known, PostgresError: Class = PostgresError } = readConnection(connection);
+    this.PostgresError = Class;
+    this.native = unlessRefused(instance.adapter(url, known, tableNames, options, process.env));
+    this.#functions = createFunctions(this.native);
+  }
+
+  started() {
+    this.#underway += 1;
+    if (this.#isStarting) return;
+    this.#isStarting = true;
+    // The answers that came together are followed by calls that can be sent together: one wake-up for all of them.
+    settled.then(this.#start);
+  }
+
+  settled() {
+    this.#underway -= 1;
+    if (this.#underway === 0) this.#drained?.();
+  }
+
+  #handOverAll() {
+    this.#isStarting = false;
+    if (this.#group.length > 0) this.#handOver(true);
+    else this.native.start();
+  }
+
+  /** As the last ones of a turn, or some of them. */
+  #handOver(areLast) {
+    const handed = /** @type {[number, number, boolean, ...(number | string)[]]} */ (this.#group);
+    this.#group = [];
+    try {
+      this.native.byId(areLast, ...handed);
+    } catch (error) {
+      for (let at = 3; at < handed.length; at += 2) reject(release(handed[at]), () => ofThisRealm(error));
+    }
+  }
+
+  /** What is called for next comes after them. */
+  #handOverFirst() {
+    if (this.#group.length > 0) this.#handOver(false);
+  }
+
+  /** Of one method, as many as are sent together are handed over together. */
+  byId(index, form, isObserved, slot, id) {
+    const group = this.#group;
+    if (group.length === 0) {
+      group.push(index, form, isObserved, slot, id);
+      return;
+    }
+    if (group[0] === index && group[1] === form && group[2] === isObserved) {
+      group.push(slot, id);
+      if (group.length >= GROUP) this.#handOver(false);
+      return;
+    }
+    this.#handOver(false);
+    this.#group.push(index, form, isObserved, slot, id);
+  }
+
+  /** @param {Parameters<import("../binding.js").NativeAdapter["write"]>} call */
+  write(...call) {
+    this.#handOverFirst();
+    this.native.write(...call);
+  }
+
+  /** @param {Parameters<import("../binding.js").NativeAdapter["deleteExpired"]>} call */
+  deleteExpired(...call) {
+    this.#handOverFirst();
+    this.native.deleteExpired(...call);
+  }
+
+  load() {
+    this.#handOverFirst();
+    const [max, connections, idle, waiting] = this.native.load();
+    return { max, connections, idle, waiting };
+  }
+
+  checkOpen() {
+    if (this.#ending !== undefined) throw createError({ message: "the adapter has ended", code: "CONNECTION_ENDED" });
+  }
+
+  end(options) {
+    const timeout = (options && Object.hasOwn(options, "timeout") ? options.timeout : null) ?? null;
+    if (timeout !== null && !(typeof timeout === "number" && timeout >= 0)) {
+      return Promise.reject(new TypeError("end: `timeout` must be a number of seconds, 0 or more"));
+    }
+    this.#ending ??= this.#finish();
+    const ending = this.#ending;
+    // A longer time would overflow, and pass at once.
+    if (timeout === null || timeout * 1000 >= LONGEST_TIMEOUT) return ending;
+    const timer = setTimeout(() => this.#destroy(), timeout * 1000);
+    return ending.finally(() => clearTimeout(timer));
+  }
+
+  async #finish() {
+    await new Promise((resolve) => {
+      this.#drained = () => resolve(undefined);
+      if (this.#underway === 0) this.#drained();
+    });
+    this.#functions?.clear();
+    this.native.end();
+  }
+
+  #destroy() {
+    for (const call of calls) {
+      if (call?.owner !== this) continue;
+      const message = "the connection was destroyed by end({ timeout }) before the answer came";
+      reject(call, () => createError({ message, code: "CONNECTION_DESTROYED" }));
+      // The slot stays taken until the other thread has let go of it.
+      call.isDestroyed = true;
+    }
+    this.#drained?.();
+  }
+}
+
+module.exports = { Connection };

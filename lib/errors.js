@@ -1,0 +1,80 @@
+// The errors that methods reject with, as users of `postgres` and of `pg` know them.
+"use strict";
+
+/** Gives own properties, whatever the prototype has in their place: a setter, or one that is frozen. */
+const define = (object, properties) => {
+  for (const [name, value] of Object.entries(properties)) {
+    /** @type {object} */
+    const descriptor = { __proto__: null, value, writable: true, enumerable: true, configurable: true };
+    Object.defineProperty(object, name, descriptor);
+  }
+  return object;
+};
+
+class PostgresError extends Error {
+  constructor(fields) {
+    super(fields.message);
+    define(this, { name: "PostgresError", ...fields });
+  }
+}
+
+/** `pg` leaves `_name` away. */
+const ALIASES = {
+  schema_name: "schema",
+  table_name: "table",
+  column_name: "column",
+  constraint_name: "constraint",
+  "data type_name": "dataType",
+  internal_position: "internalPosition",
+  internal_query: "internalQuery",
+};
+
+/**
+ * Makes an error of what the native side says of it.
+ *
+ * @typedef {{ message: string, code: string, fields?: object, address?: string, port?: number, cause?: Description }} Description
+ *   `fields` are there when it is the server that refused
+ * @param {Description} description
+ * @param {new (fields: object) => Error} [Class] of the server's errors
+ */
+const createError = ({ message, code, fields, address, port, cause }, Class = PostgresError) => {
+  const error = fields
+    ? new Class({ message, ...fields })
+    : define(new Error(message, cause ? { cause: createError(cause, Class) } : undefined), { code });
+  for (const [name, alias] of Object.entries(ALIASES)) {
+    if (fields && Object.hasOwn(fields, name)) define(error, { [alias]: fields[name] });
+  }
+  if (address !== undefined) define(error, { address });
+  if (typeof port === "number") define(error, { port });
+  return error;
+};
+
+/** Of an answer of the server's; `cause` is what is wrong with it. */
+const invalidAnswer = (cause) =>
+  define(createError({ message: `the server's answer cannot be used: ${cause?.message ?? cause}`, code: "INVALID_ANSWER" }), { cause });
+
+/**
+ * What a native function gave, unless it is the description of an error, which is thrown.
+ *
+ * @template T
+ * @param {T & { refused?: any }} given
+ * @returns {T}
+ */
+const unlessRefused = (given) => {
+  const refused = given.refused;
+  if (refused === undefined) return given;
+  throw refused.code === undefined ? new TypeError(refused.message) : createError(refused);
+};
+
+/** What a native function has thrown, as an error of this realm. */
+const ofThisRealm = ({ message, code }) => (code === "InvalidArg" ? new TypeError(message) : new Error(message));
+
+/** What is not what it should be, in an error's words. */
+const describe = (value) => {
+  if (value === null) return "null";
+  if (value === undefined) return "undefined";
+  if (Array.isArray(value)) return "an array";
+  return typeof value === "object" ? "an object" : `a ${typeof value}`;
+};
+
+module.exports = { PostgresError, createError, define, describe, invalidAnswer, ofThisRealm, unlessRefused };

@@ -1,0 +1,81 @@
+// The functions among the options. The native side knows each by a number.
+"use strict";
+
+const { AsyncResource } = require("node:async_hooks");
+
+/**
+ * Kept by the adapter alone: what a function closes over is collected with it.
+ *
+ * @type {Map<number, WeakRef<Functions>>}
+ */
+const owners = new Map();
+
+/** What is called next is a reaction, so that nothing it throws or does comes between two messages. */
+const settled = Promise.resolve();
+
+class Functions {
+  #functions;
+  #native;
+  /** The context of the call of `postgres`, not of whoever has caused a connection to be opened. */
+  #context = new AsyncResource("lucia-postgres-native", { requireManualDestroy: true });
+
+  /** @param {import("../binding.js").NativeAdapter} native @param {[number, Function][]} functions */
+  constructor(native, functions) {
+    this.#functions = new Map(functions);
+    this.#native = native;
+    for (const handle of this.#functions.keys()) {
+      owners.set(handle, new WeakRef(this));
+      collected.register(this, handle);
+    }
+  }
+
+  call(handle, ...given) {
+    return this.#context.runInAsyncScope(this.#functions.get(handle), undefined, ...given);
+  }
+
+  /** Answers a connection's request for a password. */
+  password(reply, text, error) {
+    this.#native.password(reply, text, error);
+  }
+
+  /** The adapter has ended. */
+  clear() {
+    for (const handle of this.#functions.keys()) owners.delete(handle);
+    this.#functions.clear();
+    this.#context.emitDestroy();
+  }
+}
+
+const collected = new FinalizationRegistry((handle) => owners.delete(handle));
+
+const ownerOf = (handle) => owners.get(handle)?.deref();
+
+const askPassword = (reply, handle) => {
+  const owner = ownerOf(handle);
+  if (owner === undefined) return;
+  settled
+    .then(() => owner.call(handle))
+    .then((text) => {
+      if (typeof text !== "string") throw new TypeError("it must give a string");
+      owner.password(reply, text, null);
+    }, (error) => {
+      // Its message may hold what it was given to find the password.
+      const known = [error?.name ?? typeof error, error?.code].filter((part) => part !== undefined);
+      owner.password(reply, null, known.join(" "));
+    })
+    .catch((error) => owner.password(reply, null, error.message));
+};
+
+const tellNotice = (handle, { message, fields }) => {
+  const owner = ownerOf(handle);
+  if (owner !== undefined) settled.then(() => owner.call(handle, { message, ...fields }));
+};
+
+/** `undefined` for options without a function. */
+const createFunctions = (native) => {
+  const functions = native.functions;
+  native.functions = [];
+  return functions.length > 0 ? new Functions(native, functions) : undefined;
+};
+
+module.exports = { askPassword, createFunctions, tellNotice };

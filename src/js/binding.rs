@@ -1,0 +1,75 @@
+//! What the binary exports, for `lib/` alone.
+
+use napi::{
+    Env, Result,
+    bindgen_prelude::{Function, JsValue, Object},
+};
+use napi_derive::napi;
+
+use super::{
+    adapter::Adapter,
+    inspect::inspect,
+    instance::Instance,
+    messages::KINDS,
+    object::{define, function},
+    rows::CONVERSIONS,
+};
+use crate::{
+    lucia::method::{Gives, METHODS, MethodEntry, Takes},
+    pg::{SMALLEST_BATCH, UNKNOWN},
+};
+
+/// What `lib/` gets of the addon; `settle` is called with lists of what has happened (`Kind`).
+#[napi(ts_args_type = "settle: (...values: unknown[]) => void", ts_return_type = "Instance")]
+pub fn instance<'env>(env: &'env Env, settle: Function<'env, (), ()>) -> Result<Object<'env>> {
+    let instance = Instance::new(env, settle.raw())?;
+    let object = Object::new(env)?;
+    function(env, &object, &instance, "adapter", Adapter::create)?;
+    function(env, &object, &instance, "inspect", inspect)?;
+    Ok(object)
+}
+
+/// The numbers that both languages use, and the table of methods.
+#[napi(ts_return_type = "Constants")]
+pub fn constants(env: &Env) -> Result<Object<'_>> {
+    let object = Object::new(env)?;
+    let kinds = Object::new(env)?;
+    for (kind, name) in KINDS {
+        define(env, &kinds, name, kind as u32)?;
+    }
+    define(env, &object, "kinds", kinds)?;
+    let conversions = Object::new(env)?;
+    for (number, name) in CONVERSIONS {
+        define(env, &conversions, name, number)?;
+    }
+    define(env, &object, "conversions", conversions)?;
+    define(env, &object, "smallestBatch", SMALLEST_BATCH)?;
+    define(env, &object, "unknownForm", UNKNOWN)?;
+    define(env, &object, "methods", methods(env)?)?;
+    Ok(object)
+}
+
+fn methods(env: &Env) -> Result<Vec<Object<'_>>> {
+    let entry = |(index, entry): (u32, &MethodEntry)| {
+        let object = Object::new(env)?;
+        define(env, &object, "index", index)?;
+        define(env, &object, "name", entry.name)?;
+        let takes = match entry.takes {
+            Takes::Id => "Id",
+            Takes::Change => "Change",
+            Takes::Row => "Row",
+            Takes::UserAndKey => "UserAndKey",
+        };
+        let gives = match entry.gives {
+            Gives::Nothing => "Nothing",
+            Gives::Row => "Row",
+            Gives::Rows => "Rows",
+            Gives::Pair => "Pair",
+        };
+        define(env, &object, "isOfSessions", entry.is_of_sessions())?;
+        define(env, &object, "takes", takes)?;
+        define(env, &object, "gives", gives)?;
+        Ok(object)
+    };
+    (0..).zip(&METHODS).map(entry).collect()
+}

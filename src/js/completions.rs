@@ -1,0 +1,174 @@
+//! What the runtime's thread has for JavaScript: a list, and one wake-up of the JavaScript thread for all that is in it.
+
+use std::{
+    ptr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use futures_util::future::BoxFuture;
+use napi::sys;
+use tokio::sync::{Notify, oneshot};
+
+use crate::{
+    lucia::store::Rejection,
+    pg::{Answer, Caller, Error, Journey, Program},
+};
+
+/// With so much in the list the JavaScript thread starts at once, while the runtime thread goes on.
+const AT_ONCE: usize = 16;
+
+pub(super) enum Completion {
+    /// Of a call that somebody observes: what it came to. That it is settled is the next completion.
+    Observed {
+        slot: u32,
+        rows: u64,
+        journey: Journey,
+    },
+    Settled {
+        slot: u32,
+        outcome: Result<Answer, Rejection>,
+    },
+    Password {
+        function: u32,
+        reply: PasswordReply,
+    },
+    Notice {
+        function: u32,
+        notice: Error,
+    },
+}
+
+pub(super) type PasswordReply = oneshot::Sender<Result<String, String>>;
+
+/// Filled by any thread, emptied by the JavaScript thread.
+#[derive(Default)]
+pub(super) struct Completions {
+    list: Mutex<Vec<Completion>>,
+    /// `None` before `open` and after `close`.
+    wake: Mutex<Option<Wake>>,
+    /// Something is in the list.
+    filled: Notify,
+}
+
+struct Wake(sys::napi_threadsafe_function);
+
+// SAFETY: a thread-safe function may be called from any thread; that it is not used after its end is what the `Option`
+// around it is for.
+unsafe impl Send for Wake {}
+
+impl Completions {
+    /// `function` is called from now on; it has to live until `close`.
+    pub(super) fn open(&self, function: sys::napi_threadsafe_function) {
+        *self.wake() = Some(Wake(function));
+    }
+
+    fn list(&self) -> MutexGuard<'_, Vec<Completion>> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wake(&self) -> MutexGuard<'_, Option<Wake>> {
+        self.wake.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn send(&self, completion: Completion) {
+        let mut list = self.list();
+        list.push(completion);
+        let length = list.len();
+        drop(list);
+        if length == 1 {
+            self.filled.notify_one();
+        } else if length == AT_ONCE {
+            self.wake_up();
+        }
+    }
+
+    /// Exchanges the list for an empty one.
+    pub(super) fn swap(&self, empty: &mut Vec<Completion>) {
+        std::mem::swap(empty, &mut *self.list());
+    }
+
+    /// Settles the call of `slot`, and first tells what it came to when it is observed.
+    pub(super) fn settle_with(
+        &self,
+        slot: u32,
+        is_observed: bool,
+        outcome: Result<Answer, Rejection>,
+        journey: Journey,
+    ) {
+        if is_observed {
+            let rows = match &outcome {
+                Ok(Answer::Done(changed)) => *changed,
+                Ok(Answer::Rows(rows)) => rows.len() as u64,
+                Ok(Answer::Text(_) | Answer::Forms(_)) | Err(_) => 0,
+            };
+            self.send(Completion::Observed { slot, rows, journey });
+        }
+        self.send(Completion::Settled { slot, outcome });
+    }
+
+    /// What settles many calls.
+    pub(super) fn caller(self: &Arc<Self>, are_observed: bool) -> Arc<dyn Caller> {
+        if are_observed { Arc::new(Observed(self.clone())) } else { self.clone() }
+    }
+
+    /// Wakes the JavaScript thread; false when it is gone.
+    fn wake_up(&self) -> bool {
+        let wake = self.wake();
+        let Some(Wake(function)) = &*wake else { return false };
+        // SAFETY: the function lives as long as it stands in `wake`, whose lock is held. A closing one says no, and there
+        // is nobody left to tell.
+        unsafe {
+            sys::napi_call_threadsafe_function(
+                *function,
+                ptr::null_mut(),
+                sys::ThreadsafeFunctionCallMode::nonblocking,
+            );
+        }
+        true
+    }
+
+    /// Wakes the JavaScript thread when there is something for it. This takes its turn after whoever sent that, so that
+    /// the answers to one statement are told together.
+    pub(super) async fn wake_when_filled(self: Arc<Self>) {
+        loop {
+            self.filled.notified().await;
+            if !self.wake_up() {
+                return;
+            }
+        }
+    }
+
+    /// Nothing is told any more.
+    pub(super) fn close(&self) {
+        *self.wake() = None;
+        self.list().clear();
+        self.filled.notify_one();
+    }
+}
+
+impl Caller for Completions {
+    fn settle(&self, slot: u32, result: Result<Answer, Error>, journey: Journey) {
+        self.settle_with(slot, false, result.map_err(Rejection::Database), journey);
+    }
+}
+
+/// The same, of calls that are observed.
+struct Observed(Arc<Completions>);
+
+impl Caller for Observed {
+    fn settle(&self, slot: u32, result: Result<Answer, Error>, journey: Journey) {
+        self.0.settle_with(slot, true, result.map_err(Rejection::Database), journey);
+    }
+}
+
+impl Program for Completions {
+    fn password(&self, function: u32) -> BoxFuture<'static, Result<String, String>> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Completion::Password { function, reply });
+        Box::pin(async { answer.await.unwrap_or_else(|_| Err("the program has ended".to_owned())) })
+    }
+
+    fn notice(&self, function: u32, notice: Error) {
+        self.send(Completion::Notice { function, notice });
+    }
+}
