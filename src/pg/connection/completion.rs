@@ -1,8 +1,6 @@
 //! How answers end: with one completion for each statement, whose tag is that of a command, and in no transaction that was
 //! not begun. The driver takes whatever comes for the end of the statement, and a change would be reported as made.
 
-use std::{error, fmt, io};
-
 /// The commands that this package sends, and those that a rule may put in their place.
 /// <https://www.postgresql.org/docs/current/protocol-message-formats.html#PROTOCOL-MESSAGE-FORMATS-COMMANDCOMPLETE>
 const COMMANDS: [&[u8]; 13] = [
@@ -20,10 +18,8 @@ const COMMANDS: [&[u8]; 13] = [
     b"SHOW",
     b"NOTIFY",
 ];
-/// Longer than any of them.
-const WORD: usize = 16;
-/// A message's type and length.
-const HEADER: usize = 5;
+/// How much is read of a message: more than any of them.
+pub(super) const READ: usize = 16;
 
 /// Follows the messages of one connection.
 #[derive(Debug, Default)]
@@ -32,74 +28,19 @@ pub(super) struct Completion {
     bound: u32,
     completed: u32,
     in_transaction: bool,
-    /// How the message that is being read begins: its type, its length, and the begin of its body.
-    head: [u8; HEADER + WORD],
-    come: usize,
-    /// How much of the message is still to come, once its header is there.
-    rest: usize,
-}
-
-/// An answer that ends as none of PostgreSQL's does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Improper(pub(super) &'static str);
-
-impl fmt::Display for Improper {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.0)
-    }
-}
-
-impl error::Error for Improper {}
-
-impl Improper {
-    /// The one for which the stream of a connection was ended.
-    pub(super) fn within(error: &(dyn error::Error + 'static)) -> Option<Self> {
-        error.source()?.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref().copied()
-    }
 }
 
 impl Completion {
-    /// Looks at what comes next.
-    pub(super) fn look(&mut self, mut bytes: &[u8]) -> Result<(), Improper> {
-        while !bytes.is_empty() {
-            let wanted = if self.come < HEADER { HEADER - self.come } else { self.rest };
-            let (part, after) = bytes.split_at(wanted.min(bytes.len()));
-            bytes = after;
-            let room = &mut self.head[self.come.min(HEADER + WORD)..];
-            let kept = part.len().min(room.len());
-            room[..kept].copy_from_slice(&part[..kept]);
-            if self.come < HEADER {
-                self.come += part.len();
-                if self.come < HEADER {
-                    return Ok(());
-                }
-                let [_, length @ ..] = self.head.first_chunk::<HEADER>().copied().unwrap_or_default();
-                self.rest = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX).saturating_sub(4);
-            } else {
-                self.come += kept;
-                self.rest -= part.len();
-            }
-            if self.rest == 0 {
-                let body = self.come - HEADER;
-                self.come = 0;
-                self.judge(body).map_err(Improper)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The message is there as a whole, and so much of its body in `head`.
-    fn judge(&mut self, length: usize) -> Result<(), &'static str> {
-        let [message, _, _, _, _, body @ ..] = &self.head;
-        match message {
+    /// `body` is the message's, up to `READ`.
+    pub(super) fn judge(&mut self, kind: u8, body: &[u8]) -> Result<(), &'static str> {
+        match kind {
             b'2' => self.bound += 1,
             b'C' => {
                 self.completed += 1;
                 if self.bound > 0 && self.completed > self.bound {
                     return Err("a statement is complete twice");
                 }
-                let text = &body[..length];
-                let word = text.split(|byte| matches!(byte, b' ' | 0)).next().unwrap_or_default();
+                let word = body.split(|byte| matches!(byte, b' ' | 0)).next().unwrap_or_default();
                 match word {
                     b"BEGIN" => self.in_transaction = true,
                     b"COMMIT" | b"ROLLBACK" => self.in_transaction = false,
@@ -109,9 +50,9 @@ impl Completion {
             }
             b'Z' => {
                 (self.bound, self.completed) = (0, 0);
-                match (body[0], self.in_transaction) {
-                    (b'I', _) => self.in_transaction = false,
-                    (b'T' | b'E', true) => {}
+                match (body.first(), self.in_transaction) {
+                    (Some(b'I'), _) => self.in_transaction = false,
+                    (Some(b'T' | b'E'), true) => {}
                     _ => return Err("a transaction is under way that was not begun"),
                 }
             }
@@ -125,18 +66,10 @@ impl Completion {
 mod tests {
     use super::Completion;
 
-    /// Whether these messages pass, each a type and a body, in pieces of any length.
+    /// Whether these messages pass, each a type and a body.
     fn passes(messages: &[(u8, &[u8])]) -> bool {
-        let message = |(kind, body): &(u8, &[u8])| {
-            [&[*kind], &u32::try_from(body.len() + 4).unwrap().to_be_bytes()[..], body].concat()
-        };
-        let bytes: Vec<u8> = messages.iter().flat_map(message).collect();
-        let outcomes = [1, 2, 7, bytes.len()].map(|length| {
-            let mut completion = Completion::default();
-            bytes.chunks(length).try_for_each(|piece| completion.look(piece)).is_ok()
-        });
-        assert_eq!(outcomes, [outcomes[0]; 4], "{messages:?}");
-        outcomes[0]
+        let mut completion = Completion::default();
+        messages.iter().all(|(kind, body)| completion.judge(*kind, body).is_ok())
     }
 
     #[test]

@@ -8,6 +8,10 @@ mod open;
 
 mod cancel;
 
+mod screened;
+
+mod screen;
+
 mod authentication;
 
 mod completion;
@@ -21,10 +25,6 @@ mod system;
 mod network;
 
 mod aside;
-
-mod screened;
-
-mod screen;
 
 pub use inspect::{Inspection, Protection, inspect};
 pub use network::Network;

@@ -1,7 +1,7 @@
 //! Opens a connection: to the first host that answers and is of the wanted kind.
 
 use std::{
-    error,
+    error::{self, Error as _},
     ops::Range,
     sync::{
         Arc,
@@ -20,12 +20,11 @@ use tokio_postgres::{AsyncMessage, Client, Config, SimpleQueryMessage, error::Db
 
 use super::{
     aside::aside,
-    authentication::{self, Forbidden, Watched},
+    authentication::{self, Interview},
     cancel::Route,
-    completion::Improper,
     network::Network,
     pooler, race,
-    screen::Unexpected,
+    screen::{ProtocolViolation, Screen},
     screened::Screened,
 };
 use crate::pg::{
@@ -59,7 +58,7 @@ pub(super) struct Opened {
     /// Its task ends with it, also when nobody waits any longer for the connection to be opened.
     pub(in crate::pg) client: ClientWrapper,
     /// Closed when the connection is lost.
-    pub(super) ended: watch::Receiver<Option<Improper>>,
+    pub(super) ended: watch::Receiver<Option<&'static str>>,
     pub host: Host,
     pub(super) route: Route,
     /// Statements may be prepared under a name.
@@ -191,14 +190,14 @@ async fn connect(
     host: &Host,
     config: &mut Config,
     tls: &Connector,
-) -> Result<(ClientWrapper, watch::Receiver<Option<Improper>>, Route), Error> {
+) -> Result<(ClientWrapper, watch::Receiver<Option<&'static str>>, Route), Error> {
     let mut last = None;
     let has_asked = Arc::new(AtomicBool::new(false));
     for attempt in settings.tls.attempts(host) {
         let dialed = race::dial(network, host, &settings.socket).await;
         let (stream, endpoint) = dialed.map_err(|error| explain(host, &error.to_string(), &error).0)?;
         authentication::check_owner(settings.server_account, host, &stream)
-            .map_err(|forbidden| failure(host, code::AUTHENTICATION_REFUSED, &forbidden.to_string()))?;
+            .map_err(|forbidden| failure(host, code::AUTHENTICATION_REFUSED, forbidden))?;
         let secured = match tls::secure(stream, *attempt, tls).await {
             Ok(secured) => secured,
             Err(error) => {
@@ -210,8 +209,8 @@ async fn connect(
                 break;
             }
         };
-        let watched = Watched::new(secured, &settings.authentication, &has_asked);
-        match config.connect_raw(Screened::new(watched), AsItIs).await {
+        let interview = Interview::new(&settings.authentication, secured.is_encrypted(), &has_asked);
+        match config.connect_raw(Screened::new(secured, Screen::new(interview)), AsItIs).await {
             Ok((client, mut connection)) => {
                 let (program, onnotice) = (program.clone(), settings.onnotice);
                 let (alive, ended) = watch::channel(None);
@@ -224,7 +223,7 @@ async fn connect(
                             }
                             (Ok(_), _) => {}
                             (Err(error), _) => {
-                                alive.send_replace(Improper::within(&error));
+                                alive.send_replace(improper(&error));
                                 break;
                             }
                         }
@@ -247,6 +246,14 @@ async fn connect(
         }
     }
     Err(last.unwrap_or_else(|| failure(host, code::INVALID_OPTIONS, "cannot be connected to in any way")))
+}
+
+/// What is wrong with the answer that ended a connection, as far as its own statement is to know.
+fn improper(error: &tokio_postgres::Error) -> Option<&'static str> {
+    match ProtocolViolation::of(error.source()?)? {
+        ProtocolViolation::Improper(text) => Some(text),
+        _ => None,
+    }
 }
 
 /// What a server says of itself.
@@ -320,11 +327,12 @@ fn refused(host: &Host, error: tokio_postgres::Error) -> (Error, bool) {
 }
 
 fn explain(host: &Host, text: &str, error: &(dyn error::Error + 'static)) -> (Error, bool) {
-    if let Some(unexpected) = Unexpected::of(error) {
-        return (failure(host, code::INVALID_ANSWER, &format!("cannot be connected to: {unexpected}")), false);
-    }
-    if let Some(forbidden) = Forbidden::within(error) {
-        return (failure(host, code::AUTHENTICATION_REFUSED, &forbidden.to_string()), false);
+    if let Some(violation) = ProtocolViolation::of(error) {
+        let error = match violation {
+            ProtocolViolation::Forbidden(text) => failure(host, code::AUTHENTICATION_REFUSED, text),
+            _ => failure(host, code::INVALID_ANSWER, &format!("cannot be connected to: {violation}")),
+        };
+        return (error, false);
     }
     if let Some(Explained { code, message, is_final }) = tls::explain(error, text) {
         return (failure(host, code, &format!("cannot be connected to: {message}")), !is_final);

@@ -9,7 +9,6 @@ use tokio_postgres::SimpleQueryMessage;
 
 use super::{
     cancel::{self, Route},
-    completion::Improper,
     network::Network,
     open::{self, Opened, Peer, Program},
     pooler,
@@ -44,7 +43,7 @@ pub(in crate::pg) struct Connection {
     network: Arc<dyn Network>,
     socket: SocketSettings,
     pub(in crate::pg) retire_at: Option<Instant>,
-    ended: watch::Receiver<Option<Improper>>,
+    ended: watch::Receiver<Option<&'static str>>,
 }
 
 impl Connection {
@@ -70,7 +69,7 @@ impl Connection {
         let improper = *self.ended.borrow();
         match (error, improper) {
             (Error::Failure(failure), Some(improper)) if failure.code == code::CONNECTION_CLOSED => {
-                self.failure(code::INVALID_ANSWER, improper.to_string(), None)
+                self.failure(code::INVALID_ANSWER, improper.to_owned(), None)
             }
             (Error::Failure(failure), _) if failure.host.is_none() => {
                 self.failure(failure.code, failure.message.clone(), failure.cause.clone())

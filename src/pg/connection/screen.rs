@@ -1,7 +1,12 @@
 //! What a server may send: which message, when, and how long. Checked before the driver reads on, since the driver keeps
 //! whatever is announced, however long it is and whoever announced it.
 
-use std::{error, fmt, io};
+use std::{error, fmt, io, mem};
+
+use super::{
+    authentication::Interview,
+    completion::{self, Completion},
+};
 
 /// How far the conversation has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,108 +52,159 @@ const MESSAGES: [(u8, [u32; 3]); 17] = [
     (b'A', [NOT, NOT, LONG]),
 ];
 
-/// What a server sent that PostgreSQL does not send.
-#[derive(Debug)]
-pub(super) struct Unexpected(String);
+/// `MESSAGES`, by stage and type.
+const LONGEST: [[u32; 256]; 3] = {
+    let mut longest = [[NOT; 256]; 3];
+    let mut at = 0;
+    while at < MESSAGES.len() {
+        let (kind, [authentication, startup, session]) = MESSAGES[at];
+        longest[0][kind as usize] = authentication;
+        longest[1][kind as usize] = startup;
+        longest[2][kind as usize] = session;
+        at += 1;
+    }
+    longest
+};
 
-impl fmt::Display for Unexpected {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
+impl Stage {
+    fn longest(self, kind: u8) -> u32 {
+        LONGEST[self as usize][usize::from(kind)]
     }
 }
 
-impl error::Error for Unexpected {}
+/// Why a server is not listened to any further.
+#[derive(Debug)]
+pub(super) enum ProtocolViolation {
+    /// What it asks before it lets the client in is not answered.
+    Forbidden(String),
+    /// It has sent what PostgreSQL does not send.
+    Unexpected(String),
+    /// Its answer ends as none of PostgreSQL's does.
+    Improper(&'static str),
+}
 
-impl Unexpected {
+impl fmt::Display for ProtocolViolation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Forbidden(text) | Self::Unexpected(text) => text,
+            Self::Improper(text) => text,
+        })
+    }
+}
+
+impl error::Error for ProtocolViolation {}
+
+impl ProtocolViolation {
+    /// The one for which a stream was ended.
     pub(super) fn of<'a>(error: &'a (dyn error::Error + 'static)) -> Option<&'a Self> {
         error.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref()
     }
 }
 
-/// Follows the headers of the messages; what lies between them is skipped unread.
+/// How a message begins.
+struct Message<'a> {
+    kind: u8,
+    length: u32,
+    /// As much of the body as somebody reads.
+    body: &'a [u8],
+}
+
+impl Message<'_> {
+    /// With the type, which `length` does not count.
+    fn size(&self) -> usize {
+        self.length as usize + 1
+    }
+}
+
+/// Follows the messages of one connection; what nobody reads of them is skipped unread.
 #[derive(Default)]
 pub(super) struct Screen {
     stage: Stage,
-    /// The type and length of the message that has begun; of a request for authentication its kind as well.
-    head: [u8; 9],
-    /// How much of the head has come.
-    come: usize,
-    /// What is still to come of the message whose head has come.
+    interview: Interview,
+    completion: Completion,
+    /// The begin of a message that was cut off before what is read of it had come.
+    begun: Vec<u8>,
+    /// What is still to come of the message before the next one.
     rest: usize,
     /// What the driver has kept.
     kept: usize,
 }
 
 impl Screen {
-    pub(super) fn look(&mut self, mut bytes: &[u8]) -> Result<(), Unexpected> {
+    pub(super) fn new(interview: Interview) -> Self {
+        Self { interview, ..Self::default() }
+    }
+
+    pub(super) fn look(&mut self, mut bytes: &[u8]) -> Result<(), ProtocolViolation> {
         loop {
             let skipped = self.rest.min(bytes.len());
             self.rest -= skipped;
             bytes = &bytes[skipped..];
             let Some((byte, after)) = bytes.split_first() else { return Ok(()) };
-            self.head[self.come] = *byte;
-            self.come += 1;
-            match self.come {
-                1 if self.longest() == NOT => return Err(self.refuse(bytes)),
-                5 => self.measure()?,
-                9 => self.request(),
-                _ => {}
+            if self.begun.is_empty()
+                && let Some(message) = self.message(bytes)?
+            {
+                self.rest = message.size();
+                self.read(&message)?;
+                continue;
             }
             bytes = after;
+            let mut begun = mem::take(&mut self.begun);
+            begun.push(*byte);
+            if let Some(message) = self.message(&begun)? {
+                self.rest = message.size() - begun.len();
+                self.read(&message)?;
+                begun.clear();
+            }
+            self.begun = begun;
         }
     }
 
-    fn longest(&self) -> u32 {
-        let stage = match self.stage {
-            Stage::Authentication => 0,
-            Stage::Startup => 1,
-            Stage::Session => 2,
+    /// The message that `bytes` begin with, once what is read of it is there.
+    fn message<'a>(&self, bytes: &'a [u8]) -> Result<Option<Message<'a>>, ProtocolViolation> {
+        let Some(&kind) = bytes.first() else { return Ok(None) };
+        let longest = self.stage.longest(kind);
+        let Some(([_, length @ ..], after)) = bytes.split_first_chunk::<5>() else {
+            return if longest == NOT { Err(self.unexpected(bytes)) } else { Ok(None) };
         };
-        MESSAGES.iter().find(|(known, _)| *known == self.head[0]).map_or(NOT, |(_, longest)| longest[stage])
-    }
-
-    fn length(&self) -> u32 {
-        u32::from_be_bytes([self.head[1], self.head[2], self.head[3], self.head[4]])
-    }
-
-    /// The length has come.
-    fn measure(&mut self) -> Result<(), Unexpected> {
-        let (tag, length) = (self.head[0], self.length());
-        let is_request = tag == b'R';
-        let shortest = if is_request { 8 } else { 4 };
-        if !(shortest..=self.longest()).contains(&length) {
-            return Err(self.refuse(&self.head[..5]));
+        let length = u32::from_be_bytes(*length);
+        let shortest = if kind == b'R' { 8 } else { 4 };
+        if length < shortest || length > longest {
+            return Err(self.unexpected(bytes));
         }
-        self.kept = match (self.stage, tag) {
-            (_, b'Z') => 0,
-            (Stage::Startup, _) | (Stage::Session, b'S') => self.kept + length as usize,
-            _ => self.kept,
+        let read = match kind {
+            b'R' => length as usize - 4,
+            b'C' | b'Z' => (length as usize - 4).min(completion::READ),
+            _ => 0,
         };
+        Ok(after.get(..read).map(|body| Message { kind, length, body }))
+    }
+
+    fn read(&mut self, message: &Message<'_>) -> Result<(), ProtocolViolation> {
+        if self.stage == Stage::Authentication {
+            if message.kind == b'R' && self.interview.hear(message.body).map_err(ProtocolViolation::Forbidden)? {
+                self.stage = Stage::Startup;
+            }
+            return Ok(());
+        }
+        match message.kind {
+            b'Z' => {
+                self.stage = Stage::Session;
+                self.kept = 0;
+            }
+            kind if kind == b'S' || self.stage == Stage::Startup => self.kept += message.length as usize,
+            _ => {}
+        }
         if self.kept > KEPT {
-            return Err(Unexpected(format!("the server sent more than {KEPT} bytes of settings and notices unasked")));
+            let text = format!("the server sent more than {KEPT} bytes of settings and notices unasked");
+            return Err(ProtocolViolation::Unexpected(text));
         }
-        if !is_request {
-            self.rest = length as usize - 4;
-            self.come = 0;
-        }
-        if tag == b'Z' {
-            self.stage = Stage::Session;
-        }
-        Ok(())
+        self.completion.judge(message.kind, message.body).map_err(ProtocolViolation::Improper)
     }
 
-    /// The kind of a request for authentication has come; 0 is its end.
-    fn request(&mut self) {
-        if self.head[5..] == [0; 4] {
-            self.stage = Stage::Startup;
-        }
-        self.rest = self.length() as usize - 8;
-        self.come = 0;
-    }
-
-    fn refuse(&self, bytes: &[u8]) -> Unexpected {
+    fn unexpected(&self, bytes: &[u8]) -> ProtocolViolation {
         let begin = bytes[..bytes.len().min(16)].escape_ascii();
-        Unexpected(match self.stage {
+        ProtocolViolation::Unexpected(match self.stage {
             Stage::Authentication => format!("what answered is no PostgreSQL: \"{begin}\""),
             _ => format!("the server sent a message of another type or length than PostgreSQL: \"{begin}\""),
         })
@@ -177,13 +233,12 @@ mod tests {
 
     /// However the bytes are cut, the outcome is the same.
     fn refusal(bytes: &[u8]) -> Option<String> {
-        let outcomes = [1, 3, usize::MAX].map(|size| {
+        let outcomes = [1, 3, 7, usize::MAX].map(|size| {
             let mut screen = Screen::default();
             let refused = bytes.chunks(size.min(bytes.len())).find_map(|part| screen.look(part).err());
             refused.is_some().then(|| refused.unwrap().to_string())
         });
-        assert_eq!(outcomes[0].is_some(), outcomes[2].is_some());
-        assert_eq!(outcomes[1].is_some(), outcomes[2].is_some());
+        assert!(outcomes.iter().all(|outcome| outcome.is_some() == outcomes[0].is_some()), "{outcomes:?}");
         outcomes.into_iter().last().flatten()
     }
 
@@ -216,6 +271,18 @@ mod tests {
         }
         assert!(after(&message(b'G', &[0; 3])).is_some());
         assert!(after(&[b'D', 0, 0, 0, 3]).is_some());
+    }
+
+    #[test]
+    fn questions_and_ends_of_answers_are_judged_however_they_are_cut() {
+        let scram = message(b'R', &[&[0, 0, 0, 10][..], b"SCRAM-SHA-256\0\0"].concat());
+        let first = |iterations: &str| message(b'R', &[&[0, 0, 0, 11], iterations.as_bytes()].concat());
+        assert_eq!(refusal(&[&scram[..], &first("r=a,s=b,i=4096"), &startup()].concat()), None);
+        assert!(refusal(&[&scram[..], &first("r=a,s=b,i=0"), &startup()].concat()).unwrap().contains("iterations"));
+        let answer = |end: &[u8]| [startup(), message(b'2', b""), message(b'D', &[7; 90]), message(b'C', end)].concat();
+        assert_eq!(refusal(&answer(b"SELECT 18446744073709551615\0")), None);
+        assert!(refusal(&answer(b"HELLO\0")).unwrap().contains("does not know"));
+        assert!(refusal(&[answer(b"UPDATE 1\0"), message(b'Z', b"")].concat()).is_some());
     }
 
     #[test]

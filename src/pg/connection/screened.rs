@@ -17,8 +17,8 @@ pub(super) struct Screened<S> {
 }
 
 impl<S> Screened<S> {
-    pub(super) fn new(stream: S) -> Self {
-        Self { stream, screen: Screen::default() }
+    pub(super) fn new(stream: S, screen: Screen) -> Self {
+        Self { stream, screen }
     }
 }
 
@@ -31,7 +31,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Screened<S> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
         let looked = self.screen.look(&buffer.filled()[before..]);
-        Poll::Ready(looked.map_err(|unexpected| io::Error::new(io::ErrorKind::InvalidData, unexpected)))
+        Poll::Ready(looked.map_err(|violation| io::Error::new(io::ErrorKind::InvalidData, violation)))
     }
 }
 

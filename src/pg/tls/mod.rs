@@ -33,4 +33,4 @@ mod samples;
 
 pub(in crate::pg) use connector::{Connector, connector};
 pub(in crate::pg) use explain::{Explained, explain};
-pub(in crate::pg) use negotiation::{AsItIs, Secured, secure};
+pub(in crate::pg) use negotiation::{AsItIs, secure};
