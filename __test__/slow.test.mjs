@@ -176,8 +176,8 @@ test("the second that calls of one statement may hold each other up counts from 
   const proxy = await startProxy(database.url);
   t.after(() => proxy.stop());
   proxy.latency = () => 75;
-  // A numeric column is asked for as text, which takes more round trips to find out.
-  await sql`CREATE TABLE rich_user (id TEXT PRIMARY KEY, balance NUMERIC)`;
+  // An interval is asked for as text, which takes more round trips to find out.
+  await sql`CREATE TABLE rich_user (id TEXT PRIMARY KEY, allowance INTERVAL)`;
   const { adapter } = openAdapter(t, proxy.url(database.url), {}, { ...tableNames, user: "rich_user" });
   const batches = [];
   const told = ({ batch, retries }) => batches.push([batch, retries]);

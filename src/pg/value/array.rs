@@ -5,6 +5,9 @@ use super::decode::{Decoder, Malformed, Value};
 
 /// PostgreSQL's own limit (`MAXDIM`), which also bounds the recursion here.
 const MAX_DIMENSIONS: usize = 6;
+/// What is made of the elements is no longer than PostgreSQL's longest text (`MaxAllocSize`): ten bytes can be a `numeric` of
+/// 131,072 digits.
+const LONGEST: usize = 1 << 30;
 
 /// `int32 dimensions, int32 has_nulls, oid element`, per dimension `int32 length, int32 lower bound`, then the elements,
 /// each `int32 length` (-1 for NULL) and bytes (`array_send` in `arrayfuncs.c`).
@@ -20,11 +23,16 @@ pub(super) fn read_binary(bytes: &[u8], decoder: Decoder) -> Result<Value<'_>, M
         lengths.push(take_length(&mut rest)?.ok_or(Malformed)?);
         take(&mut rest, 4)?;
     }
-    let array = read_dimension(&mut rest, &lengths, decoder)?;
+    let array = read_dimension(&mut rest, &lengths, decoder, &mut { LONGEST })?;
     if rest.is_empty() { Ok(array) } else { Err(Malformed) }
 }
 
-fn read_dimension<'a>(rest: &mut &'a [u8], lengths: &[usize], decoder: Decoder) -> Result<Value<'a>, Malformed> {
+fn read_dimension<'a>(
+    rest: &mut &'a [u8],
+    lengths: &[usize],
+    decoder: Decoder,
+    room: &mut usize,
+) -> Result<Value<'a>, Malformed> {
     let Some((&length, inner)) = lengths.split_first() else {
         return Ok(Value::Array(Vec::new()));
     };
@@ -37,11 +45,17 @@ fn read_dimension<'a>(rest: &mut &'a [u8], lengths: &[usize], decoder: Decoder) 
     for _ in 0..length {
         values.push(if inner.is_empty() {
             match take_length(rest)? {
-                Some(size) => decoder.read(take(rest, size)?)?,
+                Some(size) => {
+                    let value = decoder.read(take(rest, size)?)?;
+                    if let Value::Made(text) = &value {
+                        *room = room.checked_sub(text.len()).ok_or(Malformed)?;
+                    }
+                    value
+                }
                 None => Value::Null,
             }
         } else {
-            read_dimension(rest, inner, decoder)?
+            read_dimension(rest, inner, decoder, room)?
         });
     }
     Ok(Value::Array(values))

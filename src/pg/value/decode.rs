@@ -1,5 +1,7 @@
 //! The binary forms of single values: bytes -> what JavaScript is to have.
 
+use super::numeric;
+
 /// One column's value, as close to the wire as JavaScript allows.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Value<'a> {
@@ -38,6 +40,7 @@ pub(in crate::pg) enum Decoder {
     Int8Number,
     Oid,
     Float8,
+    Numeric,
     Text,
     Jsonb,
     Uuid,
@@ -64,6 +67,7 @@ impl Decoder {
             Self::Int8Number => Value::Number(nearest(i64::from_be_bytes(exactly(bytes)?))),
             Self::Oid => Value::Number(f64::from(u32::from_be_bytes(exactly(bytes)?))),
             Self::Float8 => Value::Number(f64::from_be_bytes(exactly(bytes)?)),
+            Self::Numeric => Value::Made(numeric::read(bytes).ok_or(Malformed)?),
             Self::Text => readable(bytes),
             Self::Jsonb => match bytes.split_first() {
                 // The version of the binary form; there has been one.

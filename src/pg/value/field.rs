@@ -39,13 +39,14 @@ pub(in crate::pg) enum Reading {
     ServerArray(u8),
 }
 
-const BUILT_IN: [(Type, Decoder, Conversion); 16] = [
+const BUILT_IN: [(Type, Decoder, Conversion); 17] = [
     (Type::BOOL, Decoder::Boolean, Conversion::None),
     (Type::INT2, Decoder::Int2, Conversion::None),
     (Type::INT4, Decoder::Int4, Conversion::None),
     (Type::INT8, Decoder::Int8, Conversion::None),
     (Type::OID, Decoder::Oid, Conversion::None),
     (Type::FLOAT8, Decoder::Float8, Conversion::None),
+    (Type::NUMERIC, Decoder::Numeric, Conversion::None),
     (Type::TEXT, Decoder::Text, Conversion::None),
     (Type::VARCHAR, Decoder::Text, Conversion::None),
     (Type::BPCHAR, Decoder::Text, Conversion::None),
@@ -165,7 +166,7 @@ mod tests {
     use proptest::prelude::*;
     use tokio_postgres::types::Type;
 
-    const ALL: [Decoder; 13] = [
+    const ALL: [Decoder; 14] = [
         Decoder::Boolean,
         Decoder::Int2,
         Decoder::Int4,
@@ -173,6 +174,7 @@ mod tests {
         Decoder::Int8Number,
         Decoder::Oid,
         Decoder::Float8,
+        Decoder::Numeric,
         Decoder::Text,
         Decoder::Jsonb,
         Decoder::Uuid,

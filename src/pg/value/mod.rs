@@ -10,6 +10,8 @@ mod array;
 
 mod decode;
 
+mod numeric;
+
 mod parameter;
 
 pub use columns::Columns;
