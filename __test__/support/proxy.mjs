@@ -13,6 +13,9 @@ class Connection extends EventEmitter {
   /** What the client has sent, when the proxy records. */
   sent = [];
   closed = false;
+  /** How often the direction changed, the first message included: two make a round trip. */
+  flights = 0;
+  #last;
   #proxy;
   #client;
   #server;
@@ -36,6 +39,8 @@ class Connection extends EventEmitter {
 
   #arrived(direction, bytes) {
     if (this.closed) return;
+    if (direction !== this.#last) this.flights += 1;
+    this.#last = direction;
     if (direction === TO_SERVER && this.#proxy.recording) this.sent.push(bytes);
     const at = this.#proxy.cutIn(this, direction, bytes);
     if (at) {

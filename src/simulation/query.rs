@@ -11,8 +11,8 @@ use super::{
 const POOLED_PROCESS_ID: i32 = 500_000;
 
 pub(super) enum Question<'a> {
-    /// A list of functions that tell of the session.
-    State(Vec<&'a str>),
+    /// A list of functions that tell of the session, and the process id that makes it plan each statement once.
+    State(Vec<&'a str>, Option<&'a str>),
     /// Does the commit of this process wait for a standby?
     WaitsForStandby(i32),
     /// Answered with no more than that it is done.
@@ -24,7 +24,7 @@ pub(super) enum Question<'a> {
     Unknown(&'a str),
 }
 
-const COMMANDS: [&str; 4] = ["SET", "BEGIN", "COMMIT", "ROLLBACK"];
+const COMMANDS: [&str; 3] = ["BEGIN", "COMMIT", "ROLLBACK"];
 
 impl<'a> Question<'a> {
     pub(super) fn read(sql: &'a str) -> Self {
@@ -47,8 +47,12 @@ impl<'a> Question<'a> {
         }
         match sql.strip_prefix("SELECT ") {
             Some(list) if !list.contains(" FROM ") => {
+                let (list, setting) =
+                    list.split_once(", CASE WHEN ").map_or((list, None), |(list, rest)| (list, Some(rest)));
+                let told = setting.and_then(|setting| setting.strip_prefix("pg_catalog.pg_backend_pid() = "));
                 let functions = list.split("pg_catalog.").map(|part| part.trim().trim_end_matches(','));
-                Self::State(functions.filter(|part| !part.is_empty()).collect())
+                let functions = functions.filter(|part| !part.is_empty()).collect();
+                Self::State(functions, told.and_then(|told| told.split(' ').next()))
             }
             _ => Self::Unknown(sql),
         }
@@ -56,10 +60,15 @@ impl<'a> Question<'a> {
 
     pub(super) fn answer(self, world: &World, connection: usize, output: &mut Output) -> Result<(), Stop> {
         match self {
-            Self::State(functions) => {
+            Self::State(functions, told) => {
                 let values: Result<Vec<_>, Stop> =
                     functions.iter().map(|function| value(world, connection, function)).collect();
-                rows(output, &[values?]);
+                let mut values = values?;
+                if let Some(told) = told {
+                    let is_direct = value(world, connection, "pg_backend_pid()")?.as_deref() == Some(told);
+                    values.push(is_direct.then(|| "force_generic_plan".to_owned()));
+                }
+                rows(output, &[values]);
             }
             Self::WaitsForStandby(process_id) => {
                 let asked = usize::try_from(process_id - FIRST_PROCESS_ID).ok();
@@ -67,9 +76,7 @@ impl<'a> Question<'a> {
                 rows(output, &vec![Vec::new(); usize::from(matches!(waits, Some(Phase::WaitingForStandby { .. })))]);
             }
             Self::Command(command) => {
-                if command != "SET" {
-                    world.state().sessions[connection].is_in_transaction = command == "BEGIN";
-                }
+                world.state().sessions[connection].is_in_transaction = command == "BEGIN";
                 output.complete(command);
             }
             Self::PreparedNames => {
@@ -105,7 +112,6 @@ fn value(world: &World, connection: usize, function: &str) -> Result<Option<Stri
         }
         "pg_is_in_recovery()" => (if is_standby { "t" } else { "f" }).to_owned(),
         "current_setting('transaction_read_only')" => (if is_standby { "on" } else { "off" }).to_owned(),
-        "current_setting('plan_cache_mode', true)" => "auto".to_owned(),
         "current_setting('array_nulls', true)" => "on".to_owned(),
         "current_setting('crdb_version', true)" => return Ok(None),
         _ => return Err(unknown(world, function)),

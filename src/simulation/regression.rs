@@ -65,7 +65,7 @@ pub(super) fn plans() -> Vec<(&'static str, Plan)> {
                 calls: vec![call(0, zero, Method::DeleteUser, "u1")],
                 faults: vec![Fault {
                     connection: 0,
-                    exchange: 4,
+                    exchange: 3,
                     stage: Stage::Complete,
                     trouble: Trouble::Wait(milliseconds(1300)),
                 }],

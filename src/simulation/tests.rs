@@ -20,9 +20,9 @@ fn sign_up(fault: Option<Fault>) -> Plan {
     Plan { calls, faults: fault.into_iter().collect(), ..plain() }
 }
 
-/// What is planned for the sign-up's statement: it follows the startup, two questions and the preparing.
+/// What is planned for the sign-up's statement: it follows the startup, a question and the preparing.
 fn at_sign_up(stage: Stage, trouble: Trouble) -> Plan {
-    sign_up(Some(Fault { connection: 0, exchange: 4, stage, trouble }))
+    sign_up(Some(Fault { connection: 0, exchange: 3, stage, trouble }))
 }
 
 fn endings(record: &Record) -> Vec<&Ending> {

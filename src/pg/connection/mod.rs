@@ -6,6 +6,8 @@ mod inspect;
 
 mod open;
 
+mod state;
+
 mod cancel;
 
 mod screened;

@@ -16,7 +16,7 @@ use tokio::{
     sync::watch,
     time::{self, Instant},
 };
-use tokio_postgres::{AsyncMessage, Client, Config, SimpleQueryMessage, error::DbError};
+use tokio_postgres::{AsyncMessage, Config, error::DbError};
 
 use super::{
     aside::aside,
@@ -26,6 +26,7 @@ use super::{
     pooler, race,
     screen::{ProtocolViolation, Screen},
     screened::Screened,
+    state::{Question, State},
 };
 use crate::pg::{
     chance::Chance,
@@ -66,7 +67,7 @@ pub(super) struct Opened {
     pub(super) peer: Peer,
     /// Several changes may travel in one statement: no pooler stands between, and NULL in an array is NULL.
     pub(in crate::pg) may_batch_writes: bool,
-    /// How long a round trip took, where one was made that the server has next to nothing to do for.
+    /// How long the first question took.
     pub(in crate::pg) round_trip: Option<Duration>,
 }
 
@@ -154,25 +155,22 @@ async fn open_one(
     let tls = tls.map_err(|invalid| Error::failure(code::INVALID_OPTIONS, invalid.message))?;
     let (client, ended, route) = connect(settings, program, network, host, &mut config, &tls).await?;
 
-    let asks = target != Target::Any || settings.prepare != Prepare::Never;
-    let state = if asks { ask(&client).await.map_err(|error| locate(host, error))? } else { State::default() };
+    let told = pooler::told_process_id(&client.cancel_token()).await;
+    let question = Question { told, plans_once: settings.prepare != Prepare::Never };
+    let asks = target != Target::Any || question.plans_once;
+    let asked = Instant::now();
+    let state = if asks { question.ask(&client).await.map_err(|error| locate(host, error))? } else { State::default() };
+    let round_trip = asks.then(|| asked.elapsed());
     if !state.is_wanted(target) {
         let text = format!("is not a server that target_session_attrs asks for ({target})");
         return Err(failure(host, code::TARGET_NOT_FOUND, &text));
     }
-    let is_direct =
-        state.process_id.is_some() && pooler::told_process_id(&client.cancel_token()).await == state.process_id;
+    let is_direct = state.process_id.is_some() && told == state.process_id;
     let may_prepare = match settings.prepare {
         Prepare::Always => true,
         Prepare::Never => false,
         Prepare::Detect => is_direct,
     };
-    let mut round_trip = None;
-    if may_prepare && is_direct && state.may_plan_anew {
-        let sent = Instant::now();
-        client.batch_execute(PLAN_ONCE).await?;
-        round_trip = Some(sent.elapsed());
-    }
     // The server refuses what is prepared for many when a type has changed. A pooler may prepare it anew.
     let may_batch_writes = may_prepare && is_direct && state.has_array_nulls;
     let peer = match (is_direct, state.is_cockroach) {
@@ -253,60 +251,6 @@ fn improper(error: &tokio_postgres::Error) -> Option<&'static str> {
     match ProtocolViolation::of(error.source()?)? {
         ProtocolViolation::Improper(text) => Some(text),
         _ => None,
-    }
-}
-
-/// What a server says of itself.
-#[derive(Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is one of the server's answers")]
-struct State {
-    process_id: Option<i32>,
-    is_in_recovery: bool,
-    is_read_only: bool,
-    /// The server may plan a prepared statement anew each time.
-    may_plan_anew: bool,
-    /// NULL in an array's text is NULL, and not a text of four letters.
-    has_array_nulls: bool,
-    is_cockroach: bool,
-}
-
-/// The server plans a prepared statement anew each time if that looks cheaper than a plan for any parameters. Of a
-/// statement for two to nine ids it always does, as it expects ten of an array that it does not know: planning then takes
-/// longer than all the rest. None of our statements has a better plan for one id than for another.
-const PLAN_ONCE: &str = "SET plan_cache_mode = force_generic_plan";
-
-const STATE: &str = "SELECT pg_catalog.pg_backend_pid(), pg_catalog.pg_is_in_recovery(), \
-                     pg_catalog.current_setting('transaction_read_only'), \
-                     pg_catalog.current_setting('plan_cache_mode', true), \
-                     pg_catalog.current_setting('array_nulls', true), \
-                     pg_catalog.current_setting('crdb_version', true)";
-
-async fn ask(client: &Client) -> Result<State, Error> {
-    let messages = client.simple_query(STATE).await?;
-    let row = messages.iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => Some(row),
-        _ => None,
-    });
-    let Some(row) = row else { return Ok(State::default()) };
-    Ok(State {
-        process_id: row.try_get(0)?.and_then(|id| id.parse().ok()),
-        is_in_recovery: row.try_get(1)? == Some("t"),
-        is_read_only: row.try_get(2)? == Some("on"),
-        may_plan_anew: row.try_get(3)? == Some("auto"),
-        has_array_nulls: row.try_get(4)? == Some("on"),
-        is_cockroach: row.try_get(5)?.is_some(),
-    })
-}
-
-impl State {
-    fn is_wanted(&self, target: Target) -> bool {
-        match target {
-            Target::ReadWrite => !self.is_read_only,
-            Target::ReadOnly => self.is_read_only,
-            Target::Primary => !self.is_in_recovery,
-            Target::Standby => self.is_in_recovery,
-            Target::Any | Target::PreferStandby => true,
-        }
     }
 }
 
