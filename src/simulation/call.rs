@@ -1,6 +1,11 @@
 //! What a call is to the server: which statement, with which parameters.
 
-use super::{database::Table, plan::Call, record::Received, statement::Action};
+use super::{
+    database::Table,
+    plan::{Call, Plan},
+    record::Received,
+    statement::Action,
+};
 use crate::lucia::method::Method;
 
 impl Call {
@@ -42,6 +47,13 @@ impl Call {
             _ => vec![id],
         };
         texts.into_iter().map(Some).collect()
+    }
+
+    /// No other call asks for the same: what is written carries the call's number, what is read or deleted does not.
+    pub(super) fn is_alone_in(&self, plan: &Plan) -> bool {
+        let is_same = |other: &&Self| other.method == self.method && other.id == self.id;
+        matches!(self.action(), Action::Insert(_) | Action::SignUp | Action::Update(_))
+            || plan.calls.iter().filter(is_same).count() == 1
     }
 
     /// The server received the call, alone or among others.

@@ -2,11 +2,14 @@
 
 use std::{ops::Range, time::Duration};
 
+use tokio::time::Instant;
+
 use super::{
     answer::Author,
     database::{Database, Row, Table},
     plan::{Call, Fault, Happening, Plan, Trouble, refusal},
-    record::{CallRecord, Ending, Moment, Received, Record},
+    promises,
+    record::{CallRecord, Connection, Ending, Moment, Received, Record},
     statement::Action,
 };
 use crate::{lucia::method::Method, pg::code};
@@ -17,6 +20,7 @@ pub(super) fn violations(plan: &Plan, record: &Record) -> Vec<String> {
         return Vec::new();
     }
     let mut found = record.violations.clone();
+    found.extend(promises::broken(plan, record));
     for (call, recorded) in plan.calls.iter().zip(&record.calls) {
         let Some(recorded) = recorded else {
             found.push(format!("call {} was not made", call.number));
@@ -37,8 +41,12 @@ struct Judge<'a> {
     made: Moment,
 }
 
-/// A clock that moves in whole milliseconds may be late by one, and an answer is on its way for a while.
+/// An answer is on its way for a while.
 const LATE: Duration = Duration::from_secs(2);
+/// A clock that moves in whole milliseconds may be late by one.
+const TICK: Duration = Duration::from_millis(1);
+/// For so long a connection that has served is taken for open, with a little more for what is on its way.
+const FRESH: Duration = Duration::from_millis(60);
 
 impl Judge<'_> {
     fn judge(&self, recorded: &CallRecord) -> Result<(), String> {
@@ -51,7 +59,7 @@ impl Judge<'_> {
             return Err(format!("is settled after {took:?}, where {:?} is the most", self.limit()));
         }
         let is_write = self.call.action().is_write();
-        if is_write && self.is_unmistakable() && commits.len() > 1 {
+        if is_write && self.call.is_alone_in(self.plan) && commits.len() > 1 {
             return Err(format!("is committed {} times", commits.len()));
         }
         // The versions of the database that there were from the call to its end.
@@ -65,17 +73,21 @@ impl Judge<'_> {
             }
             Ending::Done => Err("is told for done, and is not committed".to_owned()),
             Ending::Failed(error) if error.code() == code::OUTCOME_UNKNOWN => {
-                if is_write && self.has_losses() {
+                if is_write && self.may_be_unknown(settled.at) {
                     return Ok(());
                 }
                 Err("has an unknown outcome, and no connection was lost".to_owned())
             }
             // As an unknown outcome, of a write.
             Ending::Failed(error) if error.code() == code::CONNECTION_DESTROYED => {
-                let has_ended = self.record.ended_at.is_some_and(|at| at <= settled.at);
-                if has_ended { Ok(()) } else { Err("is destroyed before the end".to_owned()) }
+                let gives_up = self.plan.end.is_some_and(|end| end.gives_up);
+                if gives_up && self.has_ended(*settled) {
+                    Ok(())
+                } else {
+                    Err("is destroyed before the end".to_owned())
+                }
             }
-            _ if is_write && self.is_unmistakable() && !commits.is_empty() => {
+            _ if is_write && self.call.is_alone_in(self.plan) && !commits.is_empty() => {
                 Err(format!("is rejected, and committed: {ending:?}"))
             }
             Ending::Lucia(message) => self.judge_violation(message, window),
@@ -106,12 +118,6 @@ impl Judge<'_> {
 
     fn patience(&self) -> Duration {
         self.plan.connect_timeout * u32::try_from(self.plan.hosts).unwrap()
-    }
-
-    /// No other call asks for the same: what is written carries the call's number, what is deleted does not.
-    fn is_unmistakable(&self) -> bool {
-        let is_same = |other: &&Call| other.method == self.call.method && other.id == self.call.id;
-        !matches!(self.call.action(), Action::Delete(..)) || self.plan.calls.iter().filter(is_same).count() == 1
     }
 
     /// The indexes of the commits that hold the call.
@@ -169,7 +175,7 @@ impl Judge<'_> {
         let took = settled.at - self.made.at;
         let why = || format!("is rejected: {} {}", error.code(), error.message());
         let holds = match error.code() {
-            code::CONNECTION_ENDED => self.record.ended_at.is_some_and(|at| at <= settled.at),
+            code::CONNECTION_ENDED => self.has_ended(settled),
             code::QUERY_TIMEOUT => self.plan.query_timeout.is_some_and(|limit| took >= limit),
             "23505" => self.judge_duplicate(window, took),
             "23503" if self.call.method == Method::DeleteUser => {
@@ -182,9 +188,10 @@ impl Judge<'_> {
             "25006" => self.plan.hosts > 1,
             _ => {
                 let is_first = self.record.opened_at.is_none_or(|at| at >= settled.at);
-                is_first
-                    || took + Duration::from_millis(1) >= self.patience()
-                    || self.is_refused_alone(error.code(), error.message())
+                let has_waited = took + TICK >= self.patience() && self.waited_after_loss(settled);
+                // What waits when the adapter ends is told so at once.
+                let is_over = self.record.ended_at.is_some_and(|at| at + TICK < settled.at);
+                is_first || (has_waited && !is_over) || self.is_refused_alone(error.code(), error.message())
             }
         };
         if holds { Ok(()) } else { Err(why()) }
@@ -207,7 +214,7 @@ impl Judge<'_> {
             || self.plan.query_timeout.is_some()
             || !self.plan.faults.is_empty()
             || !self.plan.events.is_empty()
-            || self.plan.ends_at.is_some()
+            || self.plan.end.is_some()
     }
 
     /// The server refused this call's statement and no other's with it, in a way that is not to be done again; or to open
@@ -225,23 +232,34 @@ impl Judge<'_> {
         self.plan.faults.iter().any(is_planned) && self.record.received.iter().find(is_here).is_none_or(is_alone)
     }
 
-    fn has_losses(&self) -> bool {
-        let is_loss = |trouble: &Trouble| {
-            matches!(
-                trouble,
-                Trouble::Reset(_) | Trouble::Silence(_) | Trouble::Fatal(_) | Trouble::Pooler(_) | Trouble::Wait(_)
-            )
-        };
-        self.plan.query_timeout.is_some()
-            || self.plan.faults.iter().any(|fault| is_loss(&fault.trouble))
-            || self.plan.events.iter().any(|event| {
-                matches!(
-                    event.what,
-                    Happening::Crash { .. }
-                        | Happening::Shutdown { .. }
-                        | Happening::Recover { .. }
-                        | Happening::Terminate { .. }
-                )
-            })
+    fn has_ended(&self, settled: Moment) -> bool {
+        self.record.ended_at.is_some_and(|at| at <= settled.at)
+    }
+
+    /// The wait begins anew when the call's connection is lost for the first time.
+    fn waited_after_loss(&self, settled: Moment) -> bool {
+        let received = self.record.received.iter().filter(|received| self.call.is_in(received));
+        let lost = received.filter_map(|received| received.lost_at).min();
+        let Some(lost) = lost.filter(|_| self.call.is_alone_in(self.plan)) else { return true };
+        // A connection may also be lost before the call is executed.
+        let may_be_second = self.record.connections.iter().any(|connection| {
+            connection.ready.is_some() && connection.over.is_some_and(|over| over >= self.made.at && over < lost)
+        });
+        may_be_second || settled.at + TICK >= lost + self.patience()
+    }
+
+    /// The connection that the change was sent on is over, or the server was not waited for any longer.
+    fn may_be_unknown(&self, settled: Instant) -> bool {
+        let mut received = self.record.received.iter().filter(|received| self.call.is_in(received)).peekable();
+        let over = |connection: &Connection| connection.over.filter(|over| *over <= settled);
+        if self.plan.query_timeout.is_some() {
+            return true;
+        }
+        if received.peek().is_none() {
+            // A connection that was used a moment ago is not looked at before it is used again.
+            let is_recent = |connection| over(connection).is_some_and(|over| settled - over <= FRESH);
+            return self.record.connections.iter().any(is_recent);
+        }
+        received.any(|received| over(&self.record.connections[received.connection]).is_some())
     }
 }

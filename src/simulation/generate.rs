@@ -6,12 +6,13 @@ use super::{
     answer::Author,
     chance::Chance,
     database::{TABLES, Table},
-    plan::{Call, Event, Fault, Happening, Plan, Stage, Trouble},
+    emphasis::emphasise,
+    plan::{Call, End, Event, Fault, Happening, Plan, Stage, Trouble},
 };
 use crate::lucia::method::{METHODS, Method};
 
-const MOMENT: Duration = Duration::from_millis(1);
-const SECOND: Duration = Duration::from_secs(1);
+pub(super) const MOMENT: Duration = Duration::from_millis(1);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
 
 pub(super) fn plan(seed: u64) -> Plan {
     let chance = Chance::new(seed);
@@ -31,7 +32,7 @@ pub(super) fn plan(seed: u64) -> Plan {
         calls: calls(&chance),
         faults: Vec::new(),
         events: Vec::new(),
-        ends_at: None,
+        end: None,
     };
     let span = plan.calls.last().map_or(MOMENT, |call| call.at + 100 * MOMENT);
     if chance.happens(80) {
@@ -39,12 +40,22 @@ pub(super) fn plan(seed: u64) -> Plan {
         plan.faults = (0..faults).map(|_| fault(&chance, max, has_pooler)).collect();
         let events = chance.below(4);
         plan.events = (0..events).map(|_| event(&chance, &plan, span)).collect();
-        plan.events.sort_by_key(|event| event.at);
     }
     if chance.happens(10) {
-        plan.ends_at = Some(moment(&chance, span));
+        plan.end = Some(End { at: instant(&chance, &plan.calls), gives_up: chance.happens(50) });
+    }
+    emphasise(&chance, &mut plan);
+    plan.events.sort_by_key(|event| event.at);
+    plan.calls.sort_by_key(|call| call.at);
+    for (number, call) in plan.calls.iter_mut().enumerate() {
+        call.number = number;
     }
     plan
+}
+
+/// The moment of a call.
+pub(super) fn instant(chance: &Chance, calls: &[Call]) -> Duration {
+    calls[chance.below(calls.len())].at
 }
 
 fn moment(chance: &Chance, limit: Duration) -> Duration {
@@ -126,17 +137,10 @@ fn fault(chance: &Chance, max: usize, has_pooler: bool) -> Fault {
 }
 
 fn event(chance: &Chance, plan: &Plan, span: Duration) -> Event {
-    let host = chance.below(plan.hosts);
-    let lasts = chance.one_of(&[30 * MOMENT, 400 * MOMENT, 2 * SECOND, 40 * SECOND]);
+    let lasts = chance.one_of(&LASTS);
     let table = chance.one_of(&TABLES);
     let what = match chance.below(17) {
-        0 => Happening::Crash { host, lasts },
-        1 => Happening::Shutdown { host, lasts },
-        2 => Happening::Recover { host, lasts },
-        3 => Happening::Refuse { host, lasts },
-        4 => Happening::Hang { host, lasts },
-        5 => Happening::Slow { host, lasts, by: chance.one_of(&[100 * MOMENT, SECOND]) },
-        6 => Happening::Full { host, lasts, sessions: chance.below(3) },
+        0..=6 => event_of_host(chance, chance.below(plan.hosts)),
         7 if plan.hosts > 1 => Happening::Switch,
         7..=9 => {
             let prefix = ["u", "k", "s"][table as usize];
@@ -149,5 +153,23 @@ fn event(chance: &Chance, plan: &Plan, span: Duration) -> Event {
         15 => Happening::DelayCancels { lasts: 40 * SECOND, by: lasts.min(2 * SECOND) },
         _ => Happening::Jump { by: chance.one_of(&[SECOND, 20 * SECOND, 600 * SECOND]) },
     };
-    Event { at: moment(chance, span), what }
+    let at = if chance.happens(50) { instant(chance, &plan.calls) } else { moment(chance, span) };
+    Event { at, what }
+}
+
+const LASTS: [Duration; 4] =
+    [Duration::from_millis(30), Duration::from_millis(400), Duration::from_secs(2), Duration::from_secs(40)];
+
+/// What makes a host of no use for a while.
+pub(super) fn event_of_host(chance: &Chance, host: usize) -> Happening {
+    let lasts = chance.one_of(&LASTS);
+    match chance.below(7) {
+        0 => Happening::Crash { host, lasts },
+        1 => Happening::Shutdown { host, lasts },
+        2 => Happening::Recover { host, lasts },
+        3 => Happening::Refuse { host, lasts },
+        4 => Happening::Hang { host, lasts },
+        5 => Happening::Slow { host, lasts, by: chance.one_of(&[100 * MOMENT, SECOND]) },
+        _ => Happening::Full { host, lasts, sessions: chance.below(3) },
+    }
 }

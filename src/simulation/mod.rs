@@ -13,11 +13,15 @@ mod shrink;
 
 mod check;
 
+mod promises;
+
 mod run;
 
 mod watch;
 
 mod generate;
+
+mod emphasis;
 
 mod network;
 

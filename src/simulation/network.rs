@@ -77,6 +77,7 @@ impl AsyncWrite for Stream {
 impl Drop for Stream {
     fn drop(&mut self) {
         self.world.state().sessions[self.connection].is_open = false;
+        self.world.over(self.connection);
         self.world.note(|| format!("connection {} is closed by the client", self.connection));
     }
 }

@@ -20,7 +20,15 @@ pub(super) struct Plan {
     pub(super) calls: Vec<Call>,
     pub(super) faults: Vec<Fault>,
     pub(super) events: Vec<Event>,
-    pub(super) ends_at: Option<Duration>,
+    pub(super) end: Option<End>,
+}
+
+/// The adapter ends while calls are made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct End {
+    pub(super) at: Duration,
+    /// What is under way is not waited for.
+    pub(super) gives_up: bool,
 }
 
 /// Calls of the same moment are made in one turn of the event loop.

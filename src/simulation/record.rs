@@ -39,6 +39,23 @@ pub(super) struct Received {
     pub(super) action: Action,
     /// The parameters of each call.
     pub(super) calls: Vec<Row>,
+    /// Since when the connection had executed nothing: what it executes was sent later.
+    pub(super) free_since: Instant,
+    /// When the session ended in the midst of it, while the client listened.
+    pub(super) lost_at: Option<Instant>,
+}
+
+/// How far a connection came, as the servers see it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Connection {
+    pub(super) dialed: Instant,
+    /// The host did not let it begin.
+    pub(super) refused: Option<Instant>,
+    pub(super) ready: Option<Instant>,
+    /// Either side has closed it, or given up dialing.
+    pub(super) over: Option<Instant>,
+    /// It carries a request to cancel.
+    pub(super) is_cancel: bool,
 }
 
 /// A transaction that was committed, or a schema that was changed.
@@ -57,6 +74,8 @@ pub(super) struct Record {
     pub(super) trace: Option<Vec<String>>,
     /// By the index in the plan.
     pub(super) calls: Vec<Option<CallRecord>>,
+    /// By their numbers.
+    pub(super) connections: Vec<Connection>,
     pub(super) received: Vec<Received>,
     pub(super) commits: Vec<Commit>,
     /// What must never be, and was seen at once.

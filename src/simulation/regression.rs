@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::plan::{Call, Event, Fault, Happening, Plan, Stage, Trouble};
+use super::{
+    database::Table,
+    plan::{Call, Event, Fault, Happening, Plan, Stage, Trouble},
+};
 use crate::lucia::method::Method;
 
 const fn milliseconds(count: u64) -> Duration {
@@ -24,7 +27,7 @@ pub(super) fn plain() -> Plan {
         calls: Vec::new(),
         faults: Vec::new(),
         events: Vec::new(),
-        ends_at: None,
+        end: None,
     }
 }
 
@@ -84,6 +87,26 @@ pub(super) fn plans() -> Vec<(&'static str, Plan)> {
                     trouble: Trouble::Fatal("57P05"),
                 }],
                 events: vec![Event { at: milliseconds(1000), what: Happening::Terminate { connection: 0 } }],
+                ..plain()
+            },
+        ),
+        (
+            // The pause that refusals had made while a connection served went on when that was lost: up to 8 s.
+            "a server that was full is connected to again at once when the last connection is lost",
+            Plan {
+                max: 10,
+                calls: (0..5)
+                    .map(|at| call(at, zero, if at < 4 { Method::UpdateUser } else { Method::GetUser }, "u0"))
+                    .collect(),
+                events: vec![
+                    Event { at: zero, what: Happening::Full { host: 0, lasts: milliseconds(30), sessions: 1 } },
+                    Event {
+                        at: zero,
+                        what: Happening::Lock { table: Table::User, id: "u0".to_owned(), lasts: milliseconds(80) },
+                    },
+                    Event { at: milliseconds(97), what: Happening::Crash { host: 0, lasts: milliseconds(30) } },
+                ],
+                latency: milliseconds(5),
                 ..plain()
             },
         ),

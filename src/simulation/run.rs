@@ -113,16 +113,18 @@ async fn drive(world: &Arc<World>) {
         })
         .collect();
     let watching = tokio::spawn(watch(world.clone()));
-    let ends_at = plan.ends_at.map(|at| world.began + at);
-    let mut ended = false;
+    let mut end = plan.end;
     for together in plan.calls.chunk_by(|one, next| one.at == next.at) {
         let at = world.began + together[0].at;
-        if let Some(end) = ends_at.filter(|end| !ended && *end <= at) {
-            time::sleep_until(end).await;
+        if let Some(end) = end.take_if(|end| world.began + end.at <= at) {
+            time::sleep_until(world.began + end.at).await;
             world.note(|| "the adapter ends".to_owned());
-            world.state().record.ended_at = Some(end);
-            queue.destroy();
-            ended = true;
+            world.state().record.ended_at = Some(world.began + end.at);
+            if end.gives_up {
+                queue.destroy();
+            } else {
+                queue.end();
+            }
         }
         time::sleep_until(at).await;
         for call in together {
@@ -138,8 +140,7 @@ async fn drive(world: &Arc<World>) {
     if time::timeout(AT_MOST, settled).await.is_err() {
         world.note(|| "nobody waits any longer".to_owned());
     }
-    queue.destroy();
-    drop((store, queue));
+    queue.end();
     for event in events.into_iter().chain([watching]) {
         event.abort();
     }
@@ -148,6 +149,8 @@ async fn drive(world: &Arc<World>) {
     if open > 0 {
         world.violated(format!("{open} connections are open after the end"));
     }
+    queue.destroy();
+    drop((store, queue));
     world.is_over.notify_waiters();
     time::sleep(CLOSED_AFTER).await;
     let tasks = Handle::current().metrics().num_alive_tasks();

@@ -51,6 +51,7 @@ impl Session {
         if world.state().sessions[self.connection].is_served() {
             self.enter(Phase::Over);
         }
+        world.over(self.connection);
         world.note(|| format!("connection {} is no longer served", self.connection));
         // The client sees the end of the stream from here on.
         drop(self.stream);
@@ -64,6 +65,7 @@ impl Session {
         match read_opening(&mut self.stream).await {
             None => return Ok(()),
             Some(Opening::Cancel { process_id, secret }) => {
+                self.world.of_record(self.connection, |record| record.is_cancel = true);
                 self.world.cancel(process_id, secret).await;
                 return Ok(());
             }
@@ -113,6 +115,7 @@ impl Session {
         let secret = self.world.state().sessions[self.connection].secret;
         output.key_data(process_id, secret);
         output.ready(false);
+        self.world.of_record(self.connection, |record| record.ready = Some(Instant::now()));
         self.answer(0, output).await
     }
 
@@ -184,6 +187,9 @@ impl Session {
         let mut transaction = Transaction::new(self.world.clone(), self.connection, number);
         let result = exchange.perform(requests, &mut transaction, &mut output).await;
         transaction.end();
+        if self.executes().is_some() {
+            self.world.state().sessions[self.connection].free_since = Instant::now();
+        }
         match result {
             Ok(()) => {}
             Err(Stop::Refused(refusal)) => {
@@ -216,6 +222,7 @@ impl Session {
     /// The last that the client hears.
     async fn stop(&mut self, stop: Stop, mut output: Output) -> Result<(), Over> {
         self.world.note(|| format!("connection {} stops: {stop:?}", self.connection));
+        let executes = self.executes();
         match stop {
             Stop::Refused(refusal) | Stop::Fatal(refusal) => {
                 output.refuse(&refusal);
@@ -236,6 +243,24 @@ impl Session {
                 self.world.state().sessions[self.connection].is_reset = true;
             }
         }
+        let now = Some(Instant::now());
+        let mut state = self.world.state();
+        if let Some(executes) = executes.filter(|_| state.sessions[self.connection].is_open) {
+            state.record.received[executes].lost_at = now;
+        }
+        let record = &mut state.record.connections[self.connection];
+        if record.ready.is_none() {
+            record.refused = now;
+        }
         Err(Over)
+    }
+
+    /// What it executes.
+    fn executes(&self) -> Option<usize> {
+        match self.world.state().sessions[self.connection].phase {
+            Phase::Working { executes } => executes,
+            Phase::WaitingForStandby { executes } => Some(executes),
+            _ => None,
+        }
     }
 }

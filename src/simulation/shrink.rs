@@ -41,7 +41,7 @@ pub(super) fn shrink(mut plan: Plan, is_violated: impl Fn(&Plan) -> bool) -> Pla
             }
         }
         let plainer: [fn(&mut Plan); 6] = [
-            |plan| plan.ends_at = None,
+            |plan| plan.end = None,
             |plan| plan.has_password = false,
             |plan| plan.query_timeout = None,
             |plan| plan.idle_timeout = None,

@@ -101,6 +101,8 @@ pub(super) struct Session {
     /// Which of the pooler's processes it runs on.
     pub(super) process: usize,
     pub(super) prepared: Prepared,
+    /// Nothing has been executed since.
+    pub(super) free_since: Instant,
 }
 
 impl Session {

@@ -1,6 +1,6 @@
 //! One exchange by the extended protocol: what is prepared, bound, executed, and committed at `Sync`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -9,7 +9,7 @@ use super::{
     database::{Change, Row, Table},
     recognise::recognise,
     record::Received,
-    state::{Owner, Phase, Prepared, PreparedStatement, State},
+    state::{Owner, Phase, Prepared, PreparedStatement, Session, State},
     statement::{Action, Effect, Statement},
     world::World,
 };
@@ -24,6 +24,8 @@ pub(super) enum Stop {
     Silence(usize),
 }
 
+/// No statement is given up before it has taken so long: by `query_timeout`, or because it holds others up.
+const GIVEN_UP: Duration = Duration::from_millis(300);
 /// What a session may keep prepared: what the package keeps, and what it is about to close.
 const MOST_PREPARED: usize = 110;
 
@@ -170,13 +172,31 @@ impl Transaction {
         let (connection, exchange) = (self.connection, self.exchange);
         let (statement, calls) = self.bound.as_ref().unwrap();
         self.world.note(|| format!("connection {connection} executes {exchange}: {:?} {calls:?}", statement.action));
-        let received =
-            Received { at: Instant::now(), connection, exchange, action: statement.action, calls: calls.clone() };
+        let (action, calls) = (statement.action, calls.clone());
         let mut state = self.world.state();
+        let free_since = state.sessions[connection].free_since;
+        let received = Received { at: Instant::now(), connection, exchange, action, calls, free_since, lost_at: None };
         state.record.is_beyond_model |= state.sessions[connection].is_in_transaction && statement.action.is_write();
+        let is_write = received.action.is_write();
         state.record.received.push(received);
         self.received = Some(state.record.received.len() - 1);
         state.sessions[connection].phase = Phase::Working { executes: self.received };
+        let max = self.world.plan.max;
+        let writing = self.writing(&state);
+        drop(state);
+        if is_write && max > 1 && writing >= max {
+            self.world.violated(format!("{writing} connections of {max} execute changes"));
+        }
+    }
+
+    /// The connections that execute changes, and that nobody has a reason to give up yet.
+    fn writing(&self, state: &State) -> usize {
+        let is_writing = |session: &&Session| {
+            let Phase::Working { executes: Some(executes) } = session.phase else { return false };
+            let received = &state.record.received[executes];
+            session.is_open && received.action.is_write() && received.at.elapsed() < GIVEN_UP
+        };
+        state.sessions.iter().filter(is_writing).count()
     }
 
     pub(super) fn close(&mut self, name: &str, output: &mut Output) {

@@ -15,19 +15,39 @@ const LOOK: Duration = Duration::from_millis(500);
 /// were sent behind a statement that is not answered.
 const PATIENCE: Duration = Duration::from_secs(6);
 
+/// Longer than the pause between attempts to connect while no connection is open.
+const PAUSE: Duration = Duration::from_millis(600);
+
 pub(super) async fn watch(world: Arc<World>) {
     let (mut before, mut found) = (Vec::new(), Vec::new());
     loop {
         time::sleep(LOOK).await;
-        let now = waiting(&world);
+        let beside = waiting(&world).into_iter().map(|number| (number, "is waiting while a connection is free"));
+        let without = forgotten(&world).into_iter().map(|number| (number, "is waiting, and no connection is opened"));
         // Once may be the moment after a suspension, when nothing has run yet.
-        let new = now.into_iter().filter(|number| !found.contains(number)).collect::<Vec<_>>();
-        for number in new.iter().filter(|number| before.contains(*number)) {
-            world.violated(format!("call {number}: is waiting while a connection is free"));
-            found.push(*number);
+        let new = beside.chain(without).filter(|what| !found.contains(what)).collect::<Vec<_>>();
+        for what in new.iter().filter(|what| before.contains(*what)) {
+            world.violated(format!("call {}: {}", what.0, what.1));
+            found.push(*what);
         }
         before = new;
     }
+}
+
+/// The numbers of the lookups that wait although nobody opens a connection for them, and none is open.
+fn forgotten(world: &World) -> Vec<usize> {
+    let (state, now) = (world.state(), Instant::now());
+    let has_ended = state.record.ended_at.is_some();
+    let is_recent = |over: Option<Instant>| over.is_none_or(|over| now - over <= PAUSE);
+    if has_ended || state.record.connections.iter().any(|connection| is_recent(connection.over)) {
+        return Vec::new();
+    }
+    let is_waiting = |call: &&Call, index: usize| {
+        let record = state.record.calls[index].as_ref().filter(|record| record.settled.is_none());
+        record.is_some_and(|record| now - record.made.at > PAUSE) && !call.action().is_write()
+    };
+    let calls = world.plan.calls.iter().enumerate();
+    calls.filter(|(index, call)| is_waiting(call, *index)).map(|(_, call)| call.number).collect()
 }
 
 /// The numbers of the lookups that nobody has been doing anything about for a while.

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    io,
+    io, mem,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -16,7 +16,7 @@ use super::{
     answer::Refusal,
     database::{Change, Database, Table},
     plan::{Fault, Plan, Stage, Trouble},
-    record::{Commit, Moment, Record},
+    record::{Commit, Connection, Moment, Record},
     state::{FIRST_PROCESS_ID, Host, Interrupt, Owner, Phase, Prepared, Session, State, Unreachable},
 };
 
@@ -30,6 +30,18 @@ pub(super) struct World {
     pub(super) settled: Notify,
     /// All that the servers do ends.
     pub(super) is_over: Notify,
+}
+
+/// Somebody waits for a connection to be made.
+struct Dialing<'a> {
+    world: &'a World,
+    connection: usize,
+}
+
+impl Drop for Dialing<'_> {
+    fn drop(&mut self) {
+        self.world.over(self.connection);
+    }
 }
 
 /// Until a request to cancel reaches the session that it names.
@@ -107,13 +119,24 @@ impl World {
                 is_in_transaction: false,
                 process: 0,
                 prepared: Prepared::new(),
+                free_since: Instant::now(),
+            });
+            let dialed = Instant::now();
+            state.record.connections.push(Connection {
+                dialed,
+                refused: None,
+                ready: None,
+                over: None,
+                is_cancel: false,
             });
             connection
         };
         self.note(|| format!("connection {connection} is dialed to host {host}"));
+        let dialing = Dialing { world: self, connection };
         match self.unreachable(host) {
             Some((_, Unreachable::Down)) => {
                 self.note(|| format!("connection {connection} is refused"));
+                self.of_record(connection, |record| record.refused = Some(Instant::now()));
                 return Err(io::ErrorKind::ConnectionRefused.into());
             }
             Some((until, Unreachable::Silent)) => {
@@ -125,7 +148,18 @@ impl World {
         }
         time::sleep(self.plan.latency).await;
         self.state().sessions[connection].is_open = true;
+        mem::forget(dialing);
         Ok(connection)
+    }
+
+    /// Changes what is recorded of a connection.
+    pub(super) fn of_record(&self, connection: usize, change: impl FnOnce(&mut Connection)) {
+        change(&mut self.state().record.connections[connection]);
+    }
+
+    /// The connection is of no more use to either side.
+    pub(super) fn over(&self, connection: usize) {
+        self.of_record(connection, |record| record.over = record.over.or_else(|| Some(Instant::now())));
     }
 
     fn unreachable(&self, host: usize) -> Option<(Instant, Unreachable)> {

@@ -84,9 +84,12 @@ impl<C: Work> Scheduler<C> {
     }
 
     fn pause_opening(&mut self, now: Time, [shortest, longest]: [Duration; 2]) {
-        let pause = shortest.saturating_mul(1 << self.refusals.in_a_row.min(16)).min(longest);
-        self.refusals.in_a_row += 1;
-        self.refusals.not_before = Some(now + pause);
+        // Attempts that were under way together count once.
+        if self.refusals.not_before.is_none_or(|time| time <= now) {
+            self.refusals.in_a_row += 1;
+        }
+        let doublings = self.refusals.in_a_row.saturating_sub(1).min(16);
+        self.refusals.not_before = Some(now + shortest.saturating_mul(1 << doublings).min(longest));
     }
 
     /// A worker has found out whether its connection is still there. Where it is not, the worker is gone.
@@ -198,10 +201,14 @@ impl<C: Work> Scheduler<C> {
 
     /// The connection of a worker is lost, or closed, and the worker with it.
     pub(in crate::pg::queue) fn gone(&mut self, now: Time, id: WorkerId) {
-        self.remove(id);
+        let was_opened = self.remove(id).is_some_and(|worker| worker.opened.is_some());
         if !self.workers.iter().any(Worker::is_serving) {
             // The next one may be of another server.
             self.nearest = None;
+            if was_opened {
+                // The pause was for the sake of those that served.
+                self.refusals = Refusals::default();
+            }
         }
         self.decide(now, None);
     }

@@ -516,6 +516,38 @@ fn a_refusal_while_others_serve_delays_the_next_attempt_250_ms_doubling_to_8_s()
 }
 
 #[test]
+fn attempts_that_are_refused_together_count_once() {
+    let mut world = connected(10, 1);
+    for _ in 0..6 {
+        join_write(&mut world);
+    }
+    for worker in world.opening.clone() {
+        world.refuse(worker, true);
+    }
+    world.pass(249 * MS);
+    assert!(world.opening.is_empty());
+    world.pass(MS);
+    assert!(!world.opening.is_empty());
+}
+
+#[test]
+fn the_pause_after_a_refusal_is_over_when_the_last_connection_is_lost() {
+    let mut world = connected(10, 1);
+    join_write(&mut world);
+    let flight = world.last().flight;
+    join_write(&mut world);
+    for pause in [250, 500, 1000, 2000] {
+        world.refuse(world.opening[0], true);
+        world.pass(pause * MS);
+    }
+    world.refuse(world.opening[0], true);
+    lose(&mut world, flight);
+    assert!(world.opening.is_empty());
+    world.close_all();
+    assert_eq!(world.opening.len(), 1);
+}
+
+#[test]
 fn a_call_takes_an_idle_connection_also_within_250_ms_of_a_refusal() {
     let mut world = connected(3, 2);
     join_write(&mut world);

@@ -1,0 +1,124 @@
+//! What is promised of a history as a whole: how connections are opened, and in which order lookups are done again.
+
+use std::time::Duration;
+
+use super::{
+    plan::{Call, Happening, Plan},
+    record::{CallRecord, Connection, Received, Record},
+};
+
+/// What was promised, and is not so.
+pub(super) fn broken(plan: &Plan, record: &Record) -> Vec<String> {
+    let history = History { plan, record };
+    [history.fails_fast(), history.tries_again(), history.keeps_the_order()].into_iter().flatten().collect()
+}
+
+struct History<'a> {
+    plan: &'a Plan,
+    record: &'a Record,
+}
+
+/// A clock that moves in whole milliseconds may be late by one.
+const LATE: Duration = Duration::from_millis(2);
+/// The longest first pause after an attempt that failed.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+
+impl History<'_> {
+    fn connections(&self) -> impl Iterator<Item = (usize, &Connection)> {
+        self.record.connections.iter().enumerate().filter(|(_, connection)| !connection.is_cancel)
+    }
+
+    fn calls(&self) -> impl Iterator<Item = (&Call, &CallRecord)> {
+        let recorded = self.plan.calls.iter().zip(&self.record.calls);
+        recorded.filter_map(|(call, recorded)| Some((call, recorded.as_ref()?)))
+    }
+
+    /// Until a pool has been connected once, a connection that cannot be opened rejects the calls that wait for it.
+    fn fails_fast(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for (number, connection) in self.connections() {
+            let Some(refused) = connection.refused.filter(|_| self.plan.hosts == 1) else { continue };
+            let was_connected = |other: &Connection| other.ready.is_some_and(|ready| ready <= refused);
+            let is_beside =
+                |other: &Connection| other.dialed <= refused && other.over.is_none_or(|over| over > refused);
+            if self.connections().any(|(at, other)| at != number && (was_connected(other) || is_beside(other))) {
+                continue;
+            }
+            let was_waiting = |recorded: &CallRecord| {
+                recorded.made.at < connection.dialed || (number == 0 && recorded.made.at == connection.dialed)
+            };
+            for (call, recorded) in self.calls().filter(|(_, recorded)| was_waiting(recorded)) {
+                if recorded.settled.as_ref().is_none_or(|(settled, _)| settled.at > refused + LATE) {
+                    let number = call.number;
+                    found.push(format!("call {number}: is not rejected when the first connection cannot be opened"));
+                }
+            }
+        }
+        found
+    }
+
+    /// After a connection that served, the first attempt that fails is followed by another within a quarter of a second.
+    fn tries_again(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let jumps = self.plan.events.iter().any(|event| matches!(event.what, Happening::Jump { .. }));
+        for (number, connection) in self.connections() {
+            let Some(refused) = connection.refused.filter(|_| !jumps) else { continue };
+            let until = refused + FIRST_PAUSE + LATE;
+            let served = self.record.received.iter().map(|received| received.at).filter(|at| *at < connection.dialed);
+            let Some(served) = served.max() else { continue };
+            let has_executed =
+                |number: usize| self.record.received.iter().any(|received| received.connection == number);
+            let is_in_the_way = |(at, other): (usize, &Connection)| {
+                let was_open_after = other.over.is_none_or(|over| over >= served);
+                let is_failure = was_open_after && !has_executed(at);
+                let is_beside = other.over.is_none_or(|over| over > refused);
+                at != number && other.dialed <= refused && (is_failure || is_beside)
+            };
+            let is_waiting = |(call, recorded): (&Call, &CallRecord)| {
+                !call.action().is_write()
+                    && recorded.made.at <= refused
+                    && recorded.settled.as_ref().is_none_or(|(settled, _)| settled.at > until)
+            };
+            let has_ended = self.record.ended_at.is_some_and(|at| at <= until);
+            if has_ended || self.connections().any(is_in_the_way) || !self.calls().any(is_waiting) {
+                continue;
+            }
+            if !self.connections().any(|(_, other)| other.dialed > refused && other.dialed <= until) {
+                found.push(format!("connection {number}: is refused, and no other is tried for long"));
+            }
+        }
+        found
+    }
+
+    /// Lookups whose connection was lost are done again in the order in which they were called. With at most three
+    /// connections they go one at a time.
+    fn keeps_the_order(&self) -> Vec<String> {
+        if self.plan.max > 3 {
+            return Vec::new();
+        }
+        let mut lost: Vec<(&Call, &CallRecord, Vec<&Received>)> = Vec::new();
+        for (call, recorded) in
+            self.calls().filter(|(call, _)| !call.action().is_write() && call.is_alone_in(self.plan))
+        {
+            let received: Vec<_> = self.record.received.iter().filter(|received| call.is_in(received)).collect();
+            if received.iter().any(|received| received.lost_at.is_some()) {
+                lost.push((call, recorded, received));
+            }
+        }
+        let mut found = Vec::new();
+        for (at, (older, recorded, received)) in lost.iter().enumerate() {
+            for (younger, _, again) in &lost[at + 1..] {
+                let mut sent_again = again.windows(2).filter(|pair| pair[0].lost_at.is_some()).map(|pair| pair[1]);
+                let is_overtaken = sent_again.any(|sent| {
+                    let last = received.iter().rfind(|received| received.at <= sent.at);
+                    last.is_some_and(|last| last.lost_at.is_some_and(|lost| lost < sent.free_since))
+                        && recorded.settled.as_ref().is_none_or(|(settled, _)| settled.at > sent.at)
+                });
+                if is_overtaken {
+                    found.push(format!("call {}: is overtaken by call {}", older.number, younger.number));
+                }
+            }
+        }
+        found
+    }
+}
