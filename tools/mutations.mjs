@@ -111,10 +111,6 @@ const mutations = [
     title: "changes may take the last connection",
     edits: [["queue/scheduler/decide.rs", "let most = if self.limits.max == 1", "let most = if WRONG { self.limits.max } else if self.limits.max == 1"]],
   },
-  {
-    title: "what a worker was ordered that was leaving is dropped",
-    edits: [["queue/dispatch.rs", "if let Order::Send { flight, calls } = order {", "if let Order::Send { flight, calls } = order && !WRONG {"]],
-  },
 ];
 
 const { values } = parseArgs({ options: { seeds: { type: "string", default: "10000" }, only: { type: "string", default: "" } } });

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::{
     answer::Author,
     database::{Database, Row, Table},
-    plan::{Call, Fault, Happening, Plan, Trouble, refusal},
+    plan::{Call, Fault, Happening, Plan, Trouble, is_refusal, refusal},
     promises,
     record::{CallRecord, Connection, Ending, Moment, Received, Record},
     statement::Action,
@@ -189,8 +189,9 @@ impl Judge<'_> {
             _ => {
                 let is_first = self.record.opened_at.is_none_or(|at| at >= settled.at);
                 let has_waited = took + TICK >= self.patience() && self.waited_after_loss(settled);
-                // What waits when the adapter ends is told so at once.
-                let is_over = self.record.ended_at.is_some_and(|at| at + TICK < settled.at);
+                // What waits when the adapter ends is told so at once, and no connection is opened for it any more.
+                let is_of_opening = [code::CONNECT_TIMEOUT, "ECONNREFUSED"].contains(&error.code());
+                let is_over = is_of_opening && self.record.ended_at.is_some_and(|at| at + TICK < settled.at);
                 is_first || (has_waited && !is_over) || self.is_refused_alone(error.code(), error.message())
             }
         };
@@ -221,7 +222,7 @@ impl Judge<'_> {
     /// a session or to prepare a statement.
     fn is_refused_alone(&self, code: &str, message: &str) -> bool {
         let is_planned = |fault: &Fault| match fault.trouble {
-            Trouble::Error(_) | Trouble::Fatal("XX000") => message == refusal(fault.connection, fault.exchange),
+            Trouble::Error(_) | Trouble::Fatal("XX000") => is_refusal(message, fault.connection),
             // Supavisor says so of what waiting does not mend, too.
             Trouble::Pooler(Author::Supavisor) => code == "XX000",
             _ => false,

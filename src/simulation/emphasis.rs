@@ -5,21 +5,24 @@ use std::time::Duration;
 use super::{
     chance::Chance,
     database::Table,
-    generate::{MOMENT, SECOND, event_of_host, instant},
-    plan::{Call, End, Event, Fault, Happening, Plan, Stage, Trouble},
+    draw::{MOMENT, SECOND, instant, trouble_of_host},
+    plan::{Call, End, Event, Fault, Happening, Place, Plan, Stage, Trouble},
 };
 use crate::lucia::method::Method;
 
-/// Adds to a plan, or to one in three nothing.
+/// Adds to a plan; to one in three nothing.
 pub(super) fn emphasise(chance: &Chance, plan: &mut Plan) {
-    match chance.below(12) {
+    match chance.below(18) {
         0 | 1 => lose_what_is_slow(chance, plan),
         2 => start_in_trouble(chance, plan),
-        3 => go_out_often(chance, plan),
+        3 | 10 => go_out_twice(chance, plan),
+        11 => refuse_then_crash(chance, plan),
         4 => queue_for_a_row(chance, plan),
         5 => end_in_an_outage(chance, plan),
         6 => change_the_tables(chance, plan),
         7 => terminate_at_calls(chance, plan),
+        8 => lose_lookups_in_turn(chance, plan),
+        9 => cancel_late(chance, plan),
         _ => {}
     }
 }
@@ -27,35 +30,47 @@ pub(super) fn emphasise(chance: &Chance, plan: &mut Plan) {
 /// Statements that take a while, and whose connections end then.
 fn lose_what_is_slow(chance: &Chance, plan: &mut Plan) {
     for _ in 0..2 + chance.below(5) {
-        let (connection, exchange) = (chance.below(plan.max.min(3)), 3 + chance.below(5));
+        let (connection, place) = (chance.below(plan.max.min(3)), Place::Execution(chance.below(4)));
         let wait = chance.one_of(&[3 * MOMENT, 20 * MOMENT, 80 * MOMENT, 1300 * MOMENT, 4 * SECOND]);
         let end = chance.one_of(&[Trouble::Reset(chance.below(200)), Trouble::Fatal("57P01")]);
         for (stage, trouble) in [(Stage::Received, Trouble::Wait(wait)), (Stage::Complete, end)] {
-            plan.faults.push(Fault { connection, exchange, stage, trouble });
+            plan.faults.push(Fault { connection, place, stage, trouble });
         }
     }
 }
 
 fn start_in_trouble(chance: &Chance, plan: &mut Plan) {
-    let what = event_of_host(chance, chance.below(plan.hosts));
+    let what = trouble_of_host(chance, chance.below(plan.hosts));
     plan.events.insert(0, Event { at: Duration::ZERO, what });
 }
 
-/// Outages of which none is too long to be waited for.
-fn go_out_often(chance: &Chance, plan: &mut Plan) {
-    let mut at = instant(chance, &plan.calls);
-    for _ in 0..2 + chance.below(2) {
-        let lasts = chance.one_of(&[100 * MOMENT, 400 * MOMENT, 1500 * MOMENT]);
+/// Two outages with calls in each, and one between that finds the server again.
+fn go_out_twice(chance: &Chance, plan: &mut Plan) {
+    let lasts = chance.one_of(&[400 * MOMENT, 1500 * MOMENT]);
+    let at = instant(chance, &plan.calls);
+    let again = at + lasts + 900 * MOMENT;
+    for at in [at, again] {
         plan.events.push(Event { at, what: Happening::Crash { host: 0, lasts } });
-        at += lasts + 600 * MOMENT;
-        // Somebody notices.
-        plan.calls.extend((0..2).map(|_| lookup(at - 300 * MOMENT)));
-        plan.calls.extend((0..2).map(|_| lookup(at + 10 * MOMENT)));
+        plan.calls.push(lookup(at + MOMENT));
     }
+    plan.calls.push(lookup(at + lasts + 600 * MOMENT));
 }
 
 fn lookup(at: Duration) -> Call {
     Call { number: 0, at, method: Method::GetUser, id: "u0".to_owned(), other: None }
+}
+
+/// A server that is full but for one connection, which is lost then.
+fn refuse_then_crash(chance: &Chance, plan: &mut Plan) {
+    let at = instant(chance, &plan.calls);
+    plan.events.push(Event { at, what: Happening::Full { host: 0, lasts: 2 * SECOND, sessions: 1 } });
+    for after in 0..8 {
+        let at = at + after * 150 * MOMENT;
+        plan.calls.extend([lookup(at), Call { method: Method::UpdateUser, ..lookup(at) }]);
+        plan.calls.extend([Call { method: Method::GetKeysByUserId, ..lookup(at) }]);
+    }
+    let at = at + chance.one_of(&[300 * MOMENT, 600 * MOMENT, SECOND]);
+    plan.events.push(Event { at, what: Happening::Crash { host: 0, lasts: 30 * MOMENT } });
 }
 
 /// Changes of one row, which is locked, and lookups beside them.
@@ -70,10 +85,11 @@ fn queue_for_a_row(chance: &Chance, plan: &mut Plan) {
 
 fn end_in_an_outage(chance: &Chance, plan: &mut Plan) {
     let at = instant(chance, &plan.calls);
-    if chance.happens(70) {
-        let before = at.saturating_sub(chance.one_of(&[Duration::ZERO, 5 * MOMENT, 80 * MOMENT]));
-        plan.events.push(Event { at: before, what: event_of_host(chance, 0) });
-    }
+    let before = at.saturating_sub(chance.one_of(&[Duration::ZERO, 5 * MOMENT, 80 * MOMENT]));
+    let lasts = chance.one_of(&[400 * MOMENT, 2 * SECOND]);
+    let what = if chance.happens(50) { Happening::Crash { host: 0, lasts } } else { trouble_of_host(chance, 0) };
+    plan.events.push(Event { at: before, what });
+    plan.calls.extend((0..3).map(|_| lookup(before)));
     plan.end = Some(End { at: at + MOMENT * u32::try_from(chance.below(5)).unwrap(), gives_up: chance.happens(30) });
 }
 
@@ -90,5 +106,37 @@ fn terminate_at_calls(chance: &Chance, plan: &mut Plan) {
     for _ in 0..3 {
         let what = Happening::Terminate { connection: chance.below(plan.max + 1) };
         plan.events.push(Event { at: instant(chance, &plan.calls), what });
+    }
+}
+
+/// The younger of two batches of lookups is lost first, and the older while the younger is done again.
+fn lose_lookups_in_turn(chance: &Chance, plan: &mut Plan) {
+    plan.max = chance.one_of(&[2, 3]);
+    plan.faults.retain(|fault| fault.connection > 1);
+    for call in &mut plan.calls {
+        call.at += SECOND;
+    }
+    let of = |method, prefix: &'static str| {
+        (0..4).map(move |id| Call { method, id: format!("{prefix}{}", 100 + id), ..lookup(Duration::ZERO) })
+    };
+    plan.calls.splice(0..0, of(Method::GetUser, "u").chain(of(Method::GetKey, "k")));
+    for (connection, wait) in [(0, chance.one_of(&[20 * MOMENT, 80 * MOMENT, 300 * MOMENT])), (1, 3 * MOMENT)] {
+        for (stage, trouble) in [(Stage::Received, Trouble::Wait(wait)), (Stage::Complete, Trouble::Reset(0))] {
+            plan.faults.push(Fault { connection, place: Place::Execution(0), stage, trouble });
+        }
+    }
+}
+
+/// Statements for many calls that hold each other up, are cancelled, and the request reaches the server later.
+fn cancel_late(chance: &Chance, plan: &mut Plan) {
+    let at = instant(chance, &plan.calls);
+    let by = chance.one_of(&[80 * MOMENT, 300 * MOMENT, SECOND]);
+    plan.events.push(Event { at, what: Happening::DelayCancels { lasts: 40 * SECOND, by, is_unnoticed: true } });
+    plan.calls.extend((0..4).map(|_| lookup(at)));
+    plan.calls.extend((0..20).map(|after| lookup(at + SECOND + after * 100 * MOMENT)));
+    for _ in 0..4 {
+        let (connection, place) = (chance.below(plan.max.min(3)), Place::Execution(chance.below(4)));
+        let trouble = Trouble::Wait(chance.one_of(&[1010 * MOMENT, 1300 * MOMENT]));
+        plan.faults.push(Fault { connection, place, stage: Stage::Received, trouble });
     }
 }

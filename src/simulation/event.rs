@@ -60,7 +60,9 @@ impl World {
             }
             Happening::Terminate { connection } => self.interrupt(connection, Interrupt::Terminate("57P01")),
             Happening::LoseCancels { lasts } => self.state().cancels_lost_until = Some(until(lasts)),
-            Happening::DelayCancels { lasts, by } => self.state().cancels_late = Some((until(lasts), by)),
+            Happening::DelayCancels { lasts, by, is_unnoticed } => {
+                self.state().cancels_late = Some((until(lasts), by, is_unnoticed));
+            }
             Happening::Jump { by } => time::advance(by).await,
         }
     }

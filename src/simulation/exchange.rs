@@ -7,7 +7,7 @@ use tokio::time;
 
 use super::{
     answer::{Output, Refusal},
-    plan::{Stage, Trouble, refusal},
+    plan::{Place, Stage, Trouble, refusal},
     query::Question,
     request::Request,
     state::{Interrupt, Phase},
@@ -20,6 +20,8 @@ pub(super) struct Exchange {
     pub(super) connection: usize,
     /// Counted from the startup, which is 0.
     pub(super) number: usize,
+    /// The same number, and which execution it is.
+    pub(super) places: Vec<Place>,
 }
 
 impl Exchange {
@@ -81,7 +83,7 @@ impl Exchange {
     }
 
     async fn pass(&self, stage: Stage, output: &mut Output) -> Result<(), Stop> {
-        match self.world.trouble(self.connection, self.number, stage) {
+        match self.world.trouble(self.connection, &self.places, stage) {
             Some(Trouble::Notice) => {
                 output.notice(&Refusal::notice("01000", "a notice"));
                 Ok(())
@@ -106,7 +108,7 @@ impl Exchange {
 
     /// Goes through what is planned for this point.
     pub(super) async fn trouble(&self, stage: Stage) -> Option<Stop> {
-        let trouble = self.world.trouble(self.connection, self.number, stage)?;
+        let trouble = self.world.trouble(self.connection, &self.places, stage)?;
         self.world.note(|| format!("connection {} meets {trouble:?} at {} {stage:?}", self.connection, self.number));
         let name = refusal(self.connection, self.number);
         Some(match trouble {

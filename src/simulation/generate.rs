@@ -6,13 +6,11 @@ use super::{
     answer::Author,
     chance::Chance,
     database::{TABLES, Table},
+    draw::{LASTS, MOMENT, SECOND, instant, moment, trouble_of_host},
     emphasis::emphasise,
-    plan::{Call, End, Event, Fault, Happening, Plan, Stage, Trouble},
+    plan::{Call, End, Event, Fault, Happening, Place, Plan, Stage, Trouble},
 };
 use crate::lucia::method::{METHODS, Method};
-
-pub(super) const MOMENT: Duration = Duration::from_millis(1);
-pub(super) const SECOND: Duration = Duration::from_secs(1);
 
 pub(super) fn plan(seed: u64) -> Plan {
     let chance = Chance::new(seed);
@@ -51,15 +49,6 @@ pub(super) fn plan(seed: u64) -> Plan {
         call.number = number;
     }
     plan
-}
-
-/// The moment of a call.
-pub(super) fn instant(chance: &Chance, calls: &[Call]) -> Duration {
-    calls[chance.below(calls.len())].at
-}
-
-fn moment(chance: &Chance, limit: Duration) -> Duration {
-    MOMENT * u32::try_from(chance.below(usize::try_from(limit.as_millis()).unwrap().max(1))).unwrap()
 }
 
 fn calls(chance: &Chance) -> Vec<Call> {
@@ -133,14 +122,15 @@ fn fault(chance: &Chance, max: usize, has_pooler: bool) -> Fault {
         Trouble::Error(_) => chance.one_of(&[Stage::Received, Stage::Received, Stage::Complete]),
         _ => chance.one_of(&[Stage::Received, Stage::Complete, Stage::Committed]),
     };
-    Fault { connection: chance.below(max + 3), exchange: chance.below(12), stage, trouble }
+    let place = if chance.happens(40) { Place::Execution(chance.below(6)) } else { Place::Exchange(chance.below(12)) };
+    Fault { connection: chance.below(max + 3), place, stage, trouble }
 }
 
 fn event(chance: &Chance, plan: &Plan, span: Duration) -> Event {
     let lasts = chance.one_of(&LASTS);
     let table = chance.one_of(&TABLES);
     let what = match chance.below(17) {
-        0..=6 => event_of_host(chance, chance.below(plan.hosts)),
+        0..=6 => trouble_of_host(chance, chance.below(plan.hosts)),
         7 if plan.hosts > 1 => Happening::Switch,
         7..=9 => {
             let prefix = ["u", "k", "s"][table as usize];
@@ -150,26 +140,11 @@ fn event(chance: &Chance, plan: &Plan, span: Duration) -> Event {
         11 => Happening::Retype(Table::User),
         12 | 13 => Happening::Terminate { connection: chance.below(plan.max + 1) },
         14 => Happening::LoseCancels { lasts },
-        15 => Happening::DelayCancels { lasts: 40 * SECOND, by: lasts.min(2 * SECOND) },
+        15 => {
+            Happening::DelayCancels { lasts: 40 * SECOND, by: lasts.min(2 * SECOND), is_unnoticed: chance.happens(50) }
+        }
         _ => Happening::Jump { by: chance.one_of(&[SECOND, 20 * SECOND, 600 * SECOND]) },
     };
     let at = if chance.happens(50) { instant(chance, &plan.calls) } else { moment(chance, span) };
     Event { at, what }
-}
-
-const LASTS: [Duration; 4] =
-    [Duration::from_millis(30), Duration::from_millis(400), Duration::from_secs(2), Duration::from_secs(40)];
-
-/// What makes a host of no use for a while.
-pub(super) fn event_of_host(chance: &Chance, host: usize) -> Happening {
-    let lasts = chance.one_of(&LASTS);
-    match chance.below(7) {
-        0 => Happening::Crash { host, lasts },
-        1 => Happening::Shutdown { host, lasts },
-        2 => Happening::Recover { host, lasts },
-        3 => Happening::Refuse { host, lasts },
-        4 => Happening::Hang { host, lasts },
-        5 => Happening::Slow { host, lasts, by: chance.one_of(&[100 * MOMENT, SECOND]) },
-        _ => Happening::Full { host, lasts, sessions: chance.below(3) },
-    }
 }

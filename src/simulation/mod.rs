@@ -23,6 +23,8 @@ mod generate;
 
 mod emphasis;
 
+mod draw;
+
 mod network;
 
 mod session;

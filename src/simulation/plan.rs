@@ -43,14 +43,21 @@ pub(super) struct Call {
     pub(super) other: Option<String>,
 }
 
-/// What goes wrong with one exchange of one connection. Connections are counted as they are dialed, exchanges by their
-/// `Sync` or `Query`; the first is the startup.
+/// What goes wrong with one exchange of one connection. Connections are counted as they are dialed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fault {
     pub(super) connection: usize,
-    pub(super) exchange: usize,
+    pub(super) place: Place,
     pub(super) stage: Stage,
     pub(super) trouble: Trouble,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Counted by `Sync` or `Query`; the first, 0, is the startup.
+    Exchange(usize),
+    /// The exchanges that execute a statement of Lucia's, counted from 0.
+    Execution(usize),
 }
 
 /// How far the server is with an exchange.
@@ -145,6 +152,8 @@ pub(super) enum Happening {
     DelayCancels {
         lasts: Duration,
         by: Duration,
+        /// The connection that the request came over is closed at once: the request may meet a later statement.
+        is_unnoticed: bool,
     },
     /// The process is suspended.
     Jump {
@@ -155,4 +164,9 @@ pub(super) enum Happening {
 /// What the server says where it is planned to refuse.
 pub(super) fn refusal(connection: usize, exchange: usize) -> String {
     format!("simulated at {connection}.{exchange}")
+}
+
+/// It is said on this connection.
+pub(super) fn is_refusal(message: &str, connection: usize) -> bool {
+    message.starts_with(&format!("simulated at {connection}."))
 }

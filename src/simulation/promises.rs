@@ -66,11 +66,8 @@ impl History<'_> {
             let until = refused + FIRST_PAUSE + LATE;
             let served = self.record.received.iter().map(|received| received.at).filter(|at| *at < connection.dialed);
             let Some(served) = served.max() else { continue };
-            let has_executed =
-                |number: usize| self.record.received.iter().any(|received| received.connection == number);
             let is_in_the_way = |(at, other): (usize, &Connection)| {
-                let was_open_after = other.over.is_none_or(|over| over >= served);
-                let is_failure = was_open_after && !has_executed(at);
+                let is_failure = other.over.is_none_or(|over| over >= served) && !self.was_opened(at);
                 let is_beside = other.over.is_none_or(|over| over > refused);
                 at != number && other.dialed <= refused && (is_failure || is_beside)
             };
@@ -88,6 +85,15 @@ impl History<'_> {
             }
         }
         found
+    }
+
+    /// It executed something, or lived for longer than its opening can have taken.
+    fn was_opened(&self, number: usize) -> bool {
+        let Connection { ready, over, .. } = self.record.connections[number];
+        let has_faults = self.plan.faults.iter().any(|fault| fault.connection == number);
+        let takes = LATE + self.plan.latency * 20;
+        self.record.received.iter().any(|received| received.connection == number)
+            || (!has_faults && ready.zip(over).is_some_and(|(ready, over)| over - ready > takes))
     }
 
     /// Lookups whose connection was lost are done again in the order in which they were called. With at most three
@@ -110,8 +116,8 @@ impl History<'_> {
             for (younger, _, again) in &lost[at + 1..] {
                 let mut sent_again = again.windows(2).filter(|pair| pair[0].lost_at.is_some()).map(|pair| pair[1]);
                 let is_overtaken = sent_again.any(|sent| {
-                    let last = received.iter().rfind(|received| received.at <= sent.at);
-                    last.is_some_and(|last| last.lost_at.is_some_and(|lost| lost < sent.free_since))
+                    let latest = received.iter().rfind(|received| received.at <= sent.at);
+                    latest.is_some_and(|latest| latest.lost_at.is_some_and(|lost| lost < sent.free_since))
                         && recorded.settled.as_ref().is_none_or(|(settled, _)| settled.at > sent.at)
                 });
                 if is_overtaken {

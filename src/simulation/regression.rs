@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     database::Table,
-    plan::{Call, Event, Fault, Happening, Plan, Stage, Trouble},
+    plan::{Call, Event, Fault, Happening, Place, Plan, Stage, Trouble},
 };
 use crate::lucia::method::Method;
 
@@ -51,7 +51,7 @@ pub(super) fn plans() -> Vec<(&'static str, Plan)> {
                 faults: (0..3)
                     .map(|connection| Fault {
                         connection,
-                        exchange: 1,
+                        place: Place::Exchange(1),
                         stage: Stage::Committed,
                         trouble: Trouble::Silence(82),
                     })
@@ -68,7 +68,7 @@ pub(super) fn plans() -> Vec<(&'static str, Plan)> {
                 calls: vec![call(0, zero, Method::DeleteUser, "u1")],
                 faults: vec![Fault {
                     connection: 0,
-                    exchange: 3,
+                    place: Place::Execution(0),
                     stage: Stage::Complete,
                     trouble: Trouble::Wait(milliseconds(1300)),
                 }],
@@ -82,7 +82,7 @@ pub(super) fn plans() -> Vec<(&'static str, Plan)> {
                 calls: vec![call(0, zero, Method::GetUser, "u1"), call(1, milliseconds(2000), Method::GetUser, "u2")],
                 faults: vec![Fault {
                     connection: 1,
-                    exchange: 1,
+                    place: Place::Exchange(1),
                     stage: Stage::Committed,
                     trouble: Trouble::Fatal("57P05"),
                 }],

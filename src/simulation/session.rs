@@ -11,7 +11,7 @@ use tokio::{
 use super::{
     answer::{Output, Refusal},
     exchange::Exchange,
-    plan::{Stage, Trouble},
+    plan::{Place, Stage, Trouble},
     request::{Opening, Request, read_opening, read_request},
     scram,
     state::{self, FIRST_PROCESS_ID, Interrupt, Phase},
@@ -21,6 +21,9 @@ use super::{
 
 /// Until TCP gives a silent connection up: `keep_alive`, and ten probes.
 const KEEP_ALIVE: Duration = Duration::from_secs(70);
+
+/// Calls that are sent together wait for no longer.
+const HELD_UP: Duration = Duration::from_secs(1);
 
 /// The session is over.
 #[derive(Debug)]
@@ -32,13 +35,15 @@ pub(super) struct Session {
     stream: DuplexStream,
     /// Exchanges that have begun.
     exchanges: usize,
+    /// Those of them that have executed a statement.
+    executions: usize,
     /// What has been read, and not answered.
     requests: VecDeque<Request>,
 }
 
 impl Session {
     pub(super) fn new(world: Arc<World>, connection: usize, stream: DuplexStream) -> Self {
-        Self { world, connection, stream, exchanges: 0, requests: VecDeque::new() }
+        Self { world, connection, stream, exchanges: 0, executions: 0, requests: VecDeque::new() }
     }
 
     pub(super) async fn serve(mut self) {
@@ -105,7 +110,12 @@ impl Session {
             };
             output.scram_ends(&message);
         }
-        let startup = Exchange { world: self.world.clone(), connection: self.connection, number: 0 };
+        let startup = Exchange {
+            world: self.world.clone(),
+            connection: self.connection,
+            number: 0,
+            places: vec![Place::Exchange(0)],
+        };
         if let Some(stop) = startup.trouble(Stage::Received).await {
             return self.stop(stop, output).await;
         }
@@ -116,7 +126,7 @@ impl Session {
         output.key_data(process_id, secret);
         output.ready(false);
         self.world.of_record(self.connection, |record| record.ready = Some(Instant::now()));
-        self.answer(0, output).await
+        self.answer(&startup, output).await
     }
 
     async fn read_password(&mut self) -> Result<Vec<u8>, Over> {
@@ -183,7 +193,12 @@ impl Session {
         self.world.state().begin_exchange(self.connection, number);
         time::sleep(self.world.plan.latency).await;
         let mut output = Output::default();
-        let exchange = Exchange { world: self.world.clone(), connection: self.connection, number };
+        let mut places = vec![Place::Exchange(number)];
+        if requests.iter().any(|request| matches!(request, Request::Execute)) {
+            places.push(Place::Execution(self.executions));
+            self.executions += 1;
+        }
+        let exchange = Exchange { world: self.world.clone(), connection: self.connection, number, places };
         let mut transaction = Transaction::new(self.world.clone(), self.connection, number);
         let result = exchange.perform(requests, &mut transaction, &mut output).await;
         transaction.end();
@@ -199,13 +214,13 @@ impl Session {
             Err(stop) => return self.stop(stop, output).await,
         }
         output.ready(self.world.state().sessions[self.connection].is_in_transaction);
-        self.answer(number, output).await
+        self.answer(&exchange, output).await
     }
 
     /// Sends the whole answer, in two pieces where that is planned.
-    async fn answer(&mut self, exchange: usize, output: Output) -> Result<(), Over> {
+    async fn answer(&mut self, exchange: &Exchange, output: Output) -> Result<(), Over> {
         for stage in [Stage::Received, Stage::Complete, Stage::Committed] {
-            if let Some(Trouble::Split(bytes, pause)) = self.world.trouble(self.connection, exchange, stage) {
+            if let Some(Trouble::Split(bytes, pause)) = self.world.trouble(self.connection, &exchange.places, stage) {
                 let Some((first, rest)) = output.bytes.split_at_checked(bytes) else { break };
                 self.write(first).await?;
                 time::sleep(pause).await;
@@ -246,7 +261,9 @@ impl Session {
         let now = Some(Instant::now());
         let mut state = self.world.state();
         if let Some(executes) = executes.filter(|_| state.sessions[self.connection].is_open) {
-            state.record.received[executes].lost_at = now;
+            let received = &mut state.record.received[executes];
+            let is_waited_for = received.calls.len() == 1 || received.at.elapsed() < HELD_UP;
+            received.lost_at = now.filter(|_| is_waited_for);
         }
         let record = &mut state.record.connections[self.connection];
         if record.ready.is_none() {

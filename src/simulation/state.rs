@@ -24,7 +24,8 @@ pub(super) struct State {
     /// The processes behind a pooler, shared by its sessions.
     pub(super) pooled: Vec<Prepared>,
     pub(super) cancels_lost_until: Option<Instant>,
-    pub(super) cancels_late: Option<(Instant, Duration)>,
+    /// Until when, by how long, and whether nobody can notice.
+    pub(super) cancels_late: Option<(Instant, Duration, bool)>,
     pub(super) record: Record,
 }
 
@@ -119,6 +120,16 @@ impl State {
         if !session.is_in_transaction {
             session.process = (connection + exchange) % processes;
         }
+    }
+
+    /// The connections that have been executing a change for less than this.
+    pub(super) fn writing(&self, limit: Duration) -> usize {
+        let is_writing = |session: &&Session| {
+            let Phase::Working { executes: Some(executes) } = session.phase else { return false };
+            let received = &self.record.received[executes];
+            session.is_open && received.action.is_write() && received.at.elapsed() < limit
+        };
+        self.sessions.iter().filter(is_writing).count()
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     database::Table,
     generate,
-    plan::{Call, Fault, Plan, Stage, Trouble},
+    plan::{Call, Fault, Place, Plan, Stage, Trouble},
     record::{Ending, Record},
     regression::{call, plain},
     run::run,
@@ -20,9 +20,9 @@ fn sign_up(fault: Option<Fault>) -> Plan {
     Plan { calls, faults: fault.into_iter().collect(), ..plain() }
 }
 
-/// What is planned for the sign-up's statement: it follows the startup, a question and the preparing.
+/// What is planned for the sign-up's statement.
 fn at_sign_up(stage: Stage, trouble: Trouble) -> Plan {
-    sign_up(Some(Fault { connection: 0, exchange: 3, stage, trouble }))
+    sign_up(Some(Fault { connection: 0, place: Place::Execution(0), stage, trouble }))
 }
 
 fn endings(record: &Record) -> Vec<&Ending> {

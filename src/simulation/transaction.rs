@@ -9,7 +9,7 @@ use super::{
     database::{Change, Row, Table},
     recognise::recognise,
     record::Received,
-    state::{Owner, Phase, Prepared, PreparedStatement, Session, State},
+    state::{Owner, Phase, Prepared, PreparedStatement, State},
     statement::{Action, Effect, Statement},
     world::World,
 };
@@ -182,21 +182,11 @@ impl Transaction {
         self.received = Some(state.record.received.len() - 1);
         state.sessions[connection].phase = Phase::Working { executes: self.received };
         let max = self.world.plan.max;
-        let writing = self.writing(&state);
+        let writing = state.writing(GIVEN_UP);
         drop(state);
         if is_write && max > 1 && writing >= max {
             self.world.violated(format!("{writing} connections of {max} execute changes"));
         }
-    }
-
-    /// The connections that execute changes, and that nobody has a reason to give up yet.
-    fn writing(&self, state: &State) -> usize {
-        let is_writing = |session: &&Session| {
-            let Phase::Working { executes: Some(executes) } = session.phase else { return false };
-            let received = &state.record.received[executes];
-            session.is_open && received.action.is_write() && received.at.elapsed() < GIVEN_UP
-        };
-        state.sessions.iter().filter(is_writing).count()
     }
 
     pub(super) fn close(&mut self, name: &str, output: &mut Output) {

@@ -3,10 +3,12 @@
 use std::{
     collections::BTreeMap,
     io, mem,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
+use futures_util::future::select;
 use tokio::{
     sync::Notify,
     time::{self, Instant},
@@ -15,7 +17,7 @@ use tokio::{
 use super::{
     answer::Refusal,
     database::{Change, Database, Table},
-    plan::{Fault, Plan, Stage, Trouble},
+    plan::{Fault, Place, Plan, Stage, Trouble},
     record::{Commit, Connection, Moment, Record},
     state::{FIRST_PROCESS_ID, Host, Interrupt, Owner, Phase, Prepared, Session, State, Unreachable},
 };
@@ -96,9 +98,11 @@ impl World {
     }
 
     /// The trouble that is planned for this point.
-    pub(super) fn trouble(&self, connection: usize, exchange: usize, stage: Stage) -> Option<Trouble> {
-        let is_here =
-            |fault: &&Fault| fault.connection == connection && fault.exchange == exchange && fault.stage == stage;
+    pub(super) fn trouble(&self, connection: usize, places: &[Place], stage: Stage) -> Option<Trouble> {
+        let is_here = |fault: &&Fault| {
+            let is_possible = self.plan.has_pooler || !matches!(fault.trouble, Trouble::Pooler(_));
+            is_possible && fault.connection == connection && places.contains(&fault.place) && fault.stage == stage
+        };
         self.plan.faults.iter().find(is_here).map(|fault| fault.trouble)
     }
 
@@ -203,11 +207,11 @@ impl World {
     }
 
     /// A request to cancel has come.
-    pub(super) async fn cancel(&self, process_id: i32, secret: i32) {
-        let (is_lost, delay) = {
+    pub(super) async fn cancel(self: &Arc<Self>, process_id: i32, secret: i32) {
+        let (is_lost, late) = {
             let (state, now) = (self.state(), Instant::now());
             let is_lost = state.cancels_lost_until.is_some_and(|until| now < until);
-            (is_lost, state.cancels_late.filter(|(until, _)| now < *until).map_or(CANCEL_TAKES, |(_, by)| by))
+            (is_lost, state.cancels_late.filter(|(until, ..)| now < *until))
         };
         let connection = usize::try_from(process_id - FIRST_PROCESS_ID).unwrap();
         self.note(|| {
@@ -216,7 +220,24 @@ impl World {
         if is_lost {
             return;
         }
-        time::sleep(delay).await;
+        let world = self.clone();
+        let arriving = async move {
+            time::sleep(late.map_or(CANCEL_TAKES, |(_, by, _)| by)).await;
+            world.arrive(connection, secret);
+        };
+        if late.is_some_and(|(.., is_unnoticed)| is_unnoticed) {
+            let world = self.clone();
+            tokio::spawn(async move {
+                let (arriving, over) = (pin!(arriving), pin!(world.is_over.notified()));
+                select(arriving, over).await;
+            });
+        } else {
+            arriving.await;
+        }
+    }
+
+    /// A request to cancel reaches the session that it names.
+    fn arrive(&self, connection: usize, secret: i32) {
         if self.state().sessions.get(connection).is_some_and(|session| session.secret == secret) {
             self.note(|| format!("connection {connection} is cancelled"));
             self.interrupt(connection, Interrupt::Cancel);
