@@ -1,5 +1,6 @@
-// Runs the contract on every runtime that the README lists, each installed from npm: the packed package in a project of
-// its own, and on Node this repository's test files too. `node tools/runtimes.mjs bun node-18` runs only those.
+// Runs this repository's test files on every runtime that the README lists, each installed from npm, by the runtime's own test
+// runner; and in a project of its own, with the packed package, the ways in which a program can be over. `node tools/runtimes.mjs bun
+// node-18` runs only those.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { copyFileSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
@@ -16,7 +17,10 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const program = (path) => (process.platform === "win32" ? `${path}.exe` : path);
 
 /** The test files that say what the adapter is to JavaScript, rather than to the server. */
-const contract = ["contract", "arguments", "names", "errors", "existing", "lifecycle", "workers"];
+const contract = ["contract", "names", "arguments", "lifecycle", "workers"];
+
+/** Of them Node alone runs: they import what other runtimes lack. */
+const ofNode = ["errors", "existing"];
 
 /** The installed package's own. */
 const commandLine = "node_modules/lucia-postgres-native/bin/lucia-postgres-native.mjs";
@@ -32,7 +36,9 @@ function node(version) {
     title: "Node",
     package: `npm:${prefix}-${platform}-${process.arch}@${version}`,
     command: (modules, name) => [join(modules, name, program("bin/node"))],
-    isNode: true,
+    test: (executable, files) => [...executable, "--test", "--test-concurrency=1", "--test-reporter=tap", ...files],
+    files: [...contract, ...ofNode],
+    outcome: (output) => ["pass", "fail", "cancelled", "skipped"].map((what) => count(output, `^# ${what} (\\d+)$`)),
     // Lucia needs `crypto`, which is global by default from Node 19 on.
     environment: version === "18" ? { NODE_OPTIONS: "--experimental-global-webcrypto" } : {},
   };
@@ -41,12 +47,26 @@ function node(version) {
 function bun() {
   const platform = process.platform === "win32" ? "windows" : process.platform;
   const arch = process.arch === "arm64" ? "aarch64" : process.arch;
-  return { title: "Bun", package: "latest", command: (modules) => [join(modules, `@oven/bun-${platform}-${arch}`, program("bin/bun"))] };
+  return {
+    title: "Bun",
+    package: "latest",
+    command: (modules) => [join(modules, `@oven/bun-${platform}-${arch}`, program("bin/bun"))],
+    test: (executable, files) => [...executable, "test", "--timeout=120000", ...files.map((file) => `./${file}`)],
+    files: contract,
+    outcome: (output) => [count(output, "^ *(\\d+) pass$"), count(output, "^ *(\\d+) fail$"), 0, count(output, "^ *(\\d+) skip$")],
+  };
 }
 
 function deno() {
   const platform = `${process.platform}-${process.arch}${process.platform === "linux" ? "-glibc" : ""}`;
-  return { title: "Deno", package: "latest", command: (modules) => [join(modules, "@deno", platform, program("deno")), "run", "-A"] };
+  return {
+    title: "Deno",
+    package: "latest",
+    command: (modules) => [join(modules, "@deno", platform, program("deno")), "run", "-A"],
+    test: ([executable], files) => [executable, "test", "-A", "--no-check", ...files],
+    files: contract,
+    outcome: (output) => [count(output, "(\\d+) passed"), count(output, "(\\d+) failed"), 0, count(output, "(\\d+) ignored")],
+  };
 }
 
 const runtimes = {
@@ -59,8 +79,12 @@ const runtimes = {
   deno: deno(),
 };
 
-/** Runs a command to its end, but for no longer than two minutes. */
-async function run([file, ...args], { cwd = root, environment = {} } = {}) {
+/** The sum of the numbers that a pattern finds. */
+const count = (output, pattern) =>
+  [...output.matchAll(new RegExp(pattern, "gm"))].reduce((sum, [, number]) => sum + Number(number), 0);
+
+/** Runs a command to its end, but for no longer than so many seconds. */
+async function run([file, ...args], { cwd = root, environment = {}, seconds = 120 } = {}) {
   const env = { ...process.env, NODE_OPTIONS: "", NO_COLOR: "1", ...environment };
   const child = spawn(file, args, { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
@@ -69,7 +93,7 @@ async function run([file, ...args], { cwd = root, environment = {} } = {}) {
       output += text;
     });
   }
-  const limit = setTimeout(() => child.kill("SIGKILL"), 120_000);
+  const limit = setTimeout(() => child.kill("SIGKILL"), seconds * 1000);
   const [code, signal] = await once(child, "close");
   clearTimeout(limit);
   return { code, output: signal ? `${output}\nended by ${signal}` : output };
@@ -79,29 +103,23 @@ async function run([file, ...args], { cwd = root, environment = {} } = {}) {
 function makeProject() {
   const project = realpathSync(mkdtempSync(join(tmpdir(), "lucia-runtimes-")));
   const { devDependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
-  const beside = ["lucia", "@lucia-auth/adapter-test", "postgres"].map((name) => `${name}@${devDependencies[name]}`);
+  const beside = ["lucia", "postgres"].map((name) => `${name}@${devDependencies[name]}`);
   writeFileSync(join(project, "package.json"), '{ "private": true, "type": "module" }\n');
   npm(project, "install", packed(project), ...beside, "--ignore-scripts", "--no-audit", "--no-fund");
-  for (const name of ["runtime-contract", "runtime-endings", "database"]) {
+  for (const name of ["runtime-endings", "database"]) {
     copyFileSync(join(root, "__test__/support", `${name}.mjs`), join(project, `${name}.mjs`));
   }
   return project;
 }
 
-const closingLine = (output) => output.match(/^(\d+) passed, (\d+) failed$/m);
-
 /** @returns {Promise<{ failures: string[] }>} and what the table says of the runtime */
-async function examine(name, { title, command, environment, isNode }, { modules, project, url }) {
+async function examine(name, { title, command, environment, test, files, outcome }, { modules, project, url }) {
   const executable = command(modules, name);
   const options = { cwd: project, environment: { ...environment, DATABASE_URL: url } };
   const failures = [];
 
   const { output: said } = await run([executable[0], "--version"]);
   const version = said.match(/\d+\.\d+\.\d+/)?.[0] ?? said.trim();
-
-  const kept = await run([...executable, "runtime-contract.mjs"], options);
-  const [, passed = "0", failed = "0"] = closingLine(kept.output) ?? [];
-  if (kept.code !== 0 || passed === "0" || failed !== "0") failures.push(`the contract:\n${kept.output}`);
 
   let ended = 0;
   for (const [ending, expected] of Object.entries(endings)) {
@@ -113,25 +131,43 @@ async function examine(name, { title, command, environment, isNode }, { modules,
   const { code: checked, output: report } = await run([...executable, commandLine, "check"], options);
   if (checked !== 0) failures.push(`lucia-postgres-native check: exit code ${checked}\n${report}`);
 
-  let tests = "";
-  if (isNode) {
-    const files = contract.map((file) => join("__test__", `${file}.test.mjs`));
-    const runner = ["--test", "--test-concurrency=1", "--test-reporter=tap"];
-    const { code, output } = await run([...executable, ...runner, ...files], { ...options, cwd: root });
-    const count = (outcome) => Number(output.match(new RegExp(`^# ${outcome} (\\d+)$`, "m"))?.[1] ?? 0);
-    tests = `${count("pass")} passed, ${count("fail") + count("cancelled")} failed`;
-    if (code !== 0 || count("pass") === 0) failures.push(`the test files:\n${output}`);
-    for (const [, title, reason] of output.matchAll(/^ *ok \d+ - (.*) # SKIP (.*)$/gm)) console.log(`${name} skipped: ${title}: ${reason}`);
+  // One file after the other: some count what the process has open.
+  const totals = [0, 0, 0, 0];
+  for (const file of files) {
+    const path = join("__test__", `${file}.test.mjs`);
+    const { code, output } = await run(test(executable, [path]), { ...options, cwd: root, seconds: 600 });
+    const counts = outcome(output);
+    counts.forEach((number, at) => {
+      totals[at] += number;
+    });
+    if (code !== 0 || counts[0] === 0) failures.push(`${path}:\n${output}`);
+    for (const [, skipped, reason] of output.matchAll(/^ *ok \d+ - (.*) # SKIP (.*)$/gm)) console.log(`${name} skipped: ${skipped}: ${reason}`);
   }
-  const total = Number(passed) + Number(failed);
+  const [passed, failed, cancelled, skipped] = totals;
+
+  const left = await connectionsLeft(executable, options);
+  if (left !== 0) failures.push(`${WORKERS} workers that ended without \`end()\` have left ${left} connections`);
   return {
     failures,
     runtime: `${title} ${version}`,
-    contract: `${passed} of ${total}`,
+    "test files": `${passed} passed, ${failed + cancelled} failed, ${skipped} skipped`,
     "end of the process": `${ended} of ${Object.keys(endings).length}`,
+    "connections that workers leave": String(left),
     "`check`": checked === 0 ? "works" : "fails",
-    "test files": tests,
   };
+}
+
+const WORKERS = 20;
+
+/** How many connections are open when workers have ended without `end()`, while their process goes on. */
+async function connectionsLeft(executable, options) {
+  const name = `workers-of-${process.pid}-${executable.length}-${Math.trunc(performance.now())}`;
+  const url = new URL(options.environment.DATABASE_URL);
+  url.searchParams.set("application_name", name);
+  const ended = [...executable, "runtime-endings.mjs", "while workers have ended"];
+  const { output } = await run(ended, { ...options, environment: { ...options.environment, WORKERS, NAME: name, CHILD_URL: url.href } });
+  const found = output.match(/^(\d+) connections are left$/m);
+  return found ? Number(found[1]) : Number.NaN;
 }
 
 const wanted = process.argv.slice(2);

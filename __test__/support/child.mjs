@@ -1,11 +1,17 @@
 // A program of its own, for what can only be seen from outside: how it exits, what it leaves behind.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 
 import { within } from "./bounded.mjs";
 
 const INDEX = new URL("../../index.js", import.meta.url).href;
 const LUCIA = import.meta.resolve("lucia");
+
+/** Not the system's: Deno goes by the package that a program is in. */
+const PLACE = fileURLToPath(new URL("../../target/", import.meta.url));
 
 /** What every such program begins with; `open` makes an adapter. */
 const BEGINNING = `
@@ -18,7 +24,12 @@ const BEGINNING = `
 
 /** Runs the text of an ES module with `adapter` and `initializer` in scope; `url` is the database's. */
 export async function runChild(text, url, { flags = [], seconds = 30 } = {}) {
-  const child = spawn(process.execPath, [...flags, "--input-type=module", "--eval", BEGINNING + text], {
+  mkdirSync(PLACE, { recursive: true });
+  const folder = mkdtempSync(join(PLACE, "child-"));
+  const file = join(folder, "program.mjs");
+  writeFileSync(file, BEGINNING + text);
+  const args = globalThis.Deno ? ["run", "-A", ...flags.map((flag) => `--v8-flags=${flag}`), file] : [...flags, file];
+  const child = spawn(process.execPath, args, {
     env: { ...process.env, CHILD_URL: url },
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -35,5 +46,6 @@ export async function runChild(text, url, { flags = [], seconds = 30 } = {}) {
     return { code, signal, stdout, stderr };
   } finally {
     child.kill("SIGKILL");
+    rmSync(folder, { recursive: true, force: true });
   }
 }

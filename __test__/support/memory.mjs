@@ -6,7 +6,7 @@ import { runInNewContext } from "node:vm";
 import { USERS } from "./load.mjs";
 
 setFlagsFromString("--expose-gc");
-const collectGarbage = runInNewContext("gc");
+const collectGarbage = globalThis.Bun ? () => Bun.gc(true) : runInNewContext("gc");
 
 function call(adapter, n) {
   const k = 1 + n % USERS;

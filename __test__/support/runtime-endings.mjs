@@ -7,6 +7,7 @@ import { parentPort, Worker, workerData } from "node:worker_threads";
 
 import { LuciaError } from "lucia";
 import { postgres } from "lucia-postgres-native";
+import connect from "postgres";
 
 import { tableNames } from "./database.mjs";
 
@@ -40,6 +41,30 @@ const endings = {
     });
     const over = Promise.all([once(worker, "message"), once(worker, "exit")]);
     assert.deepEqual(await Promise.race([over, failed]), [[100], [0]]);
+  },
+
+  /** A worker that does not call `end`. */
+  async "as one of many workers"() {
+    const { getUser } = postgres(process.env.CHILD_URL, tableNames, { share: false, max: 2 })(LuciaError);
+    await Promise.all(Array.from({ length: 8 }, () => getUser("alice")));
+  },
+
+  /** Says how many connections are open when all have ended. */
+  async "while workers have ended"() {
+    for (let n = 0; n < Number(process.env.WORKERS); n += 1) {
+      const worker = startWorker("as one of many workers");
+      await once(worker, "exit");
+    }
+    const sql = connect(process.env.DATABASE_URL, { max: 1, onnotice() {} });
+    const open = async () => (await sql`SELECT count(*)::int FROM pg_stat_activity WHERE application_name = ${process.env.NAME}`)[0].count;
+    let left = await open();
+    // A server process takes its time to end.
+    for (let tries = 0; tries < 50 && left > 0; tries += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      left = await open();
+    }
+    await sql.end();
+    console.log(`${left} connections are left`);
   },
 
   /** Of the workers that the next ending terminates. */
