@@ -1,0 +1,101 @@
+// The JavaScript half by itself: what needs no server. (`contract`, `values` and `errors` hold it against one.)
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import { describe, test } from "node:test";
+import { runInNewContext } from "node:vm";
+
+const require = createRequire(import.meta.url);
+const { conversions, kinds, methods } = require("../lib/constants.js");
+const { createError, describe: shown } = require("../lib/errors.js");
+const { readConnection } = require("../lib/existing.js");
+const { inferType, serialize } = require("../lib/parameter.js");
+const { createShape, give } = require("../lib/rows.js");
+
+test("every number that both languages use is there once", () => {
+  for (const numbers of [kinds, conversions]) {
+    const values = Object.values(numbers);
+    assert.ok(values.length > 5 && values.every(Number.isInteger));
+    assert.equal(new Set(values).size, values.length);
+  }
+  assert.equal(methods.length, 17);
+  assert.deepEqual(methods.map(({ index }) => index), methods.map((_, index) => index));
+});
+
+describe("a row", () => {
+  const one = (number, value) => {
+    const shape = createShape(["a"], [number], 1);
+    return give.Row(shape, 1, [value], 0).a;
+  };
+  const { Json, Date: DATE, LocalDate, Float, Array: ARRAY, Number: NUMBER } = conversions;
+
+  test("has what the text of a JSON column says, and null for NULL", () => {
+    assert.deepEqual(one(Json, '{"a":[1,null]}'), { a: [1, null] });
+    assert.equal(one(Json, "null"), null);
+    assert.equal(one(Json, null), null);
+  });
+
+  test("has dates as far as a date reaches, and the number beyond", () => {
+    assert.deepEqual(one(DATE, 5000), new Date(5000));
+    assert.deepEqual(one(DATE, 8.64e15), new Date(8.64e15));
+    for (const time of [8.64e15 + 1, Infinity, -Infinity]) assert.equal(one(DATE, time), time);
+    assert.equal(one(LocalDate, -Infinity), -Infinity);
+    assert.deepEqual(one(LocalDate, Date.UTC(99, 1, 3, 4, 5, 6, 7)), new Date(1999, 1, 3, 4, 5, 6, 7));
+    assert.equal(one(LocalDate, new Date(Date.UTC(2000, 0, 1)).setUTCFullYear(50)).getFullYear(), 50);
+  });
+
+  test("has arrays made anew, whose elements are converted at any depth", () => {
+    const given = runInNewContext('[["1.5", null], ["2"]]');
+    const made = one(ARRAY | Float, given);
+    assert.ok(Array.isArray(made) && made instanceof Array && made[0] instanceof Array);
+    assert.deepEqual(made, [[1.5, null], [2]]);
+    assert.deepEqual(one(ARRAY, []), []);
+    assert.equal(one(ARRAY | DATE, null), null);
+  });
+
+  test("has a number where Lucia wants one, of NULL too", () => {
+    assert.equal(one(NUMBER, "12"), 12);
+    assert.equal(one(NUMBER, null), 0);
+    assert.equal(one(NUMBER | DATE, 5000), 5000);
+  });
+
+  test("of a session and its user is two objects, or two nulls", () => {
+    const shape = createShape(["id", "id", "name"], [0, 0, 0], 1);
+    assert.deepEqual(give.Pair(shape, 1, ["s", "u", "n"], 0), [{ id: "s" }, { id: "u", name: "n" }]);
+    assert.deepEqual(give.Pair(shape, 0, [], 0), [null, null]);
+    assert.deepEqual(give.Rows(createShape(["id"], [0], 1), 2, ["x", "a", "b"], 1), [{ id: "a" }, { id: "b" }]);
+  });
+});
+
+test("a parameter declares the type of a date, of bytes, of a boolean and of a bigint, whatever realm they are of", () => {
+  const values = { "new Date(0)": 1184, "new Uint8Array(1)": 17, true: 16, "1n": 20, '"text"': 0, 1: 0, "[1n]": 20, "[]": 0, "({})": 0 };
+  for (const [source, type] of Object.entries(values)) {
+    // oxlint-disable-next-line no-eval
+    assert.equal(inferType((0, eval)(source)), type, source);
+    assert.equal(inferType(runInNewContext(source)), type, `${source} of another realm`);
+  }
+});
+
+test("a parameter's text is made by the type that the server has told", () => {
+  assert.equal(serialize({ a: 1 }, 3802), '{"a":1}');
+  assert.equal(serialize(1, 16), "f");
+  assert.equal(serialize(new Date(0), 1082), "1970-01-01T00:00:00.000Z");
+  assert.equal(serialize(new Uint8Array([1, 255]), 17), String.raw`\x01ff`);
+  assert.equal(serialize(["a", null, 'q"\\'], -25), String.raw`{"a",null,"q\"\\"}`);
+  assert.equal(serialize([["a"], ["b"]], -25), '{{"a"},{"b"}}');
+  assert.equal(serialize(["(1,1)", "(2,2)"], -603), '{"(1,1)";"(2,2)"}');
+  assert.throws(() => serialize([undefined], -25), { code: "UNDEFINED_VALUE" });
+  assert.throws(() => serialize(() => {}, 114), TypeError);
+});
+
+test("an error has the fields of the server's, under the names of both drivers", () => {
+  const error = createError({ message: "m", code: "23505", fields: { code: "23505", constraint_name: "c", table_name: "t" }, port: 5432 });
+  assert.deepEqual([error.name, error.code, error.constraint, error.constraint_name, error.table, error.port],
+    ["PostgresError", "23505", "c", "c", "t", 5432]);
+  assert.equal(createError({ message: "m", code: "X", cause: { message: "inner", code: "Y" } }).cause.code, "Y");
+});
+
+test("what is not what it should be is named for what it is", () => {
+  const names = { null: null, undefined, "an array": [], "an object": {}, "a bigint": 1n, "a symbol": Symbol("s"), "a function": () => {} };
+  for (const [name, value] of Object.entries(names)) assert.equal(shown(value), name);
+  assert.throws(() => readConnection(5n), /not a bigint$/);
+});
