@@ -44,7 +44,7 @@ export function conclusion(findings) {
 }
 
 /** @returns {Promise<number>} the exit code */
-export async function check(url, tables) {
+export async function check(url, tables, version) {
   const place = placeOf(url);
   const entries = Object.entries(tables).filter(([, table]) => table !== null);
   let inspection;
@@ -62,7 +62,7 @@ export async function check(url, tables) {
   print(`PostgreSQL ${facts.version}, database ${facts.database}, user ${facts.user}, at ${place}`, all);
   const userTable = facts.tables[0].found;
   for (const [index, [role, table]] of entries.entries()) {
-    const findings = tableFindings(role, table, facts.tables[index], userTable, facts.searchPath);
+    const findings = tableFindings(role, version, table, facts.tables[index], userTable, facts.searchPath);
     print(`${role}s: ${facts.tables[index].found?.name ?? table.given}`, findings);
     all.push(...findings);
   }

@@ -17,8 +17,11 @@ const retype = (found, name, type) => `ALTER TABLE ${found.name} ALTER COLUMN ${
 
 /** Why a column's type does not suit an id, or nothing. */
 function idFinding(found, { type, base, length }, lucias) {
-  if (base === "uuid") return note(`id is uuid: every id must be given, as a UUID; Lucia's own ids are text of ${lucias} characters`);
+  if (base === "uuid" && lucias !== null) return note(`id is uuid: every id must be given, as a UUID; Lucia's own ids are text of ${lucias} characters`);
   if (base === "character") return wrong(`id is ${type}, which PostgreSQL fills with spaces: ids come back longer than they were`);
+  if (lucias === null) {
+    return ["bigint", "numeric"].includes(base) ? note(`id is ${type}: user ids come back as text, as the database has them`) : undefined;
+  }
   if (!textTypes.includes(base)) return wrong(`id is ${type}: Lucia's ids are text`);
   if (length !== null && length < lucias) {
     return wrong(`id is ${type}: Lucia's ids have ${lucias} characters`, retype(found, "id", "text"));
@@ -33,7 +36,18 @@ function userIdFinding(column, userTable) {
   return wrong(`user_id is ${column.type}, but the id of ${userTable.name} is ${id.type}`);
 }
 
-function expiresFinding(found, { name, type, base }) {
+function timeFinding(found, { name, type, base }) {
+  if (base === "timestamp with time zone") return undefined;
+  const remedy = retype(found, name, "timestamptz");
+  if (base === "timestamp without time zone") {
+    return note(`${name} is ${type}: right only while the program and its database sessions are in one time zone`, remedy);
+  }
+  return base === "date"
+    ? wrong(`${name} is date: sessions end at midnight`, remedy)
+    : wrong(`${name} is ${type}, but Lucia 3 stores a time: timestamptz`);
+}
+
+function millisecondsFinding(found, { name, type, base }) {
   if (["bigint", "numeric"].includes(base)) return undefined;
   if (base === "integer" || base === "smallint") {
     return wrong(`${name} is ${type}, which is too small for milliseconds since 1970`, retype(found, name, "bigint"));
@@ -50,18 +64,10 @@ function passwordFinding(found, { name, type, base, length }) {
   return undefined;
 }
 
-/** What Lucia needs of each table. `idLength`: of the ids that Lucia makes; those of keys are the application's. */
-const needs = {
-  user: { idLength: 15, columns: { id: "text" } },
-  key: { idLength: 0, columns: { id: "text", user_id: "text", hashed_password: "text" } },
-  session: { idLength: 40, columns: { id: "text", user_id: "text", active_expires: "bigint", idle_expires: "bigint" } },
-};
-
 const isOn = (index, column) => index.isWhole && index.columns[0] === column;
 const isUniqueOn = (index, column) => index.isUnique && isOn(index, column) && index.columns.length === 1;
 
-function columnFindings(role, found, userTable) {
-  const { idLength, columns } = needs[role];
+function columnFindings(role, { idLength, columns }, found, userTable) {
   const findings = [];
   for (const [name, type] of Object.entries(columns)) {
     const column = found.columns.find((each) => each.name === name);
@@ -74,8 +80,9 @@ function columnFindings(role, found, userTable) {
       id: () => idFinding(found, column, idLength),
       user_id: () => userIdFinding(column, userTable),
       hashed_password: () => passwordFinding(found, column),
+      expires_at: () => timeFinding(found, column),
     };
-    const finding = examine[name] ? examine[name]() : expiresFinding(found, column);
+    const finding = examine[name] ? examine[name]() : millisecondsFinding(found, column);
     if (finding) findings.push(finding);
     if (name === "hashed_password" && column.isNotNull) {
       findings.push(wrong("hashed_password cannot be NULL: keys without a password have none",
@@ -91,14 +98,20 @@ function columnFindings(role, found, userTable) {
   return findings;
 }
 
+/** What is done without an index on the column. */
+const purposes = { user_id: (role) => `to find the ${role}s of a user`, expires_at: () => "to delete the sessions that have expired" };
+
+function indexFindings(role, { indexed }, found) {
+  const isThere = (column) => found.columns.some(({ name }) => name === column);
+  return indexed.filter((column) => isThere(column) && !found.indexes.some((index) => isOn(index, column)))
+    .map((column) => slow(`no index on ${column}: ${purposes[column](role)} reads the whole table`,
+      `CREATE INDEX${found.kind === "p" ? "" : " CONCURRENTLY"} ON ${found.name} (${column});`));
+}
+
 function userIdLinks(role, found, userTable) {
   const column = found.columns.find(({ name }) => name === "user_id");
   if (!column) return [];
   const findings = [];
-  if (!found.indexes.some((index) => isOn(index, "user_id"))) {
-    findings.push(slow(`no index on user_id: to find the ${role}s of a user reads the whole table`,
-      `CREATE INDEX${found.kind === "p" ? "" : " CONCURRENTLY"} ON ${found.name} (user_id);`));
-  }
   const key = found.foreignKeys.find(({ columns }) => columns.length === 1 && columns[0] === "user_id");
   if (!userTable) return findings;
   const remedy = userIdFinding(column, userTable) ? undefined : `ALTER TABLE ${found.name} ADD FOREIGN KEY (user_id) REFERENCES ${userTable.name} (id);`;
@@ -114,21 +127,21 @@ function userIdLinks(role, found, userTable) {
 }
 
 /** @returns {Finding[]} */
-export function tableFindings(role, { given }, { found, elsewhere }, userTable, searchPath) {
+export function tableFindings(role, { command, needs }, { given }, { found, elsewhere }, userTable, searchPath) {
   if (!found) {
     const places = elsewhere.length > 0 ? `, but there is ${elsewhere.join(" and ")}: give its schema too, as in --${role} ${elsewhere[0]}` : "";
     return [missing(`there is no table ${given} in the search path (${searchPath})${places}`,
-      places ? undefined : "npx lucia-postgres-native schema")];
+      places ? undefined : command)];
   }
   if (!["r", "p", "f", "v"].includes(found.kind)) return [wrong(`${found.name} is not a table`)];
-  const findings = columnFindings(role, found, userTable);
+  const findings = columnFindings(role, needs[role], found, userTable);
   if (found.kind === "v") findings.push(note("it is a view: what its table has is not examined"));
   else {
     if (found.columns.some(({ name }) => name === "id") && !found.indexes.some((index) => isUniqueOn(index, "id"))) {
       const consequence = role === "key" ? "two users can have one key" : `the id of a ${role} can be given twice, and every lookup reads the whole table`;
       findings.push(missing(`id is no primary key: ${consequence}`, `ALTER TABLE ${found.name} ADD PRIMARY KEY (id);`));
     }
-    if (role !== "user") findings.push(...userIdLinks(role, found, userTable));
+    findings.push(...indexFindings(role, needs[role], found), ...userIdLinks(role, found, userTable));
   }
   if (found.denied.length > 0) {
     findings.push(wrong(`this user may not ${found.denied.join(", ")}`, `GRANT ${found.denied.join(", ")} ON ${found.name} TO ...;`));

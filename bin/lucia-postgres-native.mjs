@@ -7,15 +7,18 @@ import { check } from "./check.mjs";
 import { exitCodes } from "./exit-codes.mjs";
 import { schema } from "./schema.mjs";
 import { readTables, UsageError } from "./tables.mjs";
+import { versions } from "./versions.mjs";
 
 const help = `Usage: lucia-postgres-native <command> [options]
 
   schema        print the SQL that creates Lucia's tables, with their indexes
   check [URL]   connect, to URL or to DATABASE_URL, and say what is missing, mistyped or slow; changes nothing
 
-Table names, as they are given to postgres():
+  --lucia VERSION         2 or 3; default 2
+
+Table names, as they are given to postgres() or PostgresAdapter:
   --user NAME             default auth_user
-  --key NAME              default user_key
+  --key NAME              default user_key; Lucia 3 has none
   --session NAME          default user_session
   --no-session            there is no session table: sessions are kept elsewhere
 
@@ -30,8 +33,9 @@ ${Object.entries(exitCodes).map(([, [code, meaning]]) => `  ${code}  ${meaning}`
 `;
 
 const options = {
+  lucia: { type: "string", default: "2" },
   user: { type: "string", default: "auth_user" },
-  key: { type: "string", default: "user_key" },
+  key: { type: "string" },
   session: { type: "string", default: "user_session" },
   "no-session": { type: "boolean", default: false },
   "user-column": { type: "string", multiple: true, default: [] },
@@ -52,16 +56,18 @@ async function run() {
   const { values, positionals: [command, ...rest] } = readArguments();
   if (values.version) return console.log(JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")).version);
   if (values.help) return console.log(help.trimEnd());
-  const tables = readTables(values);
+  if (!Object.hasOwn(versions, values.lucia)) throw new UsageError(`--lucia takes ${Object.keys(versions).join(" or ")}`);
+  const version = versions[values.lucia];
+  const tables = readTables(values, version);
   if (command === "schema") {
     if (rest.length > 0) throw new UsageError(`schema takes no argument, but was given ${rest[0]}`);
-    return console.log(schema(tables, values));
+    return console.log(schema(tables, version, values));
   }
   if (command === "check") {
     if (rest.length > 1) throw new UsageError("check takes one URL");
     const url = rest[0] ?? process.env.DATABASE_URL;
     if (!url) throw new UsageError("check needs a URL: as its argument, or in the environment variable DATABASE_URL");
-    process.exitCode = await check(url, tables);
+    process.exitCode = await check(url, tables, version);
     return undefined;
   }
   throw new UsageError(command ? `there is no command ${command}` : "a command is needed");

@@ -29,7 +29,14 @@ function readTable(given) {
   return { given, sql: parts.join("."), last: parts.at(-1).slice(1, -1).replaceAll('""', '"') };
 }
 
-/** @returns {{ user: Table, key: Table, session: Table | null }} */
-export function readTables({ user, key, session, "no-session": withoutSession }) {
-  return { user: readTable(user), key: readTable(key), session: withoutSession ? null : readTable(session) };
+/**
+ * @param {import("./versions.mjs").Version} version
+ * @returns {Record<string, Table | null>} in the order in which they can be created
+ */
+export function readTables(values, { needs }) {
+  if (values.key !== undefined && !needs.key) throw new UsageError("--key: this version of Lucia has no keys");
+  if (values["no-session"] && !needs.key) throw new UsageError("--no-session: this version of Lucia keeps nothing but sessions");
+  const named = { user: values.user, key: values.key ?? "user_key", session: values.session };
+  const roles = Object.keys(needs);
+  return Object.fromEntries(roles.map((role) => [role, role === "session" && values["no-session"] ? null : readTable(named[role])]));
 }
