@@ -28,15 +28,26 @@ const documents = ["README.md", ...readdirSync(join(root, "docs")).filter((name)
   .map((path) => readDocument(path, read(path)));
 const document = (path) => documents.find((each) => each.path === path);
 
+const folders = [];
+after(() => folders.forEach((folder) => rmSync(folder, { recursive: true, force: true })));
+
 /** A folder in which programs find the packages of this repository, and the repository itself under its name. */
-const folder = mkdtempSync(join(tmpdir(), "lucia-docs-"));
-after(() => rmSync(folder, { recursive: true, force: true }));
-mkdirSync(join(folder, "node_modules"));
-for (const name of readdirSync(join(root, "node_modules")).filter((each) => !each.startsWith("."))) {
-  symlinkSync(join(root, "node_modules", name), join(folder, "node_modules", name), "junction");
+function createFolder(lucia) {
+  const folder = mkdtempSync(join(tmpdir(), "lucia-docs-"));
+  folders.push(folder);
+  mkdirSync(join(folder, "node_modules"));
+  const link = (name, target) => symlinkSync(target, join(folder, "node_modules", name), "junction");
+  for (const name of readdirSync(join(root, "node_modules")).filter((each) => !each.startsWith(".") && each !== "lucia")) {
+    link(name, join(root, "node_modules", name));
+  }
+  link("lucia", lucia);
+  link(manifest.name, root);
+  writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module" }));
+  return folder;
 }
-symlinkSync(root, join(folder, "node_modules", manifest.name), "junction");
-writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module" }));
+const withLucia2 = createFolder(join(root, "node_modules/lucia"));
+const withLucia3 = createFolder(join(root, "__test__/lucia-3/node_modules/lucia"));
+const folderFor = (text) => (text.includes('"lucia-postgres-native/v3"') ? withLucia3 : withLucia2);
 
 /** The environment of a reader who has set DATABASE_URL and nothing else that PostgreSQL's programs know. */
 function environmentFor(url) {
@@ -44,7 +55,7 @@ function environmentFor(url) {
   return { ...Object.fromEntries(given), DATABASE_URL: url };
 }
 
-function runNode(args, url) {
+function runNode(folder, args, url) {
   const options = { cwd: folder, encoding: "utf8", env: environmentFor(url), timeout: 60_000 };
   const { status, signal, stdout, stderr } = spawnSync(process.execPath, args, options);
   assert.equal(status, 0, `${signal ?? ""}${stdout}${stderr}`);
@@ -54,13 +65,15 @@ function runNode(args, url) {
 
 /** What a line prints stands behind it: `console.log(...); // that`. */
 function runProgram(name, text, url) {
+  const folder = folderFor(text);
   writeFileSync(join(folder, name), text);
-  const printed = runNode([name], url);
+  const printed = runNode(folder, [name], url);
   const expected = [...text.matchAll(/console\.log\(.*\); \/\/ (.*)$/gm)].map(([, comment]) => comment);
   assert.deepEqual(printed.split("\n").filter(Boolean), expected);
 }
 
 function compileAndRun(name, text, declarations, url) {
+  const folder = folderFor(text);
   for (const [index, declaration] of declarations.entries()) writeFileSync(join(folder, `declared${index}.d.ts`), declaration);
   writeFileSync(join(folder, `${name}.ts`), text);
   const compilerOptions = {

@@ -17,8 +17,8 @@ test("every number that both languages use is there once", () => {
     assert.ok(values.length > 5 && values.every(Number.isInteger));
     assert.equal(new Set(values).size, values.length);
   }
-  assert.equal(methods.length, 17);
-  assert.deepEqual(methods.map(({ index }) => index), methods.map((_, index) => index));
+  assert.deepEqual(methods[2].map(({ index }) => index), Array.from({ length: 17 }, (_, index) => index));
+  assert.equal(methods[3].length, 6);
 });
 
 describe("a row", () => {

@@ -57,7 +57,7 @@ test("the package holds what a user needs and nothing else", () => {
   const binaries = files.filter((path) => path.endsWith(".node"));
   const others = files.filter((path) => !binaries.includes(path));
   const commands = readdirSync(join(root, "bin")).map((name) => `bin/${name}`);
-  const entries = ["binding.js", "index.d.ts", "index.js", ...readdirSync(join(root, "lib")).filter((name) => name.endsWith(".js")).map((name) => `lib/${name}`)];
+  const entries = ["binding.js", "index.d.ts", "index.js", "options.d.ts", "v3.d.ts", ...readdirSync(join(root, "lib")).filter((name) => name.endsWith(".js")).map((name) => `lib/${name}`)];
   const documents = readdirSync(join(root, "docs")).filter((name) => name.endsWith(".md")).map((name) => `docs/${name}`);
   assert.deepEqual(others.sort(), ["CHANGELOG.md", "LICENSE", "README.md", "package.json", ...documents, ...commands, ...entries].sort());
   assert.equal(binaries.length, 1, "one binary");
@@ -82,7 +82,7 @@ test("the installed package has no install script and no dependency but lucia, a
   assert.equal(existsSync(join(installed, "binding.gyp")), false);
   assert.deepEqual(manifest.dependencies ?? {}, {});
   assert.deepEqual(manifest.optionalDependencies ?? {}, {});
-  assert.deepEqual(manifest.peerDependencies, { lucia: "^2.0.0" });
+  assert.deepEqual(manifest.peerDependencies, { lucia: "^2.0.0 || ^3.0.0" });
   const lock = JSON.parse(readFileSync(join(project, "package-lock.json"), "utf8"));
   assert.equal(lock.packages["node_modules/lucia-postgres-native"].hasInstallScript, undefined);
 });
@@ -123,6 +123,37 @@ for (const [file, text] of Object.entries(programs)) {
     assert.deepEqual(JSON.parse(run(project, process.execPath, [file])), [name, "AUTH_DUPLICATE_KEY_ID"]);
   });
 }
+
+const lucia3 = `
+const adapter = new PostgresAdapter(process.env.DATABASE_URL, { user: "user_3", session: "session_3" });
+const lucia = new Lucia(adapter, { getUserAttributes: ({ username }) => ({ username }) });
+const { id } = await lucia.createSession("u", {});
+const { user } = await lucia.validateSession(id);
+await lucia.invalidateSession(id);
+console.log(JSON.stringify([user.username, (await lucia.validateSession(id)).session]));
+await adapter.end();
+`;
+test("npm installs the package beside Lucia 3, and programs run with its adapter", async () => {
+  await database.sql`CREATE TABLE user_3 (id TEXT PRIMARY KEY, username TEXT)`;
+  await database.sql`CREATE TABLE session_3 (id TEXT PRIMARY KEY, user_id TEXT, expires_at TIMESTAMPTZ)`;
+  await database.sql`INSERT INTO user_3 VALUES ('u', 'Ada')`;
+  const beside3 = join(folder, "lucia-3");
+  mkdirSync(beside3);
+  writeFileSync(join(beside3, "package.json"), "{}");
+  run(beside3, "npm", ["i", `../${tarball}`, "lucia@3.2.2", "--ignore-scripts", "--no-audit", "--no-fund"]);
+  writeFileSync(join(beside3, "import.mjs"), `
+    import { Lucia } from "lucia";
+    import { PostgresAdapter } from "lucia-postgres-native/v3";
+    globalThis.crypto ??= (await import("node:crypto")).webcrypto;
+    ${lucia3}`);
+  writeFileSync(join(beside3, "require.cjs"), `
+    const { PostgresAdapter } = require("lucia-postgres-native/v3");
+    globalThis.crypto ??= require("node:crypto").webcrypto;
+    (async () => { const { Lucia } = await import("lucia"); ${lucia3} })();`);
+  for (const file of ["import.mjs", "require.cjs"]) {
+    assert.deepEqual(JSON.parse(run(beside3, process.execPath, [file])), ["Ada", null], file);
+  }
+});
 
 test("npx finds the command, which needs nothing but the package", () => {
   const npx = (...words) => run(project, "npm", ["exec", "--offline", "--", "lucia-postgres-native", ...words]);

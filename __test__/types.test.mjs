@@ -1,30 +1,16 @@
 // The declarations that TypeScript programs see, compiled strictly, with Lucia's types declared as its documentation tells.
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { after, test } from "node:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import { postgres } from "../index.js";
 import { certificateAuthority } from "./support/certificates.mjs";
+import { compile, moduleSystems } from "./support/compile.mjs";
 import { effectiveOptions, ignoredOptions, modes, refusedTlsMembers, targets, tlsMembers } from "./support/settings.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const compiler = join(dirname(createRequire(import.meta.url).resolve("typescript/package.json")), "bin", "tsc");
-const folders = [];
-after(() => {
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
-});
-
-const moduleSystems = {
-  nodenext: { module: "nodenext" },
-  node16: { module: "node16" },
-  bundler: { module: "esnext", moduleResolution: "bundler" },
-};
-
 const declarations = `
 /// <reference types="lucia" />
 declare namespace Lucia {
@@ -154,28 +140,6 @@ auth.createUser({ key: null, attributes: { username: 5, age: null } }); // wrong
 export const used = [id];
 `;
 
-/** Compiles the files in a folder of their own. @returns the errors but other packages', as `{ file, line, text }` */
-function compile(files, options) {
-  const folder = mkdtempSync(join(tmpdir(), "lucia-types-"));
-  folders.push(folder);
-  mkdirSync(join(folder, "node_modules", "@types"), { recursive: true });
-  const link = (name, target) => symlinkSync(target, join(folder, "node_modules", name), "junction");
-  link("lucia-postgres-native", root);
-  link("lucia", join(root, "node_modules", "lucia"));
-  link(join("@types", "node"), join(root, "node_modules", "@types", "node"));
-  writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module" }));
-  const compilerOptions = { strict: true, noEmit: true, target: "es2022", lib: ["es2023", "dom"], types: ["node"], skipLibCheck: true,
-    exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true, verbatimModuleSyntax: true, isolatedModules: true, ...options };
-  writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, files: Object.keys(files) }));
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
-  const { stdout, stderr, error } = spawnSync(process.execPath, [compiler, "-p", folder, "--pretty", "false"], { encoding: "utf8" });
-  assert.equal(error, undefined);
-  assert.equal(stderr, "");
-  return [...stdout.matchAll(/^(?:(.+)\((\d+),\d+\): )?error (.*)$/gm)]
-    .filter(([, file = ""]) => !/[\\/]node_modules[\\/]/.test(file))
-    .map(([, file = "", line = "0", text]) => ({ file: file.split(/[\\/]/).pop(), line: Number(line), text }));
-}
-
 // `skipLibCheck: false` has the compiler report what is wrong in the package's own declarations too.
 for (const [name, options] of Object.entries(moduleSystems)) {
   test(`a strict program and the declarations themselves compile with the modules of ${name}`, () => {
@@ -273,7 +237,7 @@ test("the compiler accepts and refuses the same options as the package", () => {
 });
 
 test("the declarations name every option and every member of `ssl` that the package accepts, and no other", () => {
-  const text = readFileSync(join(root, "index.d.ts"), "utf8");
+  const text = readFileSync(join(root, "options.d.ts"), "utf8");
   const members = (name) => {
     const [, body] = new RegExp(`interface ${name} \\{([^]*?)\\n\\}`).exec(text);
     return [...body.matchAll(/^ {2}(\w+)\?:/gm)].map(([, member]) => member);

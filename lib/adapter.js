@@ -1,12 +1,10 @@
-// The adapter that Lucia uses: a plain object of methods that use no `this`, made from the table of methods.
+// The methods of an adapter, made from the table of methods: a plain object of functions that use no `this`.
 "use strict";
 
 const { take } = require("./calls.js");
-const { methods } = require("./constants.js");
 const { define, describe, invalidAnswer } = require("./errors.js");
 const { observable } = require("./observe.js");
 const { serialize } = require("./parameter.js");
-const { give } = require("./rows.js");
 const { createWriter, readRow } = require("./write.js");
 
 /** In UTF-8 a character of JavaScript's takes three bytes at most. */
@@ -85,17 +83,30 @@ const takes = {
   },
 };
 
-/** What `lucia({ adapter })` calls the initializer for. */
-const createAdapter = (connection, LuciaError) => {
+/**
+ * @param {import("../binding.js").Method[]} methods of one version of Lucia
+ * @param {Record<string, unknown>} give what a method resolves to, by its entry in the table
+ */
+const createMethods = (connection, LuciaError, methods, give) => {
   const write = createWriter(connection, LuciaError);
-  const adapter = {};
+  const made = {};
   const missing = () => Promise.reject(missingTable());
   for (const method of methods) {
     const isMissing = method.isOfSessions && !connection.native.hasSessions;
     const call = takes[method.takes](connection, LuciaError, write, { ...method, gives: give[method.gives] });
-    define(adapter, { [method.name]: observable(method.name, LuciaError, isMissing ? missing : call) });
+    define(made, { [method.name]: observable(method.name, LuciaError, isMissing ? missing : call) });
   }
-  return adapter;
+  return made;
 };
 
-module.exports = { createAdapter, missingTable };
+/** Deletes the sessions that Lucia takes for dead at the time that `now` tells, as the statement takes it. */
+const createDeletion = (connection, gives, now) => observable("deleteExpiredSessions", undefined, async (_, __, tally) => {
+  connection.checkOpen();
+  if (!connection.native.hasSessions) throw missingTable();
+  return await new Promise((resolve) => {
+    const slot = take(resolve, connection, undefined, gives, tally);
+    connection.deleteExpired(slot, now(), tally !== undefined);
+  });
+});
+
+module.exports = { createDeletion, createMethods };

@@ -46,10 +46,11 @@ class Connection {
   /** @type {(() => void) | undefined} */
   #drained;
 
-  constructor(connection, tableNames, options) {
+  /** @param {2 | 3} version of Lucia */
+  constructor(connection, tableNames, options, version) {
     const { url, options: known, PostgresError: Class = PostgresError } = readConnection(connection);
     this.PostgresError = Class;
-    this.native = unlessRefused(instance.adapter(url, known, tableNames, options, process.env));
+    this.native = unlessRefused(instance.adapter(url, known, tableNames, options, process.env, version));
     this.#functions = createFunctions(this.native);
   }
 

@@ -1,4 +1,4 @@
-//! Lucia v2's PostgreSQL adapter as a Node native addon. The floors, from the top: what JavaScript sees, what Lucia
+//! Lucia's PostgreSQL adapter as a Node native addon. The floors, from the top: what JavaScript sees, what Lucia
 //! means, what PostgreSQL speaks. A module imports from a lower floor, or from a later module of its own.
 
 #[cfg_attr(

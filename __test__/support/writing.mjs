@@ -56,13 +56,13 @@ function acceptedRefusal(theirs, mine, value) {
  *
  * @param {{ sql: import("postgres").Sql, tables: object, both: object, careful: object }} context `careful`: both
  *   adapters with one connection, for the values after which the reference needs a rest
- * @param {string} method of `writings`
+ * @param {string} method of `methods`
  * @param {{ column: string, label: string, make: () => unknown, alone?: boolean, standIn?: () => unknown }[]} cases
  *   `standIn`: what the reference is given instead
  * @param {Set<string>} differencesMet gains the differences that the values showed
  */
-export async function compareWritings({ sql, tables, both, careful }, method, cases, differencesMet) {
-  const { stored, exists, write } = writings[method];
+export async function compareWritings({ sql, tables, both, careful }, method, cases, differencesMet, methods = writings) {
+  const { stored, exists, write } = methods[method];
   await sql.unsafe(`TRUNCATE "${tables.user}", "${tables.key}", "${tables.session}"`);
   if (exists) {
     await sql.unsafe(

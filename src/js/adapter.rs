@@ -23,6 +23,7 @@ use crate::{
     lucia::{
         method::Method,
         store::{Row, Store},
+        version::Version,
     },
     pg::{self, Reply, Settings},
 };
@@ -37,7 +38,8 @@ pub(super) struct Adapter {
 }
 
 impl Adapter {
-    /// `(url?, options?, tableNames, moreOptions?, process.env)` -> `{ hasSessions, functions, byId, ... } | { refused }`
+    /// `(url?, options?, tableNames, moreOptions?, process.env, version)` ->
+    /// `{ hasSessions, functions, byId, ... } | { refused }`
     pub(super) fn create(instance: &Rc<Instance>, call: &FunctionCallContext<'_>) -> Result<sys::napi_value> {
         let env = &*call.env;
         or_refused(env, Self::open(env, instance, call))
@@ -59,7 +61,8 @@ impl Adapter {
         };
         let (known, given) = (options(1)?, options(3)?);
         let url: Option<String> = call.get(0)?;
-        let tables = args::tables(call.get(2)?)?;
+        let version = version(call.get(5)?)?;
+        let tables = args::tables(version, call.get(2)?)?;
         let has_sessions = tables.session.is_some();
         let settings = Settings::read(url.as_deref(), &known, &given, &args::variables(call.get(4)?))
             .map_err(|invalid| Refusal::Argument(invalid.message))?;
@@ -71,7 +74,7 @@ impl Adapter {
                 return Err(error.into());
             }
         };
-        let store = Arc::new(Store::new(tables, shared.queue().clone()));
+        let store = Arc::new(Store::new(version, tables, shared.queue().clone()));
         let lease = RefCell::new(Some(delivery.lease(shared)));
         let adapter = Rc::new(Self { store, delivery, lease });
 
@@ -163,6 +166,11 @@ impl Adapter {
 
 fn method(index: u32) -> Result<Method> {
     Method::from_index(index).ok_or_else(|| invalid("there is no such method"))
+}
+
+fn version(number: u32) -> Result<Version> {
+    let version = Version::ALL.into_iter().find(|version| version.number() == number);
+    version.ok_or_else(|| invalid("there is no such version of Lucia"))
 }
 
 fn invalid(message: &str) -> Error {

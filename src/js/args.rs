@@ -16,7 +16,7 @@ use napi::{
 
 use super::errors::Refusal;
 use crate::{
-    lucia::{name::Name, store::Tables},
+    lucia::{name::Name, store::Tables, version::Version},
     pg::{OptionValue, Options, is_option},
 };
 
@@ -155,12 +155,13 @@ pub(super) fn read<T: FromNapiValue>(value: Unknown<'_>) -> Result<T> {
     unsafe { T::from_napi_value(raw.env, raw.value) }
 }
 
-/// `{ user, key, session }`
-pub(super) fn tables(argument: Unknown<'_>) -> std::result::Result<Tables, Refusal> {
+/// `{ user, key, session }`, of Lucia 3 `{ user, session }`
+pub(super) fn tables(version: Version, argument: Unknown<'_>) -> std::result::Result<Tables, Refusal> {
     if argument.get_type()? != ValueType::Object {
-        return Err(bad(
-            "tableNames: must be an object { user, key, session } of table names; tableNames.user is missing",
-        ));
+        let names = if version.has_keys() { "user, key, session" } else { "user, session" };
+        return Err(bad(format!(
+            "tableNames: must be an object {{ {names} }} of table names; tableNames.user is missing"
+        )));
     }
     let object: Object<'_> = read(argument)?;
     let table = |name: &str, or_null: &str| -> std::result::Result<Option<Name>, Refusal> {
@@ -178,8 +179,11 @@ pub(super) fn tables(argument: Unknown<'_>) -> std::result::Result<Tables, Refus
             kind => Err(bad(format!("{expected}, not {}", describe(kind)))),
         }
     };
-    let needed = |name: &str| table(name, "")?.ok_or_else(|| bad(format!("tableNames.{name}: is missing")));
-    Ok(Tables { user: needed("user")?, key: needed("key")?, session: table("session", ", or null")? })
+    let user = table("user", "")?.ok_or_else(|| bad("tableNames.user: is missing"))?;
+    if version.has_keys() {
+        return Ok(Tables { user, key: table("key", "")?, session: table("session", ", or null")? });
+    }
+    Ok(Tables { user, key: None, session: table("session", "")? })
 }
 
 pub(super) fn describe(kind: ValueType) -> &'static str {

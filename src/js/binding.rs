@@ -15,7 +15,10 @@ use super::{
     rows::CONVERSIONS,
 };
 use crate::{
-    lucia::method::{Gives, METHODS, MethodEntry, Takes},
+    lucia::{
+        method::{Gives, METHODS, MethodEntry, Takes},
+        version::Version,
+    },
     pg::{SMALLEST_BATCH, UNKNOWN},
 };
 
@@ -29,7 +32,7 @@ pub fn instance<'env>(env: &'env Env, settle: Function<'env, (), ()>) -> Result<
     Ok(object)
 }
 
-/// The numbers that both languages use, and the table of methods.
+/// The numbers that both languages use, and the table of methods for each version of Lucia.
 #[napi(ts_return_type = "Constants")]
 pub fn constants(env: &Env) -> Result<Object<'_>> {
     let object = Object::new(env)?;
@@ -45,15 +48,19 @@ pub fn constants(env: &Env) -> Result<Object<'_>> {
     define(env, &object, "conversions", conversions)?;
     define(env, &object, "smallestBatch", SMALLEST_BATCH)?;
     define(env, &object, "unknownForm", UNKNOWN)?;
-    define(env, &object, "methods", methods(env)?)?;
+    let versions = Object::new(env)?;
+    for version in Version::ALL {
+        define(env, &versions, &version.number().to_string(), methods(env, version)?)?;
+    }
+    define(env, &object, "methods", versions)?;
     Ok(object)
 }
 
-fn methods(env: &Env) -> Result<Vec<Object<'_>>> {
-    let entry = |(index, entry): (u32, &MethodEntry)| {
+fn methods(env: &Env, version: Version) -> Result<Vec<Object<'_>>> {
+    let entry = |(index, entry, name): (u32, &MethodEntry, &str)| {
         let object = Object::new(env)?;
         define(env, &object, "index", index)?;
-        define(env, &object, "name", entry.name)?;
+        define(env, &object, "name", name)?;
         let takes = match entry.takes {
             Takes::Id => "Id",
             Takes::Change => "Change",
@@ -71,5 +78,6 @@ fn methods(env: &Env) -> Result<Vec<Object<'_>>> {
         define(env, &object, "gives", gives)?;
         Ok(object)
     };
-    (0..).zip(&METHODS).map(entry).collect()
+    let named = |(index, entry): (u32, &'static MethodEntry)| Some((index, entry, entry.name_in(version)?));
+    (0..).zip(&METHODS).filter_map(named).map(entry).collect()
 }

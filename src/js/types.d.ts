@@ -11,13 +11,16 @@ export interface Constants {
   smallestBatch: number;
   /** The form of a parameter whose type is not known yet. */
   unknownForm: number;
-  methods: {
-    index: number;
-    name: keyof import("lucia", { with: { "resolution-mode": "import" } }).Adapter;
-    isOfSessions: boolean;
-    takes: "Id" | "Change" | "Row" | "UserAndKey";
-    gives: "Nothing" | "Row" | "Rows" | "Pair";
-  }[];
+  /** By the version of Lucia. */
+  methods: Record<2 | 3, Method[]>;
+}
+
+export interface Method {
+  index: number;
+  name: string;
+  isOfSessions: boolean;
+  takes: "Id" | "Change" | "Row" | "UserAndKey";
+  gives: "Nothing" | "Row" | "Rows" | "Pair";
 }
 
 /** `code` is missing where an argument is to blame. */
@@ -54,6 +57,7 @@ export interface Instance {
     tableNames: unknown,
     moreOptions: unknown,
     variables: NodeJS.ProcessEnv,
+    version: number,
   ): NativeAdapter & Partial<Refused>;
   inspect(slot: number, url: string, sql: string, parameter: string, variables: NodeJS.ProcessEnv): Partial<Refused>;
 }

@@ -1,6 +1,9 @@
-//! The seventeen methods of Lucia's `Adapter`: what each takes, what it gives, and which table it is about.
+//! The methods of Lucia's `Adapter`, seventeen in version 2 and seven in version 3: what each takes, what it gives, and
+//! which table it is about.
 
-/// A method of the adapter. The table of all, in the order of their declaration, is `METHODS`.
+use super::version::Version;
+
+/// A method of the adapter, by its name in Lucia 2. The table of all, in the order of their declaration, is `METHODS`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     GetUser,
@@ -54,12 +57,13 @@ pub enum Table {
 
 pub(super) const ID: &str = "id";
 pub(super) const USER_ID: &str = "user_id";
-/// Columns of a session that Lucia wants as numbers.
-pub(super) const EXPIRIES: &[&str] = &["active_expires", "idle_expires"];
 
 pub struct MethodEntry {
     pub method: Method,
+    /// In Lucia 2.
     pub name: &'static str,
+    /// In Lucia 3, where one of its methods is this statement.
+    name_in_3: Option<&'static str>,
     pub takes: Takes,
     pub gives: Gives,
     pub(super) table: Table,
@@ -75,7 +79,14 @@ const fn entry(
     table: Table,
     column: &'static str,
 ) -> MethodEntry {
-    MethodEntry { method, name, takes, gives, table, column }
+    MethodEntry { method, name, name_in_3: None, takes, gives, table, column }
+}
+
+impl MethodEntry {
+    const fn in_3(mut self, name: &'static str) -> Self {
+        self.name_in_3 = Some(name);
+        self
+    }
 }
 
 pub const METHODS: [MethodEntry; 17] = [
@@ -90,15 +101,27 @@ pub const METHODS: [MethodEntry; 17] = [
     entry(Method::DeleteKey, "deleteKey", Takes::Id, Gives::Nothing, Table::Key, ID),
     entry(Method::DeleteKeysByUserId, "deleteKeysByUserId", Takes::Id, Gives::Nothing, Table::Key, USER_ID),
     entry(Method::GetSession, "getSession", Takes::Id, Gives::Row, Table::Session, ID),
-    entry(Method::GetSessionsByUserId, "getSessionsByUserId", Takes::Id, Gives::Rows, Table::Session, USER_ID),
-    entry(Method::SetSession, "setSession", Takes::Row, Gives::Nothing, Table::Session, ID),
-    entry(Method::UpdateSession, "updateSession", Takes::Change, Gives::Nothing, Table::Session, ID),
-    entry(Method::DeleteSession, "deleteSession", Takes::Id, Gives::Nothing, Table::Session, ID),
-    entry(Method::DeleteSessionsByUserId, "deleteSessionsByUserId", Takes::Id, Gives::Nothing, Table::Session, USER_ID),
-    entry(Method::GetSessionAndUser, "getSessionAndUser", Takes::Id, Gives::Pair, Table::Session, ID),
+    entry(Method::GetSessionsByUserId, "getSessionsByUserId", Takes::Id, Gives::Rows, Table::Session, USER_ID)
+        .in_3("getUserSessions"),
+    entry(Method::SetSession, "setSession", Takes::Row, Gives::Nothing, Table::Session, ID).in_3("setSession"),
+    entry(Method::UpdateSession, "updateSession", Takes::Change, Gives::Nothing, Table::Session, ID)
+        .in_3("updateSessionExpiration"),
+    entry(Method::DeleteSession, "deleteSession", Takes::Id, Gives::Nothing, Table::Session, ID).in_3("deleteSession"),
+    entry(Method::DeleteSessionsByUserId, "deleteSessionsByUserId", Takes::Id, Gives::Nothing, Table::Session, USER_ID)
+        .in_3("deleteUserSessions"),
+    entry(Method::GetSessionAndUser, "getSessionAndUser", Takes::Id, Gives::Pair, Table::Session, ID)
+        .in_3("getSessionAndUser"),
 ];
 
 impl MethodEntry {
+    /// `None` where this version has no such method.
+    pub fn name_in(&self, version: Version) -> Option<&'static str> {
+        match version {
+            Version::Two => Some(self.name),
+            Version::Three => self.name_in_3,
+        }
+    }
+
     pub fn is_of_sessions(&self) -> bool {
         self.table == Table::Session
     }
@@ -117,12 +140,19 @@ impl Method {
 
 #[cfg(test)]
 mod tests {
-    use super::METHODS;
+    use super::{METHODS, Table};
+    use crate::lucia::version::Version;
 
     #[test]
     fn the_table_of_methods_is_in_the_order_of_their_declaration() {
         for (index, entry) in METHODS.iter().enumerate() {
             assert_eq!(entry.method as usize, index, "{}", entry.name);
         }
+    }
+    #[test]
+    fn lucia_3_has_methods_of_sessions_alone() {
+        let of_3: Vec<_> = METHODS.iter().filter(|entry| entry.name_in(Version::Three).is_some()).collect();
+        assert_eq!(of_3.len(), 6);
+        assert!(of_3.iter().all(|entry| entry.table == Table::Session));
     }
 }

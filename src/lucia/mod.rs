@@ -10,3 +10,5 @@ pub mod method;
 pub mod statement;
 
 pub mod name;
+
+pub mod version;

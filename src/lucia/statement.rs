@@ -1,6 +1,6 @@
 //! SQL text: pure functions of table and column names.
 
-use super::name::Name;
+use super::{name::Name, version::Join};
 use crate::pg::{Batch, Lookup};
 
 /// A lookup, for one id and for many.
@@ -22,17 +22,23 @@ pub fn lookup(table: &Name, column: &str) -> (String, Batch) {
 }
 
 /// A session with its user, in one row.
-pub fn session_and_user(session: &Name, user: &Name) -> (String, Batch) {
-    let join = format!("JOIN {user} AS u ON u.id = s.user_id");
+pub fn session_and_user(session: &Name, user: &Name, join: Join) -> (String, Batch) {
     let each_session = each(&format!("SELECT s.* FROM {session} AS s WHERE s.id = call.id"));
-    let each_user = each(&format!("SELECT u.* FROM {user} AS u WHERE u.id = s.user_id"));
+    let user_of_each = format!("SELECT u.* FROM {user} AS u WHERE u.id = s.user_id");
+    let join_user = format!("JOIN {user} AS u ON u.id = s.user_id");
+    let (join, each_user) = match join {
+        Join::Inner => (join_user, format!("{} AS u", each(&user_of_each))),
+        Join::Left => {
+            (format!("LEFT {join_user}"), format!("LEFT JOIN LATERAL ({user_of_each} OFFSET 0) AS u ON true"))
+        }
+    };
     (
         format!("SELECT s.*, 1::pg_catalog.int8 AS position, u.* FROM {session} AS s {join} WHERE s.id = $1"),
         batch(
             "SELECT s.*, call.position, u.*",
             &[session, user],
             &format!("JOIN {session} AS s ON s.id = call.id {join}"),
-            &format!("{each_session} AS s {each_user} AS u"),
+            &format!("{each_session} AS s {each_user}"),
         ),
     )
 }
@@ -176,10 +182,9 @@ pub fn delete(table: &Name, column: &str) -> Change {
     Change { with_guard: format!("{plain} {guard}"), plain, batch: Some(batch) }
 }
 
-/// Sessions that Lucia takes for dead: those whose idle period ended before the time that is the parameter, in
-/// milliseconds since 1970.
-pub fn delete_expired(session: &Name) -> String {
-    format!("DELETE FROM {session} WHERE idle_expires < $1")
+/// The sessions of which `is_dead` holds.
+pub fn delete_expired(session: &Name, is_dead: &str) -> String {
+    format!("DELETE FROM {session} WHERE {is_dead}")
 }
 
 fn list(columns: &[Name]) -> String {
@@ -193,7 +198,7 @@ fn parameters(before: usize, count: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::{delete, insert, insert_user_and_key, lookup, session_and_user, update};
-    use crate::lucia::name::Name;
+    use crate::lucia::{name::Name, version::Join};
 
     fn names(texts: &[&str]) -> Vec<Name> {
         texts.iter().map(|text| Name::new(text).unwrap()).collect()
@@ -211,7 +216,7 @@ mod tests {
                 ") WITH ORDINALITY AS call(id, position) JOIN \"user_session\" AS t ON t.user_id = call.id"
             ]
         );
-        let (_, many) = session_and_user(&tables[0], &tables[1]);
+        let (_, many) = session_and_user(&tables[0], &tables[1], Join::Inner);
         assert_eq!(
             many.parts[1],
             ") WITH ORDINALITY AS call(id, position) JOIN \"user_session\" AS s ON s.id = call.id \

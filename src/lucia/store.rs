@@ -3,9 +3,10 @@
 use std::{borrow::Cow, sync::Arc};
 
 use super::{
-    method::{EXPIRIES, Gives, ID, METHODS, Method, MethodEntry, Table, Takes, USER_ID},
+    method::{Gives, ID, METHODS, Method, MethodEntry, Table, Takes, USER_ID},
     name::Name,
     statement::{self, Change},
+    version::Version,
     violation::{self, Constraint, Expected, Finding, Id, Ids, Meaning},
 };
 use crate::pg::{Answer, Call, Error, Form, Journey, Load, Parameters, Queue, Reply, Statement, code};
@@ -22,7 +23,8 @@ pub enum Rejection {
 #[derive(Clone, Debug)]
 pub struct Tables {
     pub user: Name,
-    pub key: Name,
+    /// Lucia 3 has none.
+    pub key: Option<Name>,
     /// `None` beside another adapter for sessions.
     pub session: Option<Name>,
 }
@@ -34,6 +36,7 @@ pub struct Row {
 }
 
 pub struct Store {
+    version: Version,
     tables: Tables,
     queue: Arc<Queue>,
     /// The statement of each method that takes an id, by `Method`.
@@ -58,11 +61,11 @@ fn no_such_table() -> Error {
 }
 
 impl Store {
-    pub fn new(tables: Tables, queue: Arc<Queue>) -> Self {
-        let by_id = METHODS.iter().map(|entry| Some(queue.statement(by_id(entry, &tables)?))).collect();
+    pub fn new(version: Version, tables: Tables, queue: Arc<Queue>) -> Self {
+        let by_id = METHODS.iter().map(|entry| Some(queue.statement(by_id(entry, version, &tables)?))).collect();
         let question = |constraint| queue.statement(Statement::read(violation::question(constraint), None, &[]));
         let (unique_id, foreign_user_id) = (question(Constraint::Id), question(Constraint::UserId));
-        Self { tables, queue, by_id, unique_id, foreign_user_id }
+        Self { version, tables, queue, by_id, unique_id, foreign_user_id }
     }
 
     /// Sends the calls that have been made.
@@ -102,29 +105,31 @@ impl Store {
         settle: impl Settle,
     ) {
         let entry = method.entry();
-        let Some(table) = self.table(entry.table) else {
+        let key_table = self.table(Table::Key);
+        let Some(table) = self.table(entry.table).filter(|_| key.is_none() || key_table.is_some()) else {
             return settle(Err(Rejection::Database(no_such_table())), Journey::default());
         };
+        let key = key.zip(key_table);
         let one = |change: Change, declared: &[u32]| {
             Statement::write(change.plain, Some(change.with_guard), change.batch, declared)
         };
         let change = match (entry.takes, key) {
             (Takes::Change, _) => statement::update(table, &row.columns),
-            (_, Some(key)) => statement::insert_user_and_key(table, &row.columns, &self.tables.key, &key.columns),
+            (_, Some((key, keys))) => statement::insert_user_and_key(table, &row.columns, keys, &key.columns),
             _ => statement::insert(table, &row.columns),
         };
-        let declared = [&row.declared[..], key.map_or(&[], |key| &key.declared)].concat();
+        let declared = [&row.declared[..], key.map_or(&[], |(key, _)| &key.declared)].concat();
         let statement = self.queue.statement(one(change, &declared));
-        if let Some(key) = key {
+        if let Some((key, keys)) = key {
             statement.or_apart(|| {
                 [
                     one(statement::insert(table, &row.columns), &row.declared),
-                    one(statement::insert(&self.tables.key, &key.columns), &key.declared),
+                    one(statement::insert(keys, &key.columns), &key.declared),
                 ]
             });
         }
         let store = self.clone();
-        let ids = ids(method, row, key, &parameters, &forms);
+        let ids = ids(method, row, key.map(|(key, _)| key), &parameters, &forms);
         let reply = Reply::with(move |result, journey| match result {
             Ok(answer) => settle(Ok(answer), journey),
             // How the questions that may follow are sent is of no interest.
@@ -136,12 +141,17 @@ impl Store {
             .join([Call { statement, parameters: Parameters::Several(parameters), forms: forms.into(), reply }], false);
     }
 
-    /// Deletes the sessions that expired before `time`, and gives their number.
+    /// Deletes the sessions that are dead at `time`, and gives their number.
     pub fn delete_expired(&self, time: String, settle: impl Settle) {
         let Some(table) = self.table(Table::Session) else {
             return settle(Err(Rejection::Database(no_such_table())), Journey::default());
         };
-        let statement = self.queue.statement(Statement::write(statement::delete_expired(table), None, None, &[]));
+        let statement = self.queue.statement(Statement::write(
+            statement::delete_expired(table, self.version.is_dead()),
+            None,
+            None,
+            &[],
+        ));
         self.queue.join(
             [Call { statement, parameters: Parameters::One(Some(time)), forms: one_form(0), reply: reply(settle) }],
             false,
@@ -158,7 +168,7 @@ impl Store {
 
     /// Lucia's error for a violation that Lucia knows; every other error is the database's own.
     fn translate(self: &Arc<Self>, method: Method, ids: Option<Ids>, error: Error, reject: Reject) {
-        let meaning = violation::meaning(method, error.code());
+        let meaning = violation::meaning(method, error.code()).filter(|_| self.version.has_errors());
         let (Some(Meaning { constraint, table, lucia, rows }), Some(ids)) = (meaning, ids) else {
             return reject(Rejection::Database(error));
         };
@@ -224,12 +234,12 @@ fn one_form(form: Form) -> Cow<'static, [Form]> {
 fn table_of(tables: &Tables, table: Table) -> Option<&Name> {
     match table {
         Table::User => Some(&tables.user),
-        Table::Key => Some(&tables.key),
+        Table::Key => tables.key.as_ref(),
         Table::Session => tables.session.as_ref(),
     }
 }
 
-fn by_id(entry: &MethodEntry, tables: &Tables) -> Option<Statement> {
+fn by_id(entry: &MethodEntry, version: Version, tables: &Tables) -> Option<Statement> {
     if entry.takes != Takes::Id {
         return None;
     }
@@ -239,9 +249,9 @@ fn by_id(entry: &MethodEntry, tables: &Tables) -> Option<Statement> {
             let Change { plain, with_guard, batch } = statement::delete(table, entry.column);
             return Some(Statement::write(plain, Some(with_guard), batch, &[]));
         }
-        Gives::Pair => statement::session_and_user(table, &tables.user),
+        Gives::Pair => statement::session_and_user(table, &tables.user, version.join()),
         Gives::Row | Gives::Rows => statement::lookup(table, entry.column),
     };
-    let numbers = if entry.table == Table::Session { EXPIRIES } else { &[] };
+    let numbers = if entry.table == Table::Session { version.numbers() } else { &[] };
     Some(Statement::read(one, Some(many), numbers))
 }

@@ -10,6 +10,7 @@ use crate::{
     lucia::{
         name::Name,
         statement as lucia,
+        version::Join,
         violation::{Constraint, question},
     },
     pg::Batch,
@@ -51,8 +52,8 @@ static KNOWN: LazyLock<HashMap<String, Statement>> = LazyLock::new(|| {
     let [user, key, session] = TABLES.map(|table| name(table.name()));
     let [user_columns, key_columns, _] = TABLES.map(|table| names(columns(table)));
     learn(Action::SignUp, write(lucia::insert_user_and_key(&user, &user_columns, &key, &key_columns)));
-    learn(Action::Pair, read(lucia::session_and_user(&session, &user)));
-    learn(Action::DeleteExpired, (vec![(lucia::delete_expired(&session), false)], None));
+    learn(Action::Pair, read(lucia::session_and_user(&session, &user, Join::Inner)));
+    learn(Action::DeleteExpired, (vec![(lucia::delete_expired(&session, "idle_expires < $1"), false)], None));
     learn(Action::Question("id"), (vec![(question(Constraint::Id), false)], None));
     learn(Action::Question("user_id"), (vec![(question(Constraint::UserId), false)], None));
     known

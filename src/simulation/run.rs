@@ -24,7 +24,10 @@ use super::{
     world::World,
 };
 use crate::{
-    lucia::store::{Rejection, Row as StoreRow, Store, Tables},
+    lucia::{
+        store::{Rejection, Row as StoreRow, Store, Tables},
+        version::Version,
+    },
     pg::{Answer, Chance, Error, Piece, Program, Queue, Reply, Rows, Settings},
 };
 
@@ -100,7 +103,8 @@ async fn drive(world: &Arc<World>) {
     let network = Arc::new(world.clone());
     let queue = Queue::new(settings(plan), Arc::new(Silent), network, Handle::current(), Chance::seeded(0), may_spin);
     let [user, key, session] = TABLES.map(|table| name(table.name()));
-    let store = Arc::new(Store::new(Tables { user, key, session: Some(session) }, queue.clone()));
+    let store =
+        Arc::new(Store::new(Version::Two, Tables { user, key: Some(key), session: Some(session) }, queue.clone()));
     let events: Vec<_> = plan
         .events
         .iter()

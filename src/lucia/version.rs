@@ -1,0 +1,59 @@
+//! What one version of Lucia has otherwise than the other.
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    Two,
+    Three,
+}
+
+/// How a session whose user is missing is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Join {
+    /// Not at all.
+    Inner,
+    /// With NULLs in the place of the user.
+    Left,
+}
+
+impl Version {
+    pub const ALL: [Self; 2] = [Self::Two, Self::Three];
+
+    pub fn number(self) -> u32 {
+        match self {
+            Self::Two => 2,
+            Self::Three => 3,
+        }
+    }
+
+    /// Columns of a session that are to be numbers, whatever their type.
+    pub(super) fn numbers(self) -> &'static [&'static str] {
+        match self {
+            Self::Two => &["active_expires", "idle_expires"],
+            Self::Three => &[],
+        }
+    }
+
+    pub(super) fn join(self) -> Join {
+        match self {
+            Self::Two => Join::Inner,
+            Self::Three => Join::Left,
+        }
+    }
+
+    /// What holds of a session that Lucia takes for dead at the time `$1`: milliseconds since 1970, or an ISO text.
+    pub(super) fn is_dead(self) -> &'static str {
+        match self {
+            Self::Two => "idle_expires < $1",
+            Self::Three => "expires_at <= $1::pg_catalog.text::pg_catalog.timestamptz",
+        }
+    }
+
+    pub fn has_keys(self) -> bool {
+        self == Self::Two
+    }
+
+    /// Some violations of constraints are errors of Lucia's own.
+    pub(super) fn has_errors(self) -> bool {
+        self == Self::Two
+    }
+}
