@@ -63,7 +63,7 @@ fn no_such_table() -> Error {
 impl Store {
     pub fn new(version: Version, tables: Tables, queue: Arc<Queue>) -> Self {
         let by_id = METHODS.iter().map(|entry| Some(queue.statement(by_id(entry, version, &tables)?))).collect();
-        let question = |constraint| queue.statement(Statement::read(violation::question(constraint), None, &[]));
+        let question = |constraint| queue.statement(Statement::read(violation::question(constraint)));
         let (unique_id, foreign_user_id) = (question(Constraint::Id), question(Constraint::UserId));
         Self { version, tables, queue, by_id, unique_id, foreign_user_id }
     }
@@ -253,5 +253,5 @@ fn by_id(entry: &MethodEntry, version: Version, tables: &Tables) -> Option<State
         Gives::Row | Gives::Rows => statement::lookup(table, entry.column),
     };
     let numbers = if entry.table == Table::Session { version.numbers() } else { &[] };
-    Some(Statement::read(one, Some(many), numbers))
+    Some(Statement::lookup(one, many, numbers, entry.column))
 }

@@ -205,6 +205,8 @@ impl Session {
         if self.executes().is_some() {
             self.world.state().sessions[self.connection].free_since = Instant::now();
         }
+        // The first question is what the session is.
+        let is_opened = number == 1 && result.is_ok() && !self.world.is_standby(self.connection);
         match result {
             Ok(()) => {}
             Err(Stop::Refused(refusal)) => {
@@ -214,7 +216,11 @@ impl Session {
             Err(stop) => return self.stop(stop, output).await,
         }
         output.ready(self.world.state().sessions[self.connection].is_in_transaction);
-        self.answer(&exchange, output).await
+        self.answer(&exchange, output).await?;
+        if is_opened {
+            self.world.state().record.opened_at.get_or_insert_with(Instant::now);
+        }
+        Ok(())
     }
 
     /// Sends the whole answer, in two pieces where that is planned.

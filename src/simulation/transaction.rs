@@ -61,8 +61,6 @@ impl Transaction {
             return Err(Stop::Refused(Refusal::error("42601", "unknown statement")));
         };
         let mut state = self.world.state();
-        // The client asks this of no session that it has not opened.
-        state.record.opened_at.get_or_insert_with(Instant::now);
         let (parameters, fields) = (statement.parameters(&state.database), statement.fields(&state.database));
         let prepared = PreparedStatement { statement, parameters, fields };
         if name.is_empty() {

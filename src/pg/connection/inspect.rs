@@ -6,6 +6,7 @@ use tokio::time;
 use tokio_postgres::types::Type;
 
 use super::{
+    ahead::Source,
     open::{self, Opened, Peer, Program},
     system::System,
 };
@@ -46,7 +47,8 @@ pub async fn inspect(
     parameter: &str,
 ) -> Result<Inspection, Error> {
     settings.prepare = Prepare::Detect;
-    let Opened { client, host, peer, .. } = Box::pin(open::open(&settings, &program, &System)).await?;
+    let nothing_waits: Source = Box::new(|| None);
+    let Opened { client, host, peer, .. } = Box::pin(open::open(&settings, &program, &System, &nothing_waits)).await?;
     let answer = time::timeout(LIMIT, client.query_typed(sql, &[(&parameter, Type::TEXT)])).await;
     let rows = answer.map_err(|_| {
         Error::failure(code::QUERY_TIMEOUT, format!("the server has not answered within {} s", LIMIT.as_secs()))

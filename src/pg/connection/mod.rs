@@ -6,6 +6,8 @@ mod inspect;
 
 mod open;
 
+mod ahead;
+
 mod state;
 
 mod cancel;
@@ -28,6 +30,7 @@ mod network;
 
 mod aside;
 
+pub(in crate::pg) use ahead::{Ahead, Lookups, Source};
 pub use inspect::{Inspection, Protection, inspect};
 pub use network::Network;
 #[cfg(test)]

@@ -19,6 +19,7 @@ use tokio::{
 use tokio_postgres::{AsyncMessage, Config, error::DbError};
 
 use super::{
+    ahead::{Ahead, Sending, Source, beside},
     aside::aside,
     authentication::{self, Interview},
     cancel::Route,
@@ -57,7 +58,7 @@ pub(in crate::pg) enum Peer {
 /// A connection that has just been opened.
 pub(super) struct Opened {
     /// Its task ends with it, also when nobody waits any longer for the connection to be opened.
-    pub(in crate::pg) client: ClientWrapper,
+    pub(in crate::pg) client: Arc<ClientWrapper>,
     /// Closed when the connection is lost.
     pub(super) ended: watch::Receiver<Option<&'static str>>,
     pub host: Host,
@@ -69,12 +70,14 @@ pub(super) struct Opened {
     pub(in crate::pg) may_batch_writes: bool,
     /// How long the first question took.
     pub(in crate::pg) round_trip: Option<Duration>,
+    pub(super) ahead: Option<Ahead>,
 }
 
 pub(super) async fn open(
     settings: &Settings,
     program: &Arc<dyn Program>,
     network: &dyn Network,
+    ahead: &Source,
 ) -> Result<Opened, Error> {
     // The kinds of server to look for, one after the other among all hosts.
     let rounds = match &settings.target {
@@ -85,7 +88,7 @@ pub(super) async fn open(
     for target in rounds {
         errors.clear();
         for host in &settings.hosts {
-            match open_in_time(settings, program, network, host, *target).await {
+            match open_in_time(settings, program, network, ahead, host, *target).await {
                 Ok(opened) => return Ok(opened),
                 Err(error) => errors.push(error),
             }
@@ -116,10 +119,11 @@ async fn open_in_time(
     settings: &Settings,
     program: &Arc<dyn Program>,
     network: &dyn Network,
+    ahead: &Source,
     host: &Host,
     target: Target,
 ) -> Result<Opened, Error> {
-    let opening = open_one(settings, program, network, host, target);
+    let opening = open_one(settings, program, network, ahead, host, target);
     match settings.connect_timeout {
         Some(limit) => time::timeout(limit, opening).await.unwrap_or_else(|_| {
             let text = format!("did not answer within connect_timeout ({} s)", limit.as_secs_f64());
@@ -133,6 +137,7 @@ async fn open_one(
     settings: &Settings,
     program: &Arc<dyn Program>,
     network: &dyn Network,
+    ahead: &Source,
     host: &Host,
     target: Target,
 ) -> Result<Opened, Error> {
@@ -157,9 +162,15 @@ async fn open_one(
 
     let told = pooler::told_process_id(&client.cancel_token()).await;
     let question = Question { told, plans_once: settings.prepare != Prepare::Never };
+    let client = Arc::new(client);
     let asks = target != Target::Any || question.plans_once;
     let asked = Instant::now();
-    let state = if asks { question.ask(&client).await.map_err(|error| locate(host, error))? } else { State::default() };
+    let mut ahead = if question.plans_once { ahead() } else { None }.map(|lookups| lookups.send(client.clone()));
+    let state = if asks {
+        beside(question.ask(&client), ahead.as_mut()).await.map_err(|error| locate(host, error))?
+    } else {
+        State::default()
+    };
     let round_trip = asks.then(|| asked.elapsed());
     if !state.is_wanted(target) {
         let text = format!("is not a server that target_session_attrs asks for ({target})");
@@ -178,7 +189,9 @@ async fn open_one(
         (true, true) => Peer::Cockroach,
         (true, false) => Peer::Postgres,
     };
-    Ok(Opened { client, ended, host: host.clone(), route, may_prepare, peer, may_batch_writes, round_trip })
+    // The driver asks for a type that it does not know under a name of its own.
+    let ahead = ahead.filter(|_| may_prepare).map(Sending::begin);
+    Ok(Opened { client, ended, host: host.clone(), route, may_prepare, peer, may_batch_writes, round_trip, ahead })
 }
 
 async fn connect(

@@ -1,6 +1,10 @@
 //! Connections: each is opened for one worker of the queue, which closes it. deadpool counts them.
 
-use std::{ops::Range, sync::Arc, time::Duration};
+use std::{
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use deadpool_postgres::ClientWrapper;
@@ -8,6 +12,7 @@ use tokio::{sync::watch, time::Instant};
 use tokio_postgres::SimpleQueryMessage;
 
 use super::{
+    ahead::{Ahead, Source},
     cancel::{self, Route},
     network::Network,
     open::{self, Opened, Peer, Program},
@@ -29,11 +34,12 @@ pub(in crate::pg) struct Opener {
     program: Arc<dyn Program>,
     network: Arc<dyn Network>,
     chance: Arc<Chance>,
+    ahead: Source,
 }
 
 /// An open connection.
 pub(in crate::pg) struct Connection {
-    pub(in crate::pg) client: ClientWrapper,
+    pub(in crate::pg) client: Arc<ClientWrapper>,
     pub(in crate::pg) statements: ReadyStatements,
     /// How long a round trip took when it was opened, as far as known.
     pub(in crate::pg) round_trip: Option<Duration>,
@@ -44,6 +50,7 @@ pub(in crate::pg) struct Connection {
     socket: SocketSettings,
     pub(in crate::pg) retire_at: Option<Instant>,
     ended: watch::Receiver<Option<&'static str>>,
+    ahead: Mutex<Option<Ahead>>,
 }
 
 impl Connection {
@@ -53,6 +60,11 @@ impl Connection {
         let (token, socket) = (self.client.cancel_token(), self.socket);
         let (network, route) = (self.network.clone(), self.route.clone());
         async move { cancel::cancel(&*network, &route, &socket, &token).await }
+    }
+
+    /// What was sent ahead, once.
+    pub(in crate::pg) fn take_ahead(&self) -> Option<Ahead> {
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// The statement that `other` has under way is committed, and waits for a standby to have it too.
@@ -94,9 +106,10 @@ pub(in crate::pg) fn pool(
     program: Arc<dyn Program>,
     network: Arc<dyn Network>,
     chance: Arc<Chance>,
+    ahead: Source,
 ) -> Pool {
     let max = settings.max;
-    let pool = Pool::builder(Opener { settings, program, network, chance }).max_size(max).build();
+    let pool = Pool::builder(Opener { settings, program, network, chance, ahead }).max_size(max).build();
     // The builder refuses only time-outs without a runtime, and it was given neither.
     pool.unwrap_or_else(|error| unreachable!("{error}"))
 }
@@ -106,8 +119,8 @@ impl managed::Manager for Opener {
     type Error = Error;
 
     async fn create(&self) -> Result<Connection, Error> {
-        let Opened { client, ended, host, route, may_prepare, peer, may_batch_writes, round_trip, .. } =
-            Box::pin(open::open(&self.settings, &self.program, &*self.network)).await?;
+        let Opened { client, ended, host, route, may_prepare, peer, may_batch_writes, round_trip, ahead } =
+            Box::pin(open::open(&self.settings, &self.program, &*self.network, &self.ahead)).await?;
         let lifetime = |range: &Range<Duration>| open::somewhere_in(range, &self.chance);
         Ok(Connection {
             client,
@@ -119,6 +132,7 @@ impl managed::Manager for Opener {
             network: self.network.clone(),
             socket: self.settings.socket,
             ended,
+            ahead: Mutex::new(ahead),
             retire_at: self.settings.max_lifetime.as_ref().map(|range| Instant::now() + lifetime(range)),
         })
     }

@@ -12,10 +12,10 @@ use super::{
     verdict::Answer,
 };
 use crate::pg::{
-    connection::Connection,
+    connection::{Ahead, Connection, Lookups},
     error::{Error, code, sqlstate},
-    statement::{Count, Ready, Statement},
-    value::{Form, Text, UNKNOWN, array_literal},
+    statement::{Count, Ready, Statement, columns_ahead},
+    value::{Decoding, Form, Text, UNKNOWN, array_literal},
 };
 
 /// Answers, unless the statement was made for tables that have changed since.
@@ -94,6 +94,11 @@ async fn execute_whole(
 ) -> Result<Vec<Answer>, Fault> {
     let mut refused: Option<(Error, Stage, Arc<Ready>)> = None;
     let mut was_misread = false;
+    if let Some(ahead) = connection.take_ahead()
+        && let Some(answers) = limits.answering(sent_ahead(ahead, statement, request)).await?
+    {
+        return Ok(answers);
+    }
     for _ in 0..ATTEMPTS {
         if request.forms.contains(&UNKNOWN) {
             // What is ready may be so for types that have changed.
@@ -147,6 +152,29 @@ async fn execute_whole(
         |(error, stage, _)| (error, stage),
     );
     Err(Fault::Ended { error, stage })
+}
+
+/// The answers to lookups that were sent ahead; `None` where they are not those of the request, or would not do.
+async fn sent_ahead(
+    mut ahead: Ahead,
+    statement: &Statement,
+    request: Request<'_>,
+) -> Result<Option<Vec<Answer>>, Fault> {
+    let Lookups { statement: of, forms, parameters } = &*ahead.lookups.clone();
+    let at = |call: &&[Option<String>]| parameters.iter().position(|sent| sent[..] == **call);
+    let places: Option<Vec<usize>> = request.calls.iter().map(at).collect();
+    let Some(places) = places.filter(|_| of.number == statement.number && forms[..] == *request.forms) else {
+        return Ok(None);
+    };
+    let Some(rows) = ahead.answers().await else { return Ok(None) };
+    let answer = |place: usize| {
+        let rows = rows[place].as_ref()?;
+        let columns = columns_ahead(statement, ahead.shape.as_deref(), request.forms, rows.first()?)?;
+        let mut decoding = Decoding::new(columns, 1);
+        rows.iter().try_for_each(|row| decoding.add(row)).ok()?;
+        decoding.finish().pop().map(Answer::Rows)
+    };
+    Ok(places.into_iter().map(answer).collect())
 }
 
 async fn ready(connection: &Connection, statement: &Statement, count: Count) -> Result<Option<Arc<Ready>>, Error> {

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     mem,
     ops::Deref,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
@@ -21,11 +21,14 @@ use super::scheduler::{
 };
 use crate::pg::{
     chance::Chance,
-    connection::{Connection, Lease, Pool},
+    connection::{Connection, Lease, Lookups, Pool, Source},
     error::{Error, code},
     exchange::{Call, Spares},
     settings::Settings,
 };
+
+/// Lookups that are sent to a connection while it is opened, at most: each has a text and an answer of its own.
+const AHEAD: usize = 16;
 
 /// What a worker is told to do.
 pub(super) enum Order {
@@ -62,6 +65,8 @@ pub(super) struct Dispatcher {
 struct State {
     scheduler: Scheduler<Call>,
     workers: HashMap<WorkerId, Mailbox>,
+    /// The number of the youngest call that was sent ahead.
+    sent_ahead: u64,
     /// When the timer will wake the scheduler.
     armed: Option<Time>,
     timer: Option<AbortHandle>,
@@ -77,17 +82,26 @@ struct Mailbox {
 impl Dispatcher {
     pub(super) fn new(
         settings: Settings,
-        pool: Pool,
+        pool: impl FnOnce(Source) -> Pool,
         runtime: Handle,
         work: Work,
         chance: Arc<Chance>,
         may_spin: bool,
     ) -> Arc<Self> {
         let limits = Limits { max: settings.max, patience: settings.patience(), idle_timeout: settings.idle_timeout };
-        let state = State { scheduler: Scheduler::new(limits), workers: HashMap::new(), armed: None, timer: None };
-        let dispatcher = Arc::new(Self {
+        let state = State {
+            scheduler: Scheduler::new(limits),
+            workers: HashMap::new(),
+            sent_ahead: 0,
+            armed: None,
+            timer: None,
+        };
+        let dispatcher = Arc::new_cyclic(|this: &Weak<Self>| Self {
             settings,
-            pool,
+            pool: pool(Box::new({
+                let this = this.clone();
+                move || this.upgrade()?.lookups_to_send_ahead()
+            })),
             runtime,
             work,
             began: Instant::now(),
@@ -112,6 +126,25 @@ impl Dispatcher {
         for task in workers.into_values().map(|mailbox| mailbox.task).chain(timer) {
             task.abort();
         }
+    }
+
+    /// Of those that wait for a connection, the oldest that no other connection has been sent; the oldest where it has.
+    fn lookups_to_send_ahead(&self) -> Option<Lookups> {
+        let mut state = self.state();
+        let State { scheduler, sent_ahead, .. } = &mut *state;
+        let after = if scheduler.lookups_after(*sent_ahead).next().is_some() { *sent_ahead } else { 0 };
+        let (_, first) = scheduler.lookups_after(after).next()?;
+        let is_alike = |(_, call): &(u64, &Call)| call.forms == first.forms;
+        let calls: Vec<_> = scheduler.lookups_after(after).take(AHEAD).take_while(is_alike).collect();
+        if calls.len() > first.statement.most_ahead() {
+            return None;
+        }
+        *sent_ahead = calls.last().map_or(after, |(number, _)| *number);
+        Some(Lookups {
+            statement: first.statement.clone(),
+            forms: first.forms.to_vec(),
+            parameters: calls.iter().map(|(_, call)| call.parameters.to_vec()).collect(),
+        })
     }
 
     /// What `look` sees of the scheduler.

@@ -45,7 +45,10 @@ impl Queue {
         may_spin: bool,
     ) -> Arc<Self> {
         let chance = Arc::new(chance);
-        let pool = new_pool(settings.clone(), program, network, chance.clone());
+        let pool = {
+            let (settings, chance) = (settings.clone(), chance.clone());
+            move |ahead| new_pool(settings, program, network, chance, ahead)
+        };
         let work = |dispatcher, id, orders| -> futures_util::future::BoxFuture<'static, ()> {
             Box::pin(worker::run(dispatcher, id, orders))
         };

@@ -12,7 +12,10 @@ use std::{
 use tokio_postgres::types::{Kind, Type};
 
 use super::{relation::Relations, server_text::ServerText};
-use crate::pg::{chance::Chance, value::Columns};
+use crate::pg::{
+    chance::Chance,
+    value::{Columns, Field},
+};
 
 /// A statement is known by its number: the text need not be compared.
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
@@ -98,12 +101,15 @@ pub struct Statement {
     is_apart: AtomicBool,
     /// Columns that are to be numbers, whatever their type.
     pub(super) numbers: &'static [&'static str],
+    /// The column of the first table that a lookup compares its parameter with.
+    pub(super) looked_up: Option<&'static str>,
     known: Mutex<Known>,
 }
 
 #[derive(Debug, Default)]
 struct Known {
     shape: Option<Arc<Shape>>,
+    columns: Option<Arc<Columns>>,
     is_doubtful: bool,
     /// What the statement for many calls looks into.
     relations: Option<Relations>,
@@ -117,8 +123,12 @@ impl Statement {
         Self { guarded, ..Self::new(Access::Write, sql, declared, batch, &[]) }
     }
 
-    pub fn read(sql: String, batch: Option<Batch>, numbers: &'static [&'static str]) -> Self {
-        Self::new(Access::Read, sql, Vec::new(), batch, numbers)
+    pub fn read(sql: String) -> Self {
+        Self::new(Access::Read, sql, Vec::new(), None, &[])
+    }
+
+    pub fn lookup(sql: String, batch: Batch, numbers: &'static [&'static str], column: &'static str) -> Self {
+        Self { looked_up: Some(column), ..Self::new(Access::Read, sql, Vec::new(), Some(batch), numbers) }
     }
 
     fn new(
@@ -140,6 +150,7 @@ impl Statement {
             two: OnceLock::new(),
             is_apart: AtomicBool::new(false),
             numbers,
+            looked_up: None,
             known: Mutex::default(),
         }
     }
@@ -232,7 +243,35 @@ impl Statement {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps one shape for all connections that find the same, so that JavaScript learns its columns once.
+    /// For how many calls rows may be asked for before it has been described. Of relations that are no tables the server
+    /// reads less for many calls in one statement than for each by itself.
+    pub(in crate::pg) fn most_ahead(&self) -> usize {
+        match (self.looked_up, self.known().relations) {
+            (None, _) => 0,
+            (Some(_), Some(Relations::Tables)) => usize::MAX,
+            (Some(_), _) => 1,
+        }
+    }
+
+    /// The text for one call, as far as it is known how the columns are to be asked for.
+    pub(in crate::pg) fn text_for(&self, shape: Option<&Shape>) -> String {
+        let sql = self.text().to_owned();
+        match shape {
+            Some(shape) => shape.dress(sql),
+            None => sql,
+        }
+    }
+
+    /// Keeps the same columns for whoever finds them, so that JavaScript learns them once.
+    pub(super) fn agree_columns(&self, fields: Vec<Field>, position: Option<usize>) -> Arc<Columns> {
+        let mut known = self.known();
+        match &known.columns {
+            Some(columns) if columns.fields == fields && columns.position == position => columns.clone(),
+            _ => known.columns.insert(Arc::new(Columns::new(fields, position))).clone(),
+        }
+    }
+
+    /// Keeps one shape for all connections that find the same.
     pub(super) fn agree(&self, found: Shape) -> Arc<Shape> {
         let mut known = self.known();
         known.is_doubtful = false;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio_postgres::{Client, Column, Statement as ServerStatement, types::Type};
+use tokio_postgres::{Client, Column, Row, Statement as ServerStatement, types::Type};
 
 use super::{
     definition::{Shape, Statement},
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::pg::{
     error::Error,
-    value::{Columns, Field},
+    value::{Columns, Field, Form, form},
 };
 
 /// Learns the shape of `statement`, whose text is `sql`; gives the prepared statement too where it can be used as it is.
@@ -29,8 +29,11 @@ pub(super) async fn discover(
         |plain: &ServerStatement| plain.columns().iter().any(|column| needs_text(column, &Field::new(column, &[])));
     let plain = client.prepare_typed(sql, &statement.declared).await?;
     if !needs_any_text(&plain) {
-        let shape =
-            Shape { columns: columns(statement, &plain), parameters: plain.params().to_vec(), server_text: None };
+        let shape = Shape {
+            columns: columns(statement, plain.columns()),
+            parameters: plain.params().to_vec(),
+            server_text: None,
+        };
         return Ok((statement.agree(shape), Some(plain)));
     }
     let tables = server_text::tables(client, &plain).await?;
@@ -40,7 +43,7 @@ pub(super) async fn discover(
     let plain = client.prepare_typed(sql, &statement.declared).await?;
     let texts: Vec<bool> = plain.columns().iter().map(|column| needs_text(column, &Field::new(column, &[]))).collect();
     let shape = Shape {
-        columns: columns(statement, &plain),
+        columns: columns(statement, plain.columns()),
         parameters: plain.params().to_vec(),
         server_text: Some(ServerText::new(&texts, &tables, fingerprint)),
     };
@@ -51,12 +54,33 @@ fn is_built_in(kind: &Type) -> bool {
     Type::from_oid(kind.oid()).is_some()
 }
 
-fn columns(statement: &Statement, plain: &ServerStatement) -> Arc<Columns> {
+fn columns(statement: &Statement, sent: &[Column]) -> Arc<Columns> {
     // The only column of a lookup that is no table's.
     let is_position = |column: &Column| column.table_oid().is_none();
     let is_lookup = statement.batch.is_some() && !statement.access.is_write();
-    let position = plain.columns().iter().position(is_position).filter(|_| is_lookup);
-    Arc::new(Columns::new(fields(statement, plain.columns(), position), position))
+    let position = sent.iter().position(is_position).filter(|_| is_lookup);
+    statement.agree_columns(fields(statement, sent, position), position)
+}
+
+/// The columns of rows that were sent for with the text of a lookup, when that was known of it; `None` where the lookup has
+/// to be described to be sent as it should.
+pub(in crate::pg) fn columns_ahead(
+    statement: &Statement,
+    known: Option<&Shape>,
+    forms: &[Form],
+    first: &Row,
+) -> Option<Arc<Columns>> {
+    let Some(shape) = known else {
+        let looked_up = first.columns().iter().find(|column| Some(column.name()) == statement.looked_up)?;
+        let columns = columns(statement, first.columns());
+        let is_plain = !columns.fields.iter().any(|field| field.reading.needs_server());
+        return Some(columns).filter(|_| is_plain && forms == [form(looked_up.type_())]);
+    };
+    let is_current = match &shape.server_text {
+        Some(server_text) => !server_text.is_stale(first),
+        None => fields(statement, first.columns(), shape.columns.position) == shape.columns.fields,
+    };
+    (is_current && shape.parameters.iter().map(form).eq(forms.iter().copied())).then(|| shape.columns.clone())
 }
 
 pub(super) fn fields(statement: &Statement, sent: &[Column], position: Option<usize>) -> Vec<Field> {

@@ -143,6 +143,12 @@ impl<C: Work> Scheduler<C> {
         self.workers.iter().filter(|worker| worker.idle_since().is_some()).count()
     }
 
+    /// The lookups of one statement, the oldest first, that are younger than the call of this number, unless an older write
+    /// is to be sent before them; with their numbers.
+    pub(in crate::pg::queue) fn lookups_after(&self, number: u64) -> impl Iterator<Item = (u64, &C)> {
+        self.waiting.lookups_after(number).map(|queued| (queued.number, &queued.work))
+    }
+
     /// Calls that no worker has.
     pub(in crate::pg::queue) fn waiting(&self) -> usize {
         self.waiting.len()

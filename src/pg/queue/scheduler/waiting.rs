@@ -102,6 +102,18 @@ impl<C: Work> Waiting<C> {
         calls.insert(at, queued);
     }
 
+    /// The lookups of one statement, the oldest first, that are younger than the call of this number, unless an older write
+    /// is to be sent before them.
+    pub(super) fn lookups_after(&self, number: u64) -> impl Iterator<Item = &Queued<C>> {
+        let younger = move |lookups: &Lookups<C>| lookups.calls.partition_point(|queued| queued.number <= number);
+        let oldest =
+            |lookups: &&Lookups<C>| lookups.calls.get(younger(lookups)).map_or(u64::MAX, |queued| queued.number);
+        let lookups = self.lookups.iter().min_by_key(oldest);
+        let write = self.writes.front().map_or(u64::MAX, |queued| queued.number);
+        let lookups = lookups.filter(|lookups| oldest(lookups) < write);
+        lookups.into_iter().flat_map(move |lookups| lookups.calls.iter().skip(younger(lookups)))
+    }
+
     pub(super) fn last_number(&self) -> u64 {
         self.last_number
     }

@@ -1,0 +1,97 @@
+//! Lookups that are sent ahead: beside the first question of a connection that is opened for them, while nobody knows yet
+//! whether anything may be prepared there. Each has the text of its statement with it.
+
+use std::{future::poll_fn, pin::pin, sync::Arc};
+
+use deadpool_postgres::ClientWrapper;
+use futures_util::{
+    TryStreamExt,
+    future::{BoxFuture, join_all},
+};
+use tokio::task::JoinSet;
+use tokio_postgres::{Client, Error, Row, types::Type};
+
+use crate::pg::{
+    statement::{Shape, Statement},
+    value::{Form, Text},
+};
+
+/// Lookups of one statement that wait for a connection.
+pub(in crate::pg) struct Lookups {
+    pub(in crate::pg) statement: Arc<Statement>,
+    /// What the parameters' texts were made for.
+    pub(in crate::pg) forms: Vec<Form>,
+    /// Of each call.
+    pub(in crate::pg) parameters: Vec<Vec<Option<String>>>,
+}
+
+/// The lookups that wait for a connection, as they are when one has been opened.
+pub(in crate::pg) type Source = Box<dyn Fn() -> Option<Lookups> + Send + Sync>;
+
+/// The rows for each call; `None` where they could not be had.
+type Answers = Vec<Option<Vec<Row>>>;
+
+/// Lookups that have been sent once `answers` is polled.
+pub(super) struct Sending {
+    lookups: Arc<Lookups>,
+    shape: Option<Arc<Shape>>,
+    answers: BoxFuture<'static, Answers>,
+}
+
+/// Lookups that have been sent, and what came back. They end with it.
+pub(in crate::pg) struct Ahead {
+    pub(in crate::pg) lookups: Arc<Lookups>,
+    /// What was known of the statement.
+    pub(in crate::pg) shape: Option<Arc<Shape>>,
+    answers: JoinSet<Answers>,
+}
+
+impl Lookups {
+    pub(super) fn send(self, client: Arc<ClientWrapper>) -> Sending {
+        let lookups = Arc::new(self);
+        let shape = lookups.statement.known_shape();
+        let sql = lookups.statement.text_for(shape.as_deref());
+        let sent = lookups.clone();
+        let answers = Box::pin(async move {
+            let answers = sent.parameters.iter().map(|parameters| answer(&client, &sql, parameters));
+            join_all(answers).await.into_iter().map(Result::unwrap_or_default).collect()
+        });
+        Sending { lookups, shape, answers }
+    }
+}
+
+async fn answer(client: &Client, sql: &str, parameters: &[Option<String>]) -> Result<Option<Vec<Row>>, Error> {
+    let texts = parameters.iter().map(|text| (Text(text.as_deref()), Type::UNKNOWN));
+    let mut stream = Box::pin(client.query_typed_raw(sql, texts).await?);
+    let rows = stream.as_mut().try_collect().await?;
+    Ok(stream.rows_affected().map(|_| rows))
+}
+
+/// Asks, and sends what is to be sent ahead behind the question.
+pub(super) async fn beside<T>(question: impl Future<Output = T>, mut sending: Option<&mut Sending>) -> T {
+    let mut question = pin!(question);
+    poll_fn(|context| {
+        let answer = question.as_mut().poll(context);
+        if let Some(sending) = sending.take() {
+            // The answers cannot be there yet.
+            let _ = sending.answers.as_mut().poll(context);
+        }
+        answer
+    })
+    .await
+}
+
+impl Sending {
+    /// Takes the answers in as they come: the driver keeps none back that somebody waits for.
+    pub(super) fn begin(self) -> Ahead {
+        let mut answers = JoinSet::new();
+        answers.spawn(self.answers);
+        Ahead { lookups: self.lookups, shape: self.shape, answers }
+    }
+}
+
+impl Ahead {
+    pub(in crate::pg) async fn answers(&mut self) -> Option<Answers> {
+        self.answers.join_next().await?.ok()
+    }
+}
