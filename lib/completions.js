@@ -11,6 +11,9 @@ const { createShape, give } = require("./rows.js");
 
 const shapes = new Map();
 
+/** What is called next is a reaction to it, when the list has been gone through. */
+const settled = Promise.resolve();
+
 /** Takes rows, a part of a call's or the last. A value that has no meaning is the failure of this call alone. */
 const takeRows = (call, values, at) => {
   const shape = shapes.get(values[at]);
@@ -21,6 +24,8 @@ const takeRows = (call, values, at) => {
     call.rows = call.rows === undefined ? more : call.gives === give.Rows ? call.rows.concat(more) : call.rows;
   } catch (error) {
     call.failure ??= invalidAnswer(error);
+    const number = values[at];
+    settled.then(() => instance.giveUp(number));
   }
   return at + 2 + count * shape.width;
 };
@@ -107,4 +112,6 @@ const settle = (...given) => {
 };
 
 // The native side holds `settle` while a call is under way only; whoever makes calls holds it with the instance.
-module.exports = { instance: Object.assign(binding.instance(settle), { settle }) };
+const instance = Object.assign(binding.instance(settle), { settle });
+
+module.exports = { instance };

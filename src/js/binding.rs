@@ -29,6 +29,10 @@ pub fn instance<'env>(env: &'env Env, settle: Function<'env, (), ()>) -> Result<
     let object = Object::new(env)?;
     function(env, &object, &instance, "adapter", Adapter::create)?;
     function(env, &object, &instance, "inspect", inspect)?;
+    function(env, &object, &instance, "giveUp", |instance, call| {
+        instance.give_up(call.get(0)?);
+        Ok(())
+    })?;
     Ok(object)
 }
 

@@ -2,11 +2,11 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     ffi::c_void,
     ptr,
     rc::Rc,
-    sync::Arc,
+    sync::{Arc, Weak},
 };
 
 use napi::{
@@ -23,7 +23,7 @@ use super::{
     rows,
     settle::Settle,
 };
-use crate::pg::{Error, Shared, code, runtime};
+use crate::pg::{Columns, Error, Shared, code, runtime};
 
 /// Lives from the first adapter on until the last one has ended and its calls are settled.
 pub(super) struct Delivery {
@@ -36,7 +36,7 @@ pub(super) struct Delivery {
     leased: RefCell<HashMap<u32, Arc<Shared>>>,
     next_lease: Cell<u32>,
     /// The shapes that `lib/completions.js` knows.
-    introduced: RefCell<HashSet<u64>>,
+    introduced: RefCell<HashMap<u64, Weak<Columns>>>,
     passwords: RefCell<HashMap<u32, PasswordReply>>,
     next_password: Cell<u32>,
     /// Empty between two deliveries: what was allocated for one serves the next.
@@ -168,6 +168,13 @@ impl Delivery {
         self.function.set(ptr::null_mut());
         let leased = self.leased.take();
         drop(leased);
+    }
+
+    /// A value of rows of this shape had no meaning. Not to be called while messages are delivered.
+    pub(super) fn give_up(&self, shape: u64) {
+        if let Some(columns) = self.introduced.borrow().get(&shape).and_then(Weak::upgrade) {
+            columns.give_up();
+        }
     }
 
     /// The answer of the program's function to `Completion::Password`.

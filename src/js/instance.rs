@@ -28,6 +28,13 @@ impl Instance {
         Ok(instance)
     }
 
+    /// A value of rows of this shape had no meaning: their statement is to be described again.
+    pub(super) fn give_up(&self, shape: u32) {
+        if let Some(delivery) = self.delivery.borrow().upgrade() {
+            delivery.give_up(u64::from(shape));
+        }
+    }
+
     /// The open delivery; the first adapter opens one, as the next does when all have ended.
     pub(super) fn delivery(&self, env: &Env) -> std::result::Result<Rc<Delivery>, Refusal> {
         let open = self.delivery.borrow().upgrade().filter(|delivery| delivery.is_open());

@@ -1,6 +1,10 @@
 //! The messages by which `settle` of `lib/completions.js` is told what has happened, as one flat list of values.
 
-use std::{collections::HashSet, ptr};
+use std::{
+    collections::HashMap,
+    ptr,
+    sync::{Arc, Weak},
+};
 
 use napi::{Env, Result, sys};
 
@@ -66,7 +70,7 @@ pub(super) struct Messages<'a> {
     env: &'a Env,
     settle: sys::napi_value,
     /// The shapes that `lib/completions.js` knows.
-    introduced: &'a mut HashSet<u64>,
+    introduced: &'a mut HashMap<u64, Weak<Columns>>,
     values: Vec<sys::napi_value>,
     /// Where the message that is being written began.
     first: usize,
@@ -81,7 +85,7 @@ impl<'a> Messages<'a> {
     pub(super) fn new(
         env: &'a Env,
         settle: sys::napi_value,
-        introduced: &'a mut HashSet<u64>,
+        introduced: &'a mut HashMap<u64, Weak<Columns>>,
         values: Vec<sys::napi_value>,
     ) -> Self {
         Self { env, settle, introduced, values, first: 0, shape: None, kinds: [None; KINDS.len()] }
@@ -188,8 +192,8 @@ impl<'a> Messages<'a> {
     }
 
     /// Tells of a shape, unless it is known, and gives the value that it is known by.
-    fn introduce(&mut self, columns: &Columns) -> Result<sys::napi_value> {
-        if !self.introduced.contains(&columns.number) {
+    fn introduce(&mut self, columns: &Arc<Columns>) -> Result<sys::napi_value> {
+        if !self.introduced.contains_key(&columns.number) {
             self.start(Kind::Shape)?;
             self.count_u64(columns.number)?;
             self.count(columns.first_table())?;
@@ -202,7 +206,7 @@ impl<'a> Messages<'a> {
             }
             // What follows may be withdrawn without the shape.
             self.first = self.values.len();
-            self.introduced.insert(columns.number);
+            self.introduced.insert(columns.number, Arc::downgrade(columns));
         }
         #[expect(clippy::cast_precision_loss, reason = "there are no 2^53 statements")]
         let shape = rows::number(self.env, columns.number as f64)?;

@@ -59,5 +59,7 @@ export interface Instance {
     variables: NodeJS.ProcessEnv,
     version: number,
   ): NativeAdapter & Partial<Refused>;
+  /** A value of rows of this shape had no meaning: their statement is to be described again. */
+  giveUp(shape: number): void;
   inspect(slot: number, url: string, sql: string, parameter: string, variables: NodeJS.ProcessEnv): Partial<Refused>;
 }

@@ -110,6 +110,13 @@ async fn execute_whole(
         let (result, ready) = match limits.preparing(ready(connection, statement, request.count())).await {
             Ok(None) => (Ok(Attempt::Stale), None),
             Ok(Some(ready)) => {
+                if ready.forms.len() != request.forms.len() {
+                    connection.statements.forget(statement);
+                    let (sent, described) = (request.forms.len(), ready.forms.len());
+                    let text = format!("a statement of {sent} parameters is described as one of {described}");
+                    let error = Error::failure(code::INVALID_ANSWER, text);
+                    return Err(Fault::Ended { error, stage: Stage::Unsent });
+                }
                 if let Some((error, stage, before)) = refused.take() {
                     // The server's idea of the parameters has not changed: it is the value that it refuses.
                     let is_value = is_about_value(&error) && ready.takes_the_same(&before);

@@ -236,7 +236,7 @@ impl Statement {
     /// The shape, as far as anyone knows.
     pub(in crate::pg) fn known_shape(&self) -> Option<Arc<Shape>> {
         let known = self.known();
-        known.shape.clone().filter(|_| !known.is_doubtful)
+        known.shape.clone().filter(|shape| !known.is_doubtful && !shape.columns.are_given_up())
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -276,7 +276,7 @@ impl Statement {
         let mut known = self.known();
         known.is_doubtful = false;
         match &known.shape {
-            Some(shape) if shape.is_like(&found) => shape.clone(),
+            Some(shape) if !shape.columns.are_given_up() && shape.is_like(&found) => shape.clone(),
             _ => known.shape.insert(Arc::new(found)).clone(),
         }
     }

@@ -84,6 +84,7 @@ impl ReadyStatements {
 
     pub(in crate::pg) fn get(&self, statement: &Statement, count: Count) -> Option<Arc<Ready>> {
         let mut kept = self.kept();
+        kept.retain(|(_, _, ready)| !ready.shape.columns.are_given_up());
         let at = kept.iter().position(|(number, for_count, _)| *number == statement.number && *for_count == count)?;
         kept[..=at].rotate_right(1);
         Some(kept[0].2.clone())

@@ -1,6 +1,6 @@
 //! The columns of an answer, known to JavaScript by a number.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::field::Field;
 
@@ -14,12 +14,18 @@ pub struct Columns {
     pub fields: Vec<Field>,
     /// Where `position` stands among the columns that the server sends; what is behind it is the second table's.
     pub(in crate::pg) position: Option<usize>,
+    is_given_up: AtomicBool,
 }
 
 impl Columns {
     /// `fields` in the order in which the server sends them, but for the `position`.
     pub(in crate::pg) fn new(fields: Vec<Field>, position: Option<usize>) -> Self {
-        Self { number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed), fields, position }
+        Self {
+            number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
+            fields,
+            position,
+            is_given_up: AtomicBool::new(false),
+        }
     }
 
     /// The index in the server's row of each field.
@@ -28,6 +34,16 @@ impl Columns {
             Some(position) if field >= position => field + 1,
             _ => field,
         }
+    }
+
+    /// A value was none of the type that the server has said of its column: the statement is to be described again, by
+    /// every connection.
+    pub fn give_up(&self) {
+        self.is_given_up.store(true, Ordering::Relaxed);
+    }
+
+    pub(in crate::pg) fn are_given_up(&self) -> bool {
+        self.is_given_up.load(Ordering::Relaxed)
     }
 
     /// How many fields belong to the first table.

@@ -86,7 +86,7 @@ struct Start {
 }
 
 impl Rows {
-    pub fn columns(&self) -> &Columns {
+    pub fn columns(&self) -> &Arc<Columns> {
         &self.all.columns
     }
 
