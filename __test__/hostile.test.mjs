@@ -1,0 +1,78 @@
+// A server, or what sits in its place, that says what PostgreSQL never says. (`network`, `endings` and the Rust tests of `screen` have more.)
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+import { openAdapter } from "./support/adapter.mjs";
+import { within } from "./support/bounded.mjs";
+import { createTables, freshDatabase } from "./support/database.mjs";
+import { startHostile } from "./support/hostile.mjs";
+import { message } from "./support/messages.mjs";
+
+/** So that a call which never settles fails its own test only. */
+const limit = { timeout: 120_000 };
+const JSON_TYPE = 114;
+let database;
+
+before(async () => {
+  database = await freshDatabase();
+  await createTables(database.sql);
+  await database.sql`INSERT INTO auth_user (id, username) VALUES ('u1', 'name1'), ('u2', 'name2')`;
+});
+after(() => database?.drop());
+
+/** Of statements about users only; the package's own questions are answered as they should be. */
+const ofUsers = (change) => (said) => (said.sql.includes("auth_user") ? change(said) : [said.bytes]);
+
+/** A row description in which the column `username` has another type. */
+function withType(bytes, oid) {
+  const changed = Buffer.from(bytes);
+  const at = changed.indexOf("username\0");
+  if (at >= 0) changed.writeUInt32BE(oid, at + "username\0".length + 6);
+  return changed;
+}
+
+/** Each has the server say it, and then the truth over the same connection. */
+const lies = {
+  "describes a statement without its parameter": ({ type, bytes }) => [type === "t" ? message("t", Buffer.from([0, 0])) : bytes],
+  "calls a text JSON that is none": ({ type, bytes }) => [type === "T" ? withType(bytes, JSON_TYPE) : bytes],
+};
+
+describe("an answer that cannot be used is forgotten: a server that", () => {
+  for (const [what, change] of Object.entries(lies)) {
+    for (const [how, ids] of [["one call", ["u1"]], ["many calls", ["u1", "u2", "u1"]]]) {
+      test(`${what} fails ${how}, and is believed when it says the truth`, limit, async (t) => {
+        const hostile = await startHostile(Number(new URL(database.url).port), ofUsers(change));
+        t.after(() => hostile.stop());
+        const url = new URL(database.url);
+        url.port = String(hostile.port);
+        const { adapter } = openAdapter(t, url.href, { max: 1 });
+        const calls = () => Promise.allSettled(ids.map((id) => adapter.getUser(id)));
+        for (const { reason } of await within(20, "the calls settle", calls())) assert.equal(reason?.code, "INVALID_ANSWER");
+        hostile.becomeHonest({ cut: false });
+        const found = await within(20, "the calls settle", calls());
+        assert.deepEqual(found.map(({ value }) => value?.username), ids.map((id) => id.replace("u", "name")));
+      });
+    }
+  }
+});
+
+test("answers that are changed at random, for twenty seconds: no crash, no call that pends, and then the right rows", limit, async () => {
+  const other = await freshDatabase();
+  const program = fileURLToPath(new URL("support/fuzz.mjs", import.meta.url));
+  const child = spawn(process.execPath, [program, "20", "1"], {
+    env: { ...process.env, DATABASE_URL: other.url },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text) => {
+    output += text;
+  });
+  const [code, signal] = await once(child, "close");
+  await other.drop();
+  assert.deepEqual([code, signal], [0, null], output);
+  const [, histories] = /^(\d+) histories/m.exec(output);
+  assert.ok(Number(histories) > 10, output);
+});
