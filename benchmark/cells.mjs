@@ -15,6 +15,8 @@ export const series = [
   { name: "sign-in", scenario: "sign-in", sessions: 100_000, levels },
   // Every user signs out once: there must be enough of them.
   { name: "sign-out", scenario: "sign-out", sessions: 500_000, levels },
+  { name: "validate-3", scenario: "validate-3", sessions: 100_000, levels: [1, 256] },
+  { name: "renew-3", scenario: "renew-3", sessions: 100_000, levels: [1, 256] },
 ].map((one) => ({
   ...one,
   title: `${scenarios[one.scenario].title} (${one.sessions.toLocaleString("en")} sessions`

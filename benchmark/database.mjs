@@ -19,12 +19,13 @@ export const sessionId = (i) => `${firstNumber + i}${sessionTail}`;
 export const userId = (n) => `${firstNumber + n}${userTail}`;
 export const username = (n) => `user${n}`;
 export const keyId = (n) => `username:user${n}`;
+export const idleExpiry = (i) => firstExpiry + idleFor + i;
 export const ownerOf = (i, sessions) => i % (sessions / sessionsOfAUser);
 
 /** Whether the row is that of session `i`, which was asked for by `id`. */
 export function isSession(row, id, i, sessions) {
   return row.id === id && row.user_id === userId(ownerOf(i, sessions)) && row.active_expires === firstExpiry + i
-    && row.idle_expires === firstExpiry + idleFor + i && row.country === "DE";
+    && row.idle_expires === idleExpiry(i) && row.country === "DE";
 }
 
 /** SQL for the id of the session whose number, counted from 0, is in the parameter or column `number`. */

@@ -29,6 +29,10 @@ export const goals = [
     limit: 2.5 },
   { cells: ["validate-delayed@256"], figure: "callsPerSecond", against: ["bun"], must: ">=", limit: 1.5 },
   { cells: ["sign-up@64"], figure: "callsPerSecond", against: ["reference-pg"], must: ">=", limit: 3 },
+  ...["validate-3@256", "renew-3@256"].flatMap((cell) => [
+    { cells: [cell], figure: "callsPerSecond", against: ["reference-postgres"], must: ">=", limit: 25 },
+    { cells: [cell], figure: "callsPerSecond", against: ["reference-pg"], must: ">=", limit: 20 },
+  ]),
   { cells: ["validate@256"], figure: "memory", against: everyNode, must: "<", limit: 1 },
 ];
 

@@ -4,6 +4,12 @@ import { parseArgs } from "node:util";
 import { cells, cellsNamed } from "./cells.mjs";
 import { contenders } from "./contenders.mjs";
 import { neededFor } from "./goals.mjs";
+import { scenarios } from "./scenarios.mjs";
+
+function takesPart({ id, scenarios: own }, { scenario }) {
+  const { openers } = scenarios[scenario];
+  return openers ? Object.hasOwn(openers, id) : !own || own.includes(scenario);
+}
 
 /** The contenders that were asked for and can take part, each with the program that runs it. */
 function takingPart(wanted) {
@@ -36,8 +42,8 @@ export function makePlan(commandLine) {
   const chosen = values.only ? cellsNamed(values.only.split(",")) : cells;
   const steps = chosen.filter(({ name }) => !needed || needed.has(name)).map((cell) => ({
     cell,
-    contenders: present.filter(({ id, scenarios }) =>
-      (!scenarios || scenarios.includes(cell.series.scenario)) && (!needed || needed.get(cell.name).has(id))),
+    contenders: present.filter((contender) =>
+      takesPart(contender, cell.series) && (!needed || needed.get(cell.name).has(contender.id))),
   }));
   const rounds = Number(values.rounds ?? (values.quick ? 3 : 5));
   const seconds = Number(values.seconds ?? (values.quick ? 0.75 : 0.6));

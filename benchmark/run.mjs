@@ -19,6 +19,7 @@ import { makePlan } from "./plan.mjs";
 import { progressOver } from "./progress.mjs";
 import { cellTables, goalTable, legend, wireLine } from "./report.mjs";
 import { measureCell } from "./rounds.mjs";
+import { scenarios } from "./scenarios.mjs";
 
 const productionSettings = { fsync: "on", shared_buffers: "512MB", max_wal_size: "4GB" };
 
@@ -55,6 +56,7 @@ try {
       await database?.drop();
       creation = createDatabase(server.url, cell.series.sessions);
       database = await creation;
+      await scenarios[cell.series.scenario].setUp?.(database.sql);
       series = cell.series;
     }
     settings ??= await database.sql`

@@ -1,8 +1,10 @@
 // What an application asks of its adapter, once for every contender. `prepare` returns two functions of a call's
 // number: `begin` starts the call, `check` throws unless the answer is the right one. What the calls wrote, `verify`
-// counts in the database, so that nobody can be quick by not waiting for the server.
+// counts in the database, so that nobody can be quick by not waiting for the server. A scenario of another version of Lucia
+// has tables of its own, which `setUp` makes, and `openers` of those contenders that have such an adapter.
 import { hashedPassword, insertSessions, isSession, keyId, ownerOf, sessionId, sessionsOfAUser, userId,
   username } from "./database.mjs";
+import { lucia3 } from "./lucia-3.mjs";
 
 /** Numbers chosen anew for every measurement, before its clock starts. */
 const choices = 1 << 15;
@@ -104,4 +106,6 @@ export const scenarios = {
       allWritten(restored / sessionsOfAUser, finished);
     },
   },
+
+  ...lucia3,
 };

@@ -9,15 +9,23 @@ import { scenarios } from "./scenarios.mjs";
 
 const [id, url] = process.argv.slice(2);
 const contender = await import(`./contenders/${id}.mjs`);
-// Most contenders are adapters; one that is a program of its own brings its own way to measure.
-const { adapter, end } = contender.measure ? { end() {} } : contender.open(url, LuciaError);
+const opened = new Map();
+
+/** The contender's adapter for the scenario, opened when it is first asked for. */
+async function adapterFor({ openers }) {
+  const open = openers?.[id] ?? contender.open;
+  if (!opened.has(open)) opened.set(open, await open(url, LuciaError));
+  return opened.get(open).adapter;
+}
 
 for await (const line of createInterface({ input: process.stdin })) {
   const request = JSON.parse(line);
+  const scenario = scenarios[request.scenario];
+  // Most contenders are adapters; one that is a program of its own brings its own way to measure.
   const answer = contender.measure
     ? contender.measure(url, request)
-    : await measure(scenarios[request.scenario].prepare(adapter, request), request);
+    : await measure(scenario.prepare(await adapterFor(scenario), request), request);
   console.log(JSON.stringify(answer));
 }
-await end();
+for (const { end } of opened.values()) await end();
 process.exit();
