@@ -4,7 +4,7 @@ import { cells, series } from "./cells.mjs";
 import { contenders } from "./contenders.mjs";
 import { median, roundsOf } from "./figures.mjs";
 
-const colours = ["#d1495b", "#1d3557", "#457b9d", "#2a9d8f", "#8ab17d", "#e9a23b", "#8d99ae"];
+const colours = ["#d1495b", "#1d3557", "#457b9d", "#2a9d8f", "#8ab17d", "#e9a23b", "#c8b6ff", "#8d99ae"];
 const width = 960;
 const margin = 16;
 const legendHeight = 64;
@@ -59,7 +59,8 @@ function panel(one, top, present, results) {
 export function chart(results) {
   const present = contenders.map((contender, n) => ({ ...contender, colour: colours[n] }))
     .filter(({ id }) => Object.values(results).some((cell) => cell[id]?.length > 0));
-  const panels = series.filter((one) => cells.some(({ series: owner, name }) => owner === one && results[name]));
+  const hasRate = (name) => Object.values(results[name] ?? {}).flat().some(({ callsPerSecond }) => callsPerSecond);
+  const panels = series.filter((one) => cells.some(({ series: owner, name }) => owner === one && hasRate(name)));
   const height = legendHeight + panels.length * panelHeight;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12">`,

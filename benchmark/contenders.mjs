@@ -15,6 +15,7 @@ export const contenders = [
   { id: "javascript-postgres", label: "hand-written on postgres", find: () => installed("postgres") },
   { id: "javascript-pg", label: "hand-written on pg", find: () => installed("pg") },
   { id: "bun", label: "Bun.sql", find: bun },
+  { id: "memory", label: "in memory, the limit", find: () => node("package.json"), isLimit: true },
   { id: "pgbench", label: "pgbench -M prepared", find: pgbench, scenarios: ["validate"] },
 ];
 

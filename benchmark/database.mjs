@@ -28,20 +28,37 @@ export function isSession(row, id, i, sessions) {
     && row.idle_expires === idleExpiry(i) && row.country === "DE";
 }
 
+/** What the tables have for the session of this id, with as many sessions as there are cells for the web. */
+export function sessionAndUserOf(id, sessions = 100_000) {
+  const i = Number(id.slice(0, -sessionTail.length)) - firstNumber;
+  const owner = ownerOf(i, sessions);
+  const session = {
+    id, user_id: userId(owner), active_expires: firstExpiry + i, idle_expires: firstExpiry + idleFor + i, country: "DE",
+  };
+  return [session, { id: session.user_id, username: username(owner) }];
+}
+
 /** SQL for the id of the session whose number, counted from 0, is in the parameter or column `number`. */
 export const sessionIdFrom = (number) => `(${firstNumber} + ${number})::text || '${sessionTail}'`;
 const userIdFrom = (number) => `(${firstNumber} + ${number})::text || '${userTail}'`;
 
 /** Brings back the sessions of the first `users` users. */
 export const insertSessions = (users, sessions) => `
-  INSERT INTO user_session
+  INSERT INTO user_session (id, user_id, active_expires, idle_expires, country)
   SELECT ${sessionIdFrom("i")}, ${userIdFrom(`i % ${sessions / sessionsOfAUser}`)},
     ${firstExpiry} + i, ${firstExpiry + idleFor} + i, 'DE'
   FROM generate_series(0, ${sessions - 1}) AS i
   WHERE i % ${sessions / sessionsOfAUser} < ${users}
   ON CONFLICT DO NOTHING`;
 
-const tables = `
+/** Columns of other types, each with a value. */
+const further = [
+  "TEXT DEFAULT 'text'", "INTEGER DEFAULT 7", "NUMERIC(10, 2) DEFAULT 12.50", "BOOLEAN DEFAULT true", "TIMESTAMPTZ DEFAULT now()",
+  "JSONB DEFAULT '{\"theme\":\"dark\"}'", "UUID DEFAULT gen_random_uuid()", "TEXT[] DEFAULT '{a,b}'", "DATE DEFAULT '2024-02-29'",
+  "DOUBLE PRECISION DEFAULT 0.5", "TEXT",
+];
+
+const tables = ({ partitions, columns = 5 } = {}) => `
   CREATE TABLE auth_user (id TEXT NOT NULL PRIMARY KEY, username TEXT);
   CREATE TABLE user_key (id TEXT NOT NULL PRIMARY KEY, user_id TEXT NOT NULL, hashed_password TEXT);
   CREATE TABLE user_session (
@@ -50,7 +67,10 @@ const tables = `
     active_expires BIGINT NOT NULL,
     idle_expires BIGINT NOT NULL,
     country TEXT
-  );`;
+    ${Array.from({ length: columns - 5 }, (_, n) => `, more_${n} ${further[n % further.length]}`).join("")}
+  ) ${partitions ? "PARTITION BY HASH (id)" : ""};
+  ${Array.from({ length: partitions ?? 0 }, (_, n) => `
+    CREATE TABLE user_session_${n} PARTITION OF user_session FOR VALUES WITH (MODULUS ${partitions}, REMAINDER ${n});`).join("")}`;
 
 const rows = (sessions) => `
   INSERT INTO auth_user
@@ -73,7 +93,7 @@ function unlessForbidden(error) {
 }
 
 /** Makes a database with that many sessions, and settles it: no statistics, hint bits or checkpoint left for later. */
-export async function createDatabase(serverUrl, sessions) {
+export async function createDatabase(serverUrl, { sessions, table }) {
   const name = `lucia_benchmark_${randomBytes(6).toString("hex")}`;
   const server = connect(serverUrl, { max: 1 });
   await server.unsafe(`CREATE DATABASE ${name}`);
@@ -88,7 +108,7 @@ export async function createDatabase(serverUrl, sessions) {
   let ended;
   const drop = () => (ended ??= end());
   try {
-    await sql.unsafe(tables + rows(sessions) + constraints);
+    await sql.unsafe(tables(table) + rows(sessions) + constraints);
     await sql.unsafe("VACUUM (ANALYZE)");
     await sql.unsafe("CHECKPOINT").catch(unlessForbidden);
   } catch (error) {

@@ -24,7 +24,7 @@ let turn = sleep;
 let work = newWork();
 
 function newWork() {
-  return { chunks: 0, milliseconds: 0, since: performance.now(), processor: process.cpuUsage() };
+  return { chunks: 0, milliseconds: 0, flights: [], since: performance.now(), processor: process.cpuUsage() };
 }
 
 function hold(deliver) {
@@ -55,17 +55,27 @@ function poll() {
   setImmediate(poll);
 }
 
-function relay(from, to) {
+/** A message that says goodbye, and is answered by nothing. */
+const isTerminate = (chunk) => chunk.length === 5 && chunk[0] === 0x58;
+
+/** `connection` counts how often the direction changes. */
+function relay(from, to, connection) {
   from.setNoDelay(true);
-  from.on("data", (chunk) => hold(() => to.writable && to.write(chunk)));
+  from.on("data", (chunk) => {
+    if (connection.last !== from && !isTerminate(chunk)) connection.flights += 1;
+    connection.last = from;
+    hold(() => to.writable && to.write(chunk));
+  });
   from.on("end", () => hold(() => to.end()));
   from.on("error", () => to.destroy());
 }
 
 const server = createServer({ allowHalfOpen: true }, (client) => {
   const upstream = connect({ host, port: Number(port), allowHalfOpen: true });
-  relay(client, upstream);
-  relay(upstream, client);
+  const connection = { flights: 0 };
+  relay(client, upstream, connection);
+  relay(upstream, client, connection);
+  client.on("close", () => work.flights.push(connection.flights));
 }).listen(0, "127.0.0.1", () => console.log(server.address().port));
 
 const input = createInterface({ input: process.stdin });
@@ -73,6 +83,8 @@ input.on("line", () => {
   const { user, system } = process.cpuUsage(work.processor);
   const elapsed = performance.now() - work.since;
   console.log(JSON.stringify({
+    // Of the connections that were closed, the median.
+    flights: work.flights.sort((a, b) => a - b)[work.flights.length >> 1],
     heldFor: work.milliseconds / work.chunks,
     chunksPerSecond: (work.chunks / elapsed) * 1000,
     processorShare: (user + system) / 1000 / elapsed,

@@ -3,6 +3,7 @@ export const thousands = (value) => Math.round(value).toLocaleString("en");
 const short = (value) => (value < 0.995 ? value.toFixed(2) : value < 99.5 ? value.toPrecision(3) : thousands(value));
 
 export const figures = {
+  roundTrips: { heading: "round trips", better: Math.min, show: short },
   callsPerSecond: { heading: "calls/s", better: Math.max, show: thousands },
   p50: { heading: "p50 ms", better: Math.min, show: short },
   p99: { heading: "p99 ms", better: Math.min, show: short },

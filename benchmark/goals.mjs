@@ -1,6 +1,8 @@
 // The goals, and where a run stands. `against` names the rivals of whom the best one counts; without it the figure
 // itself is held to the limit. Of several cells the worst counts. Ratios are taken within each round, where the
 // contenders ran one after the other, and what counts is the median of the rounds.
+import { cells, decisive } from "./cells.mjs";
+import { contenders } from "./contenders.mjs";
 import { figures, median, roundsOf } from "./figures.mjs";
 
 const self = "this-package";
@@ -9,6 +11,13 @@ const everyNode = ["reference-postgres", "reference-pg", ...byHand];
 const manyInFlight = ["validate@64", "validate@256", "validate@1024"];
 
 export const goals = [
+  { cells: ["web@64"], figure: "callsPerSecond", against: ["reference-postgres"], must: ">=", limit: 12 },
+  { cells: ["web@64"], figure: "callsPerSecond", against: ["reference-pg"], must: ">=", limit: 9 },
+  { cells: ["web@64"], figure: "callsPerSecond", against: ["memory"], must: ">=", limit: 0.85 },
+  { cells: ["web-delayed@64"], figure: "callsPerSecond", against: ["reference-postgres"], must: ">=", limit: 20 },
+  { cells: ["web-delayed@64"], figure: "callsPerSecond", against: ["reference-pg"], must: ">=", limit: 10 },
+  { cells: ["web-delayed@64"], figure: "callsPerSecond", against: ["memory"], must: ">=", limit: 0.5 },
+  { cells: ["cold-start@1"], figure: "roundTrips", must: "<=", limit: 2.5 },
   { cells: ["validate@256"], figure: "callsPerSecond", against: ["reference-postgres"], must: ">=", limit: 30 },
   { cells: ["validate@256"], figure: "callsPerSecond", against: ["reference-pg"], must: ">=", limit: 20 },
   { cells: ["validate@256"], figure: "callsPerSecond", against: ["pgbench"], must: ">=", limit: 3 },
@@ -28,13 +37,35 @@ export const goals = [
   { cells: ["validate-delayed@256"], figure: "callsPerSecond", against: ["javascript-postgres"], must: ">=",
     limit: 2.5 },
   { cells: ["validate-delayed@256"], figure: "callsPerSecond", against: ["bun"], must: ">=", limit: 1.5 },
+  { cells: ["validate-delayed@64"], figure: "callsPerSecond", against: ["bun"], must: ">=", limit: 1.3 },
+  { cells: ["validate-delayed@10"], figure: "callsPerSecond", against: ["bun"], must: ">=", limit: 1.1 },
+  { cells: ["validate-delayed@1"], figure: "p50", against: ["bun"], must: "<=", limit: 1 },
+  { cells: ["validate-delayed@1"], figure: "p50", against: byHand, must: "<=", limit: 1 },
+  { cells: ["every-1ms@1", "every-5ms@1"], figure: "processorTime", against: ["javascript-pg"], must: "<=", limit: 0.6 },
   { cells: ["sign-up@64"], figure: "callsPerSecond", against: ["reference-pg"], must: ">=", limit: 3 },
   ...["validate-3@256", "renew-3@256"].flatMap((cell) => [
     { cells: [cell], figure: "callsPerSecond", against: ["reference-postgres"], must: ">=", limit: 25 },
     { cells: [cell], figure: "callsPerSecond", against: ["reference-pg"], must: ">=", limit: 20 },
   ]),
+  { cells: ["sign-up@1", "sign-in@1", "sign-out@1"], figure: "callsPerSecond", against: ["bun"], must: ">=", limit: 1 },
+  { cells: ["sign-up@1", "sign-in@1", "sign-out@1"], figure: "callsPerSecond", against: byHand, must: ">=", limit: 1 },
   { cells: ["validate@256"], figure: "memory", against: everyNode, must: "<", limit: 1 },
 ];
+
+/** How far ahead of this package each contender is that is ahead in a cell, by what the cell compares. */
+export function ahead(results) {
+  return cells.filter(({ name }) => results[name]?.[self]).map((cell) => {
+    const figure = decisive(cell);
+    const own = roundsOf(results, cell.name, self, figure);
+    const rivals = contenders.filter(({ id, isLimit }) => id !== self && !isLimit).flatMap(({ id, label }) => {
+      const rounds = roundsOf(results, cell.name, id, figure);
+      if (!own || !rounds) return [];
+      const by = median(own.map((value, round) => (figure === "callsPerSecond" ? rounds[round] / value : value / rounds[round])));
+      return by > 1 ? [{ label, by }] : [];
+    });
+    return { cell: cell.name, figure, rivals };
+  });
+}
 
 /** For every cell that a goal needs, the contenders that it needs there. */
 export function neededFor() {

@@ -1,4 +1,4 @@
-// One measurement: so many calls in flight, each lane starting its next call when its last one is answered. The lanes
+// One measurement: so many calls in flight, each lane starting its next call when its last one is answered, or calls at a fixed rate. The lanes
 // run before the clock starts and after it stops, and every answer is checked; only calls answered in between count.
 import { performance } from "node:perf_hooks";
 import { setTimeout as wait } from "node:timers/promises";
@@ -36,26 +36,38 @@ function watch() {
   };
 }
 
-export async function measure({ begin, check }, { inFlight, seconds, warmUp }) {
+export async function measure({ begin, check }, { inFlight, seconds, warmUp, every }) {
   let running = true;
   let counting = false;
   let started = 0;
   let finished = 0;
   let counted = 0;
 
-  async function lane() {
-    while (running) {
-      const n = started++;
-      const from = performance.now();
-      const answer = await begin(n);
-      const to = performance.now();
-      check(answer, n);
-      finished += 1;
-      if (counting) latencies[counted++ & (latencies.length - 1)] = to - from;
-    }
+  async function call() {
+    const n = started++;
+    const from = performance.now();
+    const answer = await begin(n);
+    const to = performance.now();
+    check(answer, n);
+    finished += 1;
+    if (counting) latencies[counted++ & (latencies.length - 1)] = to - from;
   }
 
-  const lanes = Promise.all(Array.from({ length: inFlight }, lane));
+  async function lane() {
+    while (running) await call();
+  }
+
+  /** One call every so many milliseconds, whether the last one has been answered or not. */
+  async function paced() {
+    const calls = [];
+    while (running) {
+      calls.push(call());
+      await wait(every);
+    }
+    await Promise.all(calls);
+  }
+
+  const lanes = every ? paced() : Promise.all(Array.from({ length: inFlight }, lane));
   await Promise.race([lanes, wait(warmUp * 1000)]);
   // The first calls of lanes that begin together wait less than the later ones: they come too early to count.
   while (finished < inFlight) await Promise.race([lanes, wait(10)]);

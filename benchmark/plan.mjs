@@ -6,9 +6,11 @@ import { contenders } from "./contenders.mjs";
 import { neededFor } from "./goals.mjs";
 import { scenarios } from "./scenarios.mjs";
 
-function takesPart({ id, scenarios: own }, { scenario }) {
+function takesPart({ id, scenarios: own, isLimit }, { scenario, contenders: named }) {
   const { openers } = scenarios[scenario];
-  return openers ? Object.hasOwn(openers, id) : !own || own.includes(scenario);
+  if (named) return named.includes(id);
+  if (openers) return Object.hasOwn(openers, id);
+  return !isLimit && (!own || own.includes(scenario));
 }
 
 /** The contenders that were asked for and can take part, each with the program that runs it. */
@@ -31,6 +33,7 @@ export function makePlan(commandLine) {
     args: commandLine,
     options: {
       quick: { type: "boolean", default: false },
+      large: { type: "boolean", default: false },
       only: { type: "string" },
       contenders: { type: "string" },
       rounds: { type: "string" },
@@ -39,14 +42,14 @@ export function makePlan(commandLine) {
   });
   const present = takingPart(values.contenders?.split(","));
   const needed = values.quick ? neededFor() : undefined;
-  const chosen = values.only ? cellsNamed(values.only.split(",")) : cells;
+  const chosen = values.only ? cellsNamed(values.only.split(",")) : cells.filter(({ series }) => values.large || !series.large);
   const steps = chosen.filter(({ name }) => !needed || needed.has(name)).map((cell) => ({
     cell,
     contenders: present.filter((contender) =>
       takesPart(contender, cell.series) && (!needed || needed.get(cell.name).has(contender.id))),
   }));
   const rounds = Number(values.rounds ?? (values.quick ? 3 : 5));
-  const seconds = Number(values.seconds ?? (values.quick ? 0.75 : 0.6));
+  const seconds = Number(values.seconds ?? 0.6);
   if (!(Number.isInteger(rounds) && rounds > 0 && seconds > 0)) {
     throw new Error("--rounds takes a positive integer, --seconds a positive number");
   }

@@ -1,6 +1,7 @@
 // The run in words: a table for every cell, then the goals.
 import { cells } from "./cells.mjs";
 import { contenders, labelOf } from "./contenders.mjs";
+import { ahead } from "./goals.mjs";
 import { figures, median, roundsOf, thousands } from "./figures.mjs";
 
 /** Columns as wide as their widest cell; the first is text, the others are numbers. */
@@ -58,11 +59,45 @@ export function goalTable(judged) {
   return table([["goal", "limit", "measured", "lowest - highest", ""], ...rows]);
 }
 
+/** The cells in which somebody else is ahead. */
+export function aheadLines(results) {
+  const all = ahead(results);
+  const lost = all.filter(({ rivals }) => rivals.length > 0);
+  const lines = lost.map(({ cell, figure, rivals }) =>
+    `  ${cell}, ${figures[figure].heading}: ${rivals.map(({ label, by }) => `${label} by ${Math.round((by - 1) * 100)}%`).join(", ")}`);
+  return [`cells in which somebody else is ahead: ${lost.length} of ${all.length}`, ...lines].join("\n");
+}
+
+const speeds = [
+  ["whole web requests, 64 connections", "web@64", "callsPerSecond", "/s"],
+  ["the same, the database 1 ms away", "web-delayed@64", "callsPerSecond", "/s"],
+  ["round trips from nothing to the first session", "cold-start@1", "roundTrips", ""],
+  ["validate a session, 256 in flight", "validate@256", "callsPerSecond", "/s"],
+  ["processor time of the JavaScript thread for each", "validate@256", "threadProcessorTime", " us"],
+  ["p50 of a single call", "validate@1", "p50", " ms"],
+  ["sign up, 64 in flight", "sign-up@64", "callsPerSecond", "/s"],
+];
+
+/** A table of Markdown, for people who want to know what they get. */
+export function speedTable(results) {
+  const shown = speeds.filter(([, cell]) => results[cell]);
+  const line = (texts) => `| ${texts.join(" | ")} |`;
+  const value = ([, cell, figure, unit], id) => {
+    const rounds = roundsOf(results, cell, id, figure);
+    return rounds ? `${figures[figure].show(median(rounds))}${unit}` : "";
+  };
+  const rows = contenders.filter(({ id }) => shown.some((speed) => value(speed, id)))
+    .map(({ id, label }) => line([label, ...shown.map((speed) => value(speed, id))]));
+  return [line(["", ...shown.map(([what]) => what)]), `|${"---|".repeat(shown.length + 1)}`, ...rows].join("\n");
+}
+
 /** Whether the delay proxy was a wire and not a contender. */
 export function wireLine(wire) {
-  const held = median(wire.map(({ heldFor }) => heldFor));
+  const held = Math.max(...wire.map(({ heldFor, delay }) => Math.abs(heldFor - delay)));
+  const flights = wire.filter(({ flights }) => flights).map(({ cell, contender, flights }) => [`${cell} ${labelOf(contender)}`, flights]);
   const share = Math.max(...wire.map(({ processorShare }) => processorShare));
   const chunks = Math.max(...wire.map(({ chunksPerSecond }) => chunksPerSecond));
-  return `delay proxy: held a chunk for ${held.toFixed(2)} ms, carried up to ${thousands(chunks)} chunks/s, `
-    + `used up to ${Math.round(share * 100)}% of one core`;
+  return `delay proxy: was wrong by ${held.toFixed(2)} ms at most, carried up to ${thousands(chunks)} chunks/s, `
+    + `used up to ${Math.round(share * 100)}% of one core`
+    + Object.entries(Object.fromEntries(flights)).map(([who, count]) => `\n  ${who}: ${count} flights on a connection`).join("");
 }

@@ -2,7 +2,6 @@
 // as long as the cell.
 import { fileURLToPath } from "node:url";
 
-import { delay } from "./cells.mjs";
 import { startChild } from "./child.mjs";
 import { scenarios } from "./scenarios.mjs";
 
@@ -14,10 +13,10 @@ const patience = 60;
 /** The first measurement also has code to compile and connections to open. */
 const warmUp = (round) => (round === 0 ? 1 : 0.2);
 
-async function startProxy(url) {
+async function startProxy(url, wire) {
   const { hostname, port } = new URL(url);
   const file = fileOf("delay-proxy.mjs");
-  const proxy = startChild("the delay proxy", process.execPath, file, hostname, port || "5432", String(delay));
+  const proxy = startChild("the delay proxy", process.execPath, file, hostname, port || "5432", String(wire));
   const through = new URL(url);
   through.host = `127.0.0.1:${await proxy.answer(patience)}`;
   return { url: through.href, work: () => proxy.ask({}, patience), end: proxy.end };
@@ -28,10 +27,10 @@ async function startProxy(url) {
  *   what the delay proxy did in each
  */
 export async function measureCell(cell, { contenders, database, rounds, seconds, progress }) {
-  const { scenario, sessions, delayed } = cell.series;
+  const { scenario, sessions, way, every, wire: delay } = cell.series;
   const results = Object.fromEntries(contenders.map(({ id }) => [id, []]));
   const wire = [];
-  const proxy = delayed ? await startProxy(database.url) : undefined;
+  const proxy = delay ? await startProxy(database.url, delay) : undefined;
   const url = proxy?.url ?? database.url;
   const file = fileOf("worker.mjs");
   const workers = contenders.map(({ id, label, program }) => startChild(label, program.file, file, id, url));
@@ -41,11 +40,11 @@ export async function measureCell(cell, { contenders, database, rounds, seconds,
         const place = (round + turn) % contenders.length;
         const { id, label } = contenders[place];
         progress(cell.name, `round ${round + 1} of ${rounds}, ${label}`);
-        const request = { scenario, sessions, inFlight: cell.inFlight, seconds, warmUp: warmUp(round) };
+        const request = { scenario, sessions, way, every, wire: delay, inFlight: cell.inFlight, seconds, warmUp: warmUp(round) };
         request.label = `${id}-${cell.inFlight}-${round}-`;
         await proxy?.work();
         const { finished, figures } = await workers[place].ask(request, seconds + patience);
-        if (proxy) wire.push(await proxy.work());
+        if (proxy) wire.push({ cell: cell.name, contender: id, delay, ...(await proxy.work()) });
         await scenarios[scenario].verify?.(database.sql, request, finished);
         results[id].push(figures);
       }

@@ -1,6 +1,7 @@
 // `npm run benchmark`: this package beside everything else that a program could use, in one run.
 //
-//   --quick             the goals alone, in about two minutes
+//   --quick             the goals alone, in less than five minutes
+//   --large             ten million sessions too
 //   --only CELLS        some cells, such as `validate@256,sign-up`
 //   --contenders IDS    some contenders, such as `this-package,bun`
 //   --rounds N          how often each contender is measured in each cell
@@ -12,12 +13,13 @@
 import { writeFileSync } from "node:fs";
 import { cpus, loadavg, totalmem } from "node:os";
 
+import { sharesTables } from "./cells.mjs";
 import { chart } from "./chart.mjs";
 import { createDatabase } from "./database.mjs";
 import { judge } from "./goals.mjs";
 import { makePlan } from "./plan.mjs";
 import { progressOver } from "./progress.mjs";
-import { cellTables, goalTable, legend, wireLine } from "./report.mjs";
+import { aheadLines, cellTables, goalTable, legend, speedTable, wireLine } from "./report.mjs";
 import { measureCell } from "./rounds.mjs";
 import { scenarios } from "./scenarios.mjs";
 
@@ -25,7 +27,7 @@ const productionSettings = { fsync: "on", shared_buffers: "512MB", max_wal_size:
 
 async function ownServer() {
   const { startServer } = await import("../tools/server.mjs");
-  const server = await startServer({ settings: productionSettings });
+  const server = await startServer({ settings: productionSettings, hba: "host all all all trust" });
   return { url: server.url(), stop: () => server.stop() };
 }
 
@@ -52,13 +54,13 @@ if (given) {
 
 try {
   for (const { cell, contenders } of steps) {
-    if (series !== cell.series) {
+    if (!series || !(series === cell.series || sharesTables(cell.series, series))) {
       await database?.drop();
-      creation = createDatabase(server.url, cell.series.sessions);
+      creation = createDatabase(server.url, cell.series);
       database = await creation;
       await scenarios[cell.series.scenario].setUp?.(database.sql);
-      series = cell.series;
     }
+    series = cell.series;
     settings ??= await database.sql`
       SELECT name, current_setting(name) AS setting FROM pg_settings
       WHERE name IN ('server_version', 'fsync', 'synchronous_commit', 'shared_buffers', 'max_wal_size')`;
@@ -95,4 +97,6 @@ writeFileSync(file("svg"), chart(results));
 console.log(`\n${cellTables(results)}\n\n${legend}\n`);
 for (const [what, value] of Object.entries(conditions)) console.log(`${what}: ${value}`);
 if (wire.length > 0) console.log(wireLine(wire));
+console.log(`\n${aheadLines(results)}`);
+console.log(`\n${speedTable(results)}`);
 if (judged.length > 0) console.log(`\n${goalTable(judged)}`);
