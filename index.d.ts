@@ -1,7 +1,7 @@
 import type { Adapter, InitializeAdapter } from "lucia" with { "resolution-mode": "import" };
 import type { EndOptions, PoolInstance, PoolStats, PostgresInstance, PostgresOptions } from "./options.js";
 
-export type { CallMessage, EndOptions, PoolInstance, PoolStats, PostgresInstance, PostgresOptions, TlsOptions } from "./options.js";
+export type { CallContext, EndOptions, PoolInstance, PoolStats, PostgresInstance, PostgresOptions, TlsOptions } from "./options.js";
 
 /**
  * Lucia v2's adapter for PostgreSQL.

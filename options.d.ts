@@ -19,27 +19,37 @@ export interface PoolStats {
   waiting: number;
 }
 
-/** What the channel `lucia-postgres-native:call` of `node:diagnostics_channel` says of each call, when it has settled. */
-export interface CallMessage {
+/**
+ * What the subscribers of `tracingChannel("lucia-postgres-native:call")` of `node:diagnostics_channel` are told of a call.
+ * Ids, values and passwords are not among it. What is optional is there from `error` or `asyncStart` on.
+ */
+export interface CallContext {
   /** The method that was called. */
   method:
     | "getUser" | "setUser" | "updateUser" | "deleteUser"
     | "getKey" | "getKeysByUserId" | "setKey" | "updateKey" | "deleteKey" | "deleteKeysByUserId"
     | "getSession" | "getSessionsByUserId" | "setSession" | "updateSession" | "deleteSession" | "deleteSessionsByUserId"
     | "getSessionAndUser" | "getUserSessions" | "updateSessionExpiration" | "deleteUserSessions" | "deleteExpiredSessions";
+  /** The table that it is about, as `tableNames` names it: of `setUser` that of users, of `getSessionAndUser` that of sessions. */
+  table: string | null;
+  database: string;
+  /** The host as the settings have it, or the directory of its unix socket; several are parted by commas. */
+  serverAddress: string;
+  /** `undefined` where several hosts have not the same. */
+  serverPort: number | undefined;
   /** Rows that were read or changed; 0 when the call rejected. */
-  rows: number;
-  /** Milliseconds from the call until it settled, waiting for a connection included. */
-  duration: number;
+  rows?: number;
   /** How often it was done again: after a lost connection, say, or apart from the calls that it was sent with. */
-  retries: number;
+  retries?: number;
   /** Calls in the statement that it was sent in last; 0 when nothing was sent. */
-  batch: number;
+  batch?: number;
   /**
    * Why it rejected: the `code` of the error, of a `LuciaError` its message, of an error without a code its name;
    * `undefined` when it resolved.
    */
-  error: string | undefined;
+  error?: string | undefined;
+  /** The SQLSTATE when the server refused, also for what became a `LuciaError`. */
+  sqlstate?: string | undefined;
 }
 
 /** Counts as not given; where a time limit is meant, `null` switches it off. */

@@ -1,10 +1,10 @@
 // Deletions that come together travel in one statement: each call gets its own answer, and deletes what it would alone.
 import assert from "node:assert/strict";
-import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { afterEach, beforeEach, describe, test } from "node:test";
 
 import { within } from "./support/bounded.mjs";
 import { createTables, freshDatabase } from "./support/database.mjs";
+import { observed } from "./support/observed.mjs";
 import { openAdapters, outcome } from "./support/opened.mjs";
 
 const USERS = 160;
@@ -48,19 +48,6 @@ async function warm() {
 const errors = async (calls) => (await Promise.all(calls.map(outcome))).map(({ error }) => error?.code);
 const none = (count) => Array(count).fill(undefined);
 const remaining = async (table) => (await sql.unsafe(`SELECT id FROM ${table} ORDER BY id`)).map(({ id }) => id);
-
-/** The messages of the calls that `act` makes, in the order in which they are made. */
-async function observed(act) {
-  const messages = [];
-  const keep = (message) => messages.push(message);
-  subscribe("lucia-postgres-native:call", keep);
-  try {
-    await act();
-  } finally {
-    unsubscribe("lucia-postgres-native:call", keep);
-  }
-  return messages;
-}
 
 describe("deletions that come together", () => {
   test("are done by a few statements, and tell each how many rows it has deleted", async () => {

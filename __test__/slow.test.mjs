@@ -1,12 +1,12 @@
 // One slow thing does not stop the rest, waiting is bounded, and the error says for what it waited.
 import assert from "node:assert/strict";
-import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { after, before, describe, test } from "node:test";
 
 import { openAdapter, runningStatements, waitingStatements } from "./support/adapter.mjs";
 import { eventually, within } from "./support/bounded.mjs";
 import { createTables, freshDatabase, tableNames } from "./support/database.mjs";
 import { NOTHING_WRONG, Outcome, populate, read, reads, SignUps, USERS } from "./support/load.mjs";
+import { observeTest } from "./support/observed.mjs";
 import { startProxy } from "./support/proxy.mjs";
 import { seeded } from "./support/random.mjs";
 
@@ -179,13 +179,9 @@ test("the second that calls of one statement may hold each other up counts from 
   // An interval is asked for as text, which takes more round trips to find out.
   await sql`CREATE TABLE rich_user (id TEXT PRIMARY KEY, allowance INTERVAL)`;
   const { adapter } = openAdapter(t, proxy.url(database.url), {}, { ...tableNames, user: "rich_user" });
-  const batches = [];
-  const told = ({ batch, retries }) => batches.push([batch, retries]);
-  subscribe("lucia-postgres-native:call", told);
-  t.after(() => unsubscribe("lucia-postgres-native:call", told));
+  const calls = observeTest(t);
   await Promise.all(Array.from({ length: 16 }, (_, n) => adapter.getUser(`u${n}`)));
-  assert.deepEqual(batches, batches.map(() => [16, 0]));
-  assert.equal(batches.length, 16);
+  assert.deepEqual(calls.map(({ batch, retries }) => [batch, retries]), Array(16).fill([16, 0]));
 });
 
 describe("a call that gets no connection within connect_timeout", () => {

@@ -34,20 +34,29 @@ export type Auth = typeof auth;
 `;
 
 const right = `
+import { tracingChannel } from "node:diagnostics_channel";
 import { LuciaError } from "lucia";
 import type { Adapter, InitializeAdapter, KeySchema, SessionSchema, UserSchema } from "lucia";
 import { __experimental_joinAdapters as joinAdapters } from "lucia/utils";
 import { lucia } from "lucia";
 import { postgres } from "lucia-postgres-native";
-import type { CallMessage } from "lucia-postgres-native";
+import type { CallContext } from "lucia-postgres-native";
 import { auth } from "./auth.js";
 
-export function describeCall({ method, rows, duration, retries, batch, error }: CallMessage): string {
+export function describeCall({ method, table, database, serverAddress, serverPort, ...outcome }: CallContext): string {
   const isOfUsers: boolean = method === "getUser" || method === "deleteExpiredSessions";
-  const sum: number = rows + duration + retries + batch;
-  const outcome: string = error ?? "resolved";
-  return [method, isOfUsers, sum, outcome].join(" ");
+  const { rows = 0, retries = 0, batch = 0, error = "resolved", sqlstate = "" } = outcome;
+  const sum: number = rows + retries + batch + (serverPort ?? 0);
+  return [method, isOfUsers, table ?? "", database, serverAddress, sum, error, sqlstate].join(" ");
 }
+
+tracingChannel<unknown, CallContext>("lucia-postgres-native:call").subscribe({
+  start: (context) => void describeCall(context),
+  end() {},
+  asyncStart() {},
+  asyncEnd: (context) => void describeCall(context),
+  error() {},
+});
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false;
 const adapterIsLucias: Same<ReturnType<ReturnType<typeof postgres>>, Adapter> = true;
@@ -104,8 +113,8 @@ const names = { user: "auth_user", key: "user_key", session: "user_session" };
 const url = "postgres://localhost/app";
 import { __napiBindingTarget } from "lucia-postgres-native"; // wrong
 import { inspect } from "lucia-postgres-native"; // wrong
-import type { CallMessage } from "lucia-postgres-native";
-export const isMethod = (message: CallMessage): boolean => message.method === "getUsers"; // wrong
+import type { CallContext } from "lucia-postgres-native";
+export const isMethod = (context: CallContext): boolean => context.method === "getUsers"; // wrong
 postgres(); // wrong
 postgres(url); // wrong
 postgres(5432, names); // wrong

@@ -1,10 +1,10 @@
 // Updates that come together are one statement: each call gets its own answer, and of two of one row the last counts.
 import assert from "node:assert/strict";
-import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { afterEach, beforeEach, describe, test } from "node:test";
 
 import { within } from "./support/bounded.mjs";
 import { createTables, freshDatabase } from "./support/database.mjs";
+import { observed } from "./support/observed.mjs";
 import { openAdapters, outcome } from "./support/opened.mjs";
 
 const SESSIONS = 160;
@@ -45,19 +45,6 @@ const none = (count) => Array(count).fill(undefined);
 const renewed = async () => Object.fromEntries((await sql`
   SELECT id, active_expires, idle_expires FROM user_session WHERE active_expires::text <> '0'`)
   .map((row) => [row.id, [Number(row.active_expires), Number(row.idle_expires)]]));
-
-/** The messages of the calls that `act` makes, in the order in which they are made. */
-async function observed(act) {
-  const messages = [];
-  const keep = (message) => messages.push(message);
-  subscribe("lucia-postgres-native:call", keep);
-  try {
-    await act();
-  } finally {
-    unsubscribe("lucia-postgres-native:call", keep);
-  }
-  return messages;
-}
 
 describe("updates that come together", () => {
   test("are done by a few statements, and tell each whether there was such a row", async () => {

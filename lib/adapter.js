@@ -90,23 +90,27 @@ const takes = {
 const createMethods = (connection, LuciaError, methods, give) => {
   const write = createWriter(connection, LuciaError);
   const made = {};
+  const { tables } = connection;
   const missing = () => Promise.reject(missingTable());
   for (const method of methods) {
-    const isMissing = method.isOfSessions && !connection.native.hasSessions;
+    const what = { method: method.name, table: tables[method.table], ...connection.server };
     const call = takes[method.takes](connection, LuciaError, write, { ...method, gives: give[method.gives] });
-    define(made, { [method.name]: observable(method.name, LuciaError, isMissing ? missing : call) });
+    define(made, { [method.name]: observable(what, LuciaError, what.table === null ? missing : call) });
   }
   return made;
 };
 
 /** Deletes the sessions that Lucia takes for dead at the time that `now` tells, as the statement takes it. */
-const createDeletion = (connection, gives, now) => observable("deleteExpiredSessions", undefined, async (_, __, tally) => {
-  connection.checkOpen();
-  if (!connection.native.hasSessions) throw missingTable();
-  return await new Promise((resolve) => {
-    const slot = take(resolve, connection, undefined, gives, tally);
-    connection.deleteExpired(slot, now(), tally !== undefined);
+const createDeletion = (connection, gives, now) => {
+  const table = connection.tables.session;
+  return observable({ method: "deleteExpiredSessions", table, ...connection.server }, undefined, async (_, __, tally) => {
+    connection.checkOpen();
+    if (table === null) throw missingTable();
+    return await new Promise((resolve) => {
+      const slot = take(resolve, connection, undefined, gives, tally);
+      connection.deleteExpired(slot, now(), tally !== undefined);
+    });
   });
-});
+};
 
 module.exports = { createDeletion, createMethods };

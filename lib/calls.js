@@ -15,7 +15,7 @@ const nothing = undefined;
  * @property {import("./connection.js").Owner} owner
  * @property {any} LuciaError the class of Lucia's errors
  * @property {any} gives what is made of the answer (`rows.js`)
- * @property {any} tally rows, retries and batch: kept while somebody observes
+ * @property {any} tally rows, retries, batch and SQLSTATE: kept while somebody observes
  * @property {((call: Call, forms: number[]) => unknown) | undefined} again sends it anew, with parameters in these forms
  * @property {string | undefined} id of a call that is sent anew
  * @property {number} attempt

@@ -62,12 +62,14 @@ const receive = {
   [kinds.Lucia](values, at) {
     const call = release(values[at]);
     const message = values[at + 1];
+    if (call.tally) call.tally.sqlstate = values[at + 2];
     reject(call, () => new call.LuciaError(message));
-    return at + 2;
+    return at + 3;
   },
   [kinds.Database](values, at) {
     const call = release(values[at]);
     const description = values[at + 1];
+    if (call.tally && description.fields) call.tally.sqlstate = description.code;
     reject(call, () => createError(description, call.owner.PostgresError));
     return at + 2;
   },

@@ -35,6 +35,10 @@ class Connection {
   native;
   /** @type {any} */
   PostgresError;
+  /** @type {{ user: string, key?: string, session: string | null }} */
+  tables;
+  /** What is said of the server while calls are observed (`observe.js`). @type {object} */
+  server;
   #underway = 0;
   #isStarting = false;
   /** Calls by id that are yet to be handed over: the arguments of the native function. @type {any} */
@@ -51,6 +55,10 @@ class Connection {
     const { url, options: known, PostgresError: Class = PostgresError } = readConnection(connection);
     this.PostgresError = Class;
     this.native = unlessRefused(instance.adapter(url, known, tableNames, options, process.env, version));
+    const { user, key, session } = tableNames;
+    this.tables = { user, key, session };
+    const { database, address, port } = this.native.server;
+    this.server = { database, serverAddress: address, serverPort: port ?? undefined };
     this.#functions = createFunctions(this.native);
   }
 
@@ -154,8 +162,9 @@ class Connection {
       if (call?.owner !== this) continue;
       const message = "the connection was destroyed by end({ timeout }) before the answer came";
       reject(call, () => createError({ message, code: "CONNECTION_DESTROYED" }));
-      // The slot stays taken until the other thread has let go of it.
+      // The slot stays taken until the other thread has let go of it; what is told of it then comes too late.
       call.isDestroyed = true;
+      call.tally &&= { ...call.tally };
     }
     this.#drained?.();
   }

@@ -3,7 +3,12 @@
 
 const { channel } = require("node:diagnostics_channel");
 
-const calls = channel("lucia-postgres-native:call");
+/** Those of `tracingChannel("lucia-postgres-native:call")`, a function that Node has since 18.19. */
+const [start, end, asyncStart, asyncEnd, failed] = ["start", "end", "asyncStart", "asyncEnd", "error"]
+  .map((event) => channel(`tracing:lucia-postgres-native:call:${event}`));
+
+const areObserved = () =>
+  start.hasSubscribers || end.hasSubscribers || asyncStart.hasSubscribers || asyncEnd.hasSubscribers || failed.hasSubscribers;
 
 /** What an error is known by, which says nothing of what the call was about. */
 const kindOf = (error, LuciaError) => {
@@ -11,25 +16,40 @@ const kindOf = (error, LuciaError) => {
   return String(error?.code ?? error?.name ?? "Error");
 };
 
-/** Calls, and publishes what it came to when it has settled. */
-const observe = async (method, LuciaError, call, first, second) => {
-  const tally = { rows: 0, retries: 0, batch: 0 };
-  const start = performance.now();
+/** Calls, and adds to `context` what it came to. Not `tracePromise`, which adds rows and errors as they are. */
+const followed = async (context, LuciaError, call, first, second) => {
+  const tally = { rows: 0, retries: 0, batch: 0, sqlstate: undefined };
   let error;
   try {
-    return await call(first, second, tally);
+    const called = call(first, second, tally);
+    end.publish(context);
+    return await called;
   } catch (reason) {
     error = kindOf(reason, LuciaError);
     throw reason;
   } finally {
-    const { retries, batch } = tally;
-    const rows = error === undefined ? tally.rows : 0;
-    calls.publish({ method, rows, duration: performance.now() - start, retries, batch, error });
+    const { rows, retries, batch, sqlstate } = tally;
+    Object.assign(context, { rows: error === undefined ? rows : 0, retries, batch, error, sqlstate });
+    if (error !== undefined) failed.publish(context);
+    asyncStart.publish(context);
+    asyncEnd.publish(context);
   }
 };
 
-/** `call`, which is given a tally to keep while somebody has subscribed. */
-const observable = (method, LuciaError, call) => (first, second) =>
-  (calls.hasSubscribers ? observe(method, LuciaError, call, first, second) : call(first, second));
+/** Calls in the stores that subscribers have bound to the start. */
+const observe = (context, ...given) => {
+  if (start.runStores) return start.runStores(context, followed, undefined, context, ...given);
+  // Node before 18.19 has no such stores.
+  start.publish(context);
+  return followed(context, ...given);
+};
+
+/**
+ * `call`, which is given a tally to keep while somebody has subscribed.
+ *
+ * @param {object} what is said of the call when it starts
+ */
+const observable = (what, LuciaError, call) => (first, second) =>
+  (areObserved() ? observe({ ...what }, LuciaError, call, first, second) : call(first, second));
 
 module.exports = { observable };

@@ -1,5 +1,4 @@
 // What a worker thread of `workers.test.mjs` does: loads the addon again, for itself, and does the job it is given.
-import { subscribe } from "node:diagnostics_channel";
 import { parentPort, workerData } from "node:worker_threads";
 
 import { LuciaError } from "lucia";
@@ -7,6 +6,7 @@ import { LuciaError } from "lucia";
 import { postgres } from "../../index.js";
 import { tableNames } from "./database.mjs";
 import { keepInFlight, Outcome, read, reads, USERS } from "./load.mjs";
+import { observed } from "./observed.mjs";
 
 const { url, job, offset = 0 } = workerData;
 const initializer = postgres(url, tableNames, { max: 3 });
@@ -56,10 +56,8 @@ const jobs = {
 
   /** Tells what the channel says of its calls. */
   async "be observed"() {
-    const messages = [];
-    subscribe("lucia-postgres-native:call", ({ method, rows }) => messages.push({ method, rows }));
-    await adapter.getUser("u1");
-    parentPort.postMessage(messages);
+    const calls = await observed(() => adapter.getUser("u1"));
+    parentPort.postMessage(calls.map(({ method, rows }) => ({ method, rows })));
   },
 };
 

@@ -38,8 +38,7 @@ pub(super) struct Adapter {
 }
 
 impl Adapter {
-    /// `(url?, options?, tableNames, moreOptions?, process.env, version)` ->
-    /// `{ hasSessions, functions, byId, ... } | { refused }`
+    /// `(url?, options?, tableNames, moreOptions?, process.env, version)` -> `{ server, functions, byId, ... } | { refused }`
     pub(super) fn create(instance: &Rc<Instance>, call: &FunctionCallContext<'_>) -> Result<sys::napi_value> {
         let env = &*call.env;
         or_refused(env, Self::open(env, instance, call))
@@ -63,9 +62,12 @@ impl Adapter {
         let url: Option<String> = call.get(0)?;
         let version = version(call.get(5)?)?;
         let tables = args::tables(version, call.get(2)?)?;
-        let has_sessions = tables.session.is_some();
         let settings = Settings::read(url.as_deref(), &known, &given, &args::variables(call.get(4)?))
             .map_err(|invalid| Refusal::Argument(invalid.message))?;
+        let server = Object::new(env)?;
+        define(env, &server, "database", settings.database())?;
+        define(env, &server, "address", settings.addresses())?;
+        define(env, &server, "port", settings.port().map(u32::from))?;
         let delivery = instance.delivery(env)?;
         let shared = match pg::share(settings, delivery.completions.clone()) {
             Ok(shared) => shared,
@@ -79,7 +81,7 @@ impl Adapter {
         let adapter = Rc::new(Self { store, delivery, lease });
 
         let object = Object::new(env)?;
-        define(env, &object, "hasSessions", has_sessions)?;
+        define(env, &object, "server", server)?;
         let mut functions = env.create_array(0)?;
         for (handle, function) in reader.functions {
             let mut pair = env.create_array(0)?;

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     lucia::{
-        method::{Gives, METHODS, MethodEntry, Takes},
+        method::{Gives, METHODS, MethodEntry, Table, Takes},
         version::Version,
     },
     pg::{SMALLEST_BATCH, UNKNOWN},
@@ -77,7 +77,12 @@ fn methods(env: &Env, version: Version) -> Result<Vec<Object<'_>>> {
             Gives::Rows => "Rows",
             Gives::Pair => "Pair",
         };
-        define(env, &object, "isOfSessions", entry.is_of_sessions())?;
+        let table = match entry.table {
+            Table::User => "user",
+            Table::Key => "key",
+            Table::Session => "session",
+        };
+        define(env, &object, "table", table)?;
         define(env, &object, "takes", takes)?;
         define(env, &object, "gives", gives)?;
         Ok(object)

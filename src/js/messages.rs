@@ -28,7 +28,7 @@ pub(super) enum Kind {
     Part,
     /// slot, count, forms
     Forms,
-    /// slot, message
+    /// slot, message, SQLSTATE
     Lucia,
     /// slot, description
     Database,
@@ -150,10 +150,11 @@ impl<'a> Messages<'a> {
                 #[expect(clippy::cast_precision_loss, reason = "an OID has 32 bits")]
                 forms.into_iter().try_for_each(|form| self.number(form as f64))
             }
-            Err(Rejection::Lucia(message)) => {
+            Err(Rejection::Lucia(message, error)) => {
                 self.start(Kind::Lucia)?;
                 self.number(slot)?;
-                self.string(message)
+                self.string(message)?;
+                self.string(error.code())
             }
             Err(Rejection::Database(error)) => self.rejected(slot, &error),
         }

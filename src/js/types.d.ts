@@ -18,7 +18,7 @@ export interface Constants {
 export interface Method {
   index: number;
   name: string;
-  isOfSessions: boolean;
+  table: "user" | "key" | "session";
   takes: "Id" | "Change" | "Row" | "UserAndKey";
   gives: "Nothing" | "Row" | "Rows" | "Pair";
 }
@@ -29,7 +29,8 @@ export interface Refused {
 }
 
 export interface NativeAdapter {
-  hasSessions: boolean;
+  /** As the settings have it; several hosts are parted by commas, and have a port where it is the same. */
+  server: { database: string; address: string; port: number | null };
   /** The functions among the options, each with the number that the native side knows it by. */
   functions: [handle: number, call: Function][];
   byId(areLast: boolean, method: number, form: number, areObserved: boolean, ...slotsAndIds: (number | string)[]): void;

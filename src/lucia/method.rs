@@ -66,7 +66,7 @@ pub struct MethodEntry {
     name_in_3: Option<&'static str>,
     pub takes: Takes,
     pub gives: Gives,
-    pub(super) table: Table,
+    pub table: Table,
     /// The column that the id is looked for in.
     pub(super) column: &'static str,
 }
@@ -120,10 +120,6 @@ impl MethodEntry {
             Version::Two => Some(self.name),
             Version::Three => self.name_in_3,
         }
-    }
-
-    pub fn is_of_sessions(&self) -> bool {
-        self.table == Table::Session
     }
 }
 

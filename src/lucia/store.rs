@@ -14,8 +14,8 @@ use crate::pg::{Answer, Call, Error, Form, Journey, Load, Parameters, Queue, Rep
 /// Why a method rejects.
 #[derive(Clone, Debug)]
 pub enum Rejection {
-    /// A `LuciaError` of this message.
-    Lucia(&'static str),
+    /// A `LuciaError` of this message, for this error of the server's.
+    Lucia(&'static str, Error),
     Database(Error),
 }
 
@@ -185,7 +185,7 @@ impl Store {
         let store = self.clone();
         let reply = Reply::with(move |result, _| {
             let reject = move |is_known| {
-                reject(if is_known { Rejection::Lucia(lucia) } else { Rejection::Database(error) });
+                reject(if is_known { Rejection::Lucia(lucia, error) } else { Rejection::Database(error) });
             };
             match result.as_ref().map_or(Finding::No, Finding::read) {
                 Finding::Certain => reject(true),

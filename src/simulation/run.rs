@@ -197,7 +197,7 @@ fn make(world: &Arc<World>, store: &Arc<Store>, call: &Call) {
     store.write(call.method, &row, key.as_ref(), texts, forms, move |result, _| {
         settle(match result {
             Ok(answer) => ending(answer),
-            Err(Rejection::Lucia(message)) => Ending::Lucia(message),
+            Err(Rejection::Lucia(message, _)) => Ending::Lucia(message),
             Err(Rejection::Database(error)) => Ending::Failed(error),
         });
     });

@@ -1,6 +1,7 @@
 //! Where a server listens.
 
 use std::{
+    borrow::Cow,
     net::{IpAddr, Ipv6Addr},
     path::PathBuf,
 };
@@ -24,6 +25,13 @@ pub enum Host {
 }
 
 impl Host {
+    pub(super) fn name(&self) -> Cow<'_, str> {
+        match self {
+            Self::Tcp { name, .. } => name.into(),
+            Self::Unix { directory, .. } => directory.to_string_lossy(),
+        }
+    }
+
     pub(super) fn port(&self) -> u16 {
         match self {
             Self::Tcp { port, .. } | Self::Unix { port, .. } => *port,

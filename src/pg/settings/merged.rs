@@ -167,6 +167,21 @@ impl Settings {
         })
     }
 
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// Where the servers are, as it was said, parted by commas.
+    pub fn addresses(&self) -> String {
+        self.hosts.iter().map(Host::name).collect::<Vec<_>>().join(",")
+    }
+
+    /// The port of all hosts.
+    pub fn port(&self) -> Option<u16> {
+        let port = self.hosts.first()?.port();
+        self.hosts.iter().all(|host| host.port() == port).then_some(port)
+    }
+
     /// How long a call waits for a connection: as long as it may take to open one, to whichever host in the end.
     pub(in crate::pg) fn patience(&self) -> Option<Duration> {
         let rounds = if self.target == Target::PreferStandby { 2 } else { 1 };
