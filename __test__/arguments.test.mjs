@@ -354,6 +354,11 @@ describe("the methods", { timeout: 60_000 }, () => {
     await assertRefused(() => adapter.updateUser("u", { document: cyclic }), /circular|cyclic/i, "a cyclic document");
   });
 
+  test("refuse the name of a column that is none with a TypeError that quotes it", async () => {
+    await assertRefused(() => adapter.updateUser("u", { "user\0name": "x" }), /"user\\0name" is not the name of a column: it holds U\+0000/, "NUL");
+    await assertRefused(() => adapter.setUser({ id: "v", "": "x" }, null), /"" is not the name of a column: a part of it is empty/, "empty");
+  });
+
   test("take ids of any length and content", async () => {
     for (const id of ["", " ", "'", '"', "\\", "$1", "%s", "null", "💥", "\ud800", "x".repeat(5_000_000), "a\nb"]) {
       assert.equal(await adapter.getUser(id), null);

@@ -21,6 +21,25 @@ test("every number that both languages use is there once", () => {
   assert.equal(methods[3].length, 6);
 });
 
+test("a write whose types change each time is given up, and is not sent for ever", async () => {
+  const { createWriter } = require("../lib/write.js");
+  const { calls, release } = require("../lib/calls.js");
+  const form = [25, 1043, 3802, 17, 1184, 16, 20];
+  let described = 0;
+  const owner = {
+    started() {},
+    settled() {},
+    write(slot) {
+      described += 1;
+      release(slot).resolve([form[described % form.length]]);
+    },
+  };
+  const write = createWriter(owner, Error);
+  await assert.rejects(write({ index: 1, name: "setUser" }, undefined, [{ columns: ["a"], values: ["1"] }]), { code: "INVALID_ANSWER" });
+  assert.ok(described > 1 && described < 10, `${described} times`);
+  assert.ok(calls.every((call) => call === undefined));
+});
+
 describe("a row", () => {
   const one = (number, value) => {
     const shape = createShape(["a"], [number], 1);

@@ -90,6 +90,30 @@ test("NAPI_RS_NATIVE_LIBRARY_PATH is named in the error when it leads nowhere", 
   assert.match(error.message, /nowhere\.node, as NAPI_RS_NATIVE_LIBRARY_PATH has it, cannot be loaded: Cannot find module/);
 });
 
+test("what the variables of the loader ask for is told as it is: WebAssembly, another version, another package's binary", () => {
+  for (const variables of [{ NAPI_RS_FORCE_WASI: "error" }, { NAPI_RS_WASI_FLAVOR: "wasm32-wasi" }]) {
+    const error = load(process, undefined, variables);
+    assert.deepEqual([error.code, /no build for WebAssembly, which NAPI_RS_\w+ asks for$/.test(error.message)], ["BINARY_UNUSABLE", true], error.message);
+  }
+
+  const [{ platformArchABI }] = targets.filter(({ platform, arch, abi }) =>
+    platform === process.platform && arch === process.arch && abi !== "musl");
+  const place = join(folder, "node_modules", `lucia-postgres-native-${platformArchABI}`);
+  mkdirSync(place);
+  writeFileSync(join(place, "package.json"), JSON.stringify({ version: "0.0.1", main: "index.js" }));
+  writeFileSync(join(place, "index.js"), "");
+  const mismatch = load(process, undefined, { NAPI_RS_ENFORCE_VERSION_CHECK: "1" });
+  assert.equal(mismatch.code, "BINARY_UNUSABLE");
+  assert.match(mismatch.message, /cannot be loaded: .*version mismatch, expected \S+ but got 0\.0\.1/);
+  rmSync(place, { recursive: true });
+
+  const other = join(folder, "other.cjs");
+  writeFileSync(other, "module.exports = { something() {} };");
+  const error = load(process, undefined, { NAPI_RS_NATIVE_LIBRARY_PATH: other });
+  assert.equal(error.code, "BINARY_UNUSABLE");
+  assert.match(error.message, /other\.cjs, as NAPI_RS_NATIVE_LIBRARY_PATH has it, is not the binary of lucia-postgres-native$/);
+});
+
 test("the entry exports what is declared, and nothing of the loader's own", async () => {
   const declared = readFileSync(join(root, "index.d.ts"), "utf8");
   const values = [...declared.matchAll(/^export declare (?:function|const|class) (\w+)/gm)].map(([, name]) => name).sort();

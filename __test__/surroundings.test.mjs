@@ -108,6 +108,40 @@ describe("queueMicrotask", () => {
   }
 });
 
+const onLinux = { skip: process.platform === "linux" ? false : "descriptors are limited by bash" };
+test("a lack of descriptors at the first call of `postgres` passes: later calls are served", onLinux, async () => {
+  const { stdout, stderr } = await runChild(`
+    import { closeSync, openSync } from "node:fs";
+    await initializer.end();
+    const held = [];
+    try {
+      for (;;) held.push(openSync("/dev/null"));
+    } catch {
+      // None is left.
+    }
+    const attempt = async () => {
+      try {
+        const own = postgres(process.env.CHILD_URL, tableNames, { share: false });
+        const user = await own(LuciaError).getUser("u1");
+        await own.end();
+        return user.username;
+      } catch ({ code }) {
+        return code;
+      }
+    };
+    const short = await attempt();
+    for (const descriptor of held) closeSync(descriptor);
+    console.log(short, await attempt(), await attempt());
+  `, database.url, { descriptors: 60 });
+  assert.equal(stdout.trim(), "EMFILE name1 name1", stderr);
+});
+
+test("a small RUST_MIN_STACK does not matter", async () => {
+  const text = 'console.log((await adapter.getUser("u1")).username); await initializer.end();';
+  const { code, stdout } = await runChild(text, database.url, { environment: { RUST_MIN_STACK: "16384" } });
+  assert.deepEqual([code, stdout.trim()], [0, "name1"]);
+});
+
 test("properties of `Object.prototype` are no options, no variables and no values", async () => {
   const { stdout, stderr } = await runChild(`
     const settings = { host: "127.0.0.9", port: 1, extra: 1, PGHOST: "127.0.0.9", timeout: 0 };

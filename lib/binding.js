@@ -2,11 +2,20 @@
 // for the binary of this platform beside it and in the platform's package.
 "use strict";
 
+/** @type {typeof import("../binding.js")} */
+let binding;
 try {
-  module.exports = require("../binding.js");
+  binding = require("../binding.js");
 } catch (error) {
   throw explained(error);
 }
+if (typeof binding.instance !== "function") {
+  const given = process.env.NAPI_RS_NATIVE_LIBRARY_PATH;
+  const where = given ? `${given}, as NAPI_RS_NATIVE_LIBRARY_PATH has it,` : "The binary that was found";
+  throw coded("BINARY_UNUSABLE", undefined, `${where} is not the binary of lucia-postgres-native`);
+}
+
+module.exports = binding;
 
 function explained(cause) {
   // In a clone that was not built, binding.js itself is missing.
@@ -18,9 +27,16 @@ function explained(cause) {
   const given = process.env.NAPI_RS_NATIVE_LIBRARY_PATH;
   if (given) return coded("BINARY_UNUSABLE", cause, `${given}, as NAPI_RS_NATIVE_LIBRARY_PATH has it, cannot be loaded: ${reasons[0]}`);
 
+  const { NAPI_RS_FORCE_WASI: wasi, NAPI_RS_WASI_FLAVOR: flavor } = process.env;
+  if (wasi === "error" || flavor) {
+    const name = flavor ? "NAPI_RS_WASI_FLAVOR" : "NAPI_RS_FORCE_WASI";
+    return coded("BINARY_UNUSABLE", cause, `lucia-postgres-native has no build for WebAssembly, which ${name} asks for`);
+  }
+
   const platform = `${process.platform} ${process.arch}`;
   const packages = /lucia-postgres-native-(?:linux-(?:x64|arm64)-(?:gnu|musl)|darwin-(?:x64|arm64)|win32-(?:x64|arm64)-msvc)\b/;
   const name = reasons.map((reason) => packages.exec(reason)?.[0]).find(Boolean);
+  if (!name && failure) return coded("BINARY_UNUSABLE", cause, `The binary of lucia-postgres-native cannot be loaded: ${failure}`);
   if (!name) {
     return coded("PLATFORM_UNSUPPORTED", cause, `lucia-postgres-native has no binary for ${platform}. It has binaries for ` +
       "Linux (glibc and musl), macOS and Windows, each for x64 and arm64.");

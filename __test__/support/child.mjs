@@ -23,14 +23,17 @@ const BEGINNING = `
 `;
 
 /** Runs the text of an ES module with `adapter` and `initializer` in scope; `url` is the database's. */
-export async function runChild(text, url, { flags = [], seconds = 30 } = {}) {
+export async function runChild(text, url, { flags = [], seconds = 30, environment = {}, descriptors } = {}) {
   mkdirSync(PLACE, { recursive: true });
   const folder = mkdtempSync(join(PLACE, "child-"));
   const file = join(folder, "program.mjs");
   writeFileSync(file, BEGINNING + text);
   const args = globalThis.Deno ? ["run", "-A", ...flags.map((flag) => `--v8-flags=${flag}`), file] : [...flags, file];
-  const child = spawn(process.execPath, args, {
-    env: { ...process.env, CHILD_URL: url },
+  const command = descriptors === undefined
+    ? [process.execPath, ...args]
+    : ["bash", "-c", `ulimit -n ${descriptors}; exec "$@"`, "bash", process.execPath, ...args];
+  const child = spawn(command[0], command.slice(1), {
+    env: { ...process.env, CHILD_URL: url, ...environment },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let stdout = "";

@@ -206,10 +206,11 @@ pub(super) fn columns(names: &[String]) -> Result<Vec<Name>> {
     names
         .iter()
         .map(|name| {
-            Name::new(name).map_err(|_| {
-                let message = format!("{name:?} is not the name of a column: a part of it is empty");
-                Error::new(Status::InvalidArg, message)
-            })
+            let refused = |why| Error::new(Status::InvalidArg, format!("{name:?} is not the name of a column: {why}"));
+            if name.contains('\0') {
+                return Err(refused("it holds U+0000"));
+            }
+            Name::new(name).map_err(|_| refused("a part of it is empty"))
         })
         .collect()
 }

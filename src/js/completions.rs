@@ -14,6 +14,10 @@ use crate::{
     pg::{Answer, Caller, Error, Journey, Program},
 };
 
+/// Notices that wait for JavaScript, and their bytes, at most: later ones are dropped, or they would hold up its thread.
+const MOST_NOTICES: usize = 1000;
+const MOST_NOTICE_BYTES: usize = 1 << 20;
+
 /// With so much in the list the JavaScript thread starts at once, while the runtime thread goes on.
 const AT_ONCE: usize = 16;
 
@@ -43,11 +47,18 @@ pub(super) type PasswordReply = oneshot::Sender<Result<String, String>>;
 /// Filled by any thread, emptied by the JavaScript thread.
 #[derive(Default)]
 pub(super) struct Completions {
-    list: Mutex<Vec<Completion>>,
+    list: Mutex<List>,
     /// `None` before `open` and after `close`.
     wake: Mutex<Option<Wake>>,
     /// Something is in the list.
     filled: Notify,
+}
+
+#[derive(Default)]
+struct List {
+    completions: Vec<Completion>,
+    notices: usize,
+    notice_bytes: usize,
 }
 
 struct Wake(sys::napi_threadsafe_function);
@@ -62,7 +73,7 @@ impl Completions {
         *self.wake() = Some(Wake(function));
     }
 
-    fn list(&self) -> MutexGuard<'_, Vec<Completion>> {
+    fn list(&self) -> MutexGuard<'_, List> {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -72,8 +83,8 @@ impl Completions {
 
     fn send(&self, completion: Completion) {
         let mut list = self.list();
-        list.push(completion);
-        let length = list.len();
+        list.completions.push(completion);
+        let length = list.completions.len();
         drop(list);
         if length == 1 {
             self.filled.notify_one();
@@ -84,7 +95,9 @@ impl Completions {
 
     /// Exchanges the list for an empty one.
     pub(super) fn swap(&self, empty: &mut Vec<Completion>) {
-        std::mem::swap(empty, &mut *self.list());
+        let mut list = self.list();
+        std::mem::swap(empty, &mut list.completions);
+        (list.notices, list.notice_bytes) = (0, 0);
     }
 
     /// Settles the call of `slot`, and first tells what it came to when it is observed.
@@ -141,7 +154,7 @@ impl Completions {
     /// Nothing is told any more.
     pub(super) fn close(&self) {
         *self.wake() = None;
-        self.list().clear();
+        *self.list() = List::default();
         self.filled.notify_one();
     }
 }
@@ -169,6 +182,16 @@ impl Program for Completions {
     }
 
     fn notice(&self, function: u32, notice: Error) {
+        let fields: usize = notice.fields().iter().map(|(_, text)| text.len()).sum();
+        let bytes = notice.message().len() + fields;
+        {
+            let mut list = self.list();
+            if list.notices == MOST_NOTICES || list.notice_bytes + bytes > MOST_NOTICE_BYTES {
+                return;
+            }
+            list.notices += 1;
+            list.notice_bytes += bytes;
+        }
         self.send(Completion::Notice { function, notice });
     }
 }

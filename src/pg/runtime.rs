@@ -14,6 +14,9 @@ use crate::pg::{error::Error, io_code::io_code};
 /// Of the thread that runs: one that could not be started is tried again by the next call of `handle`.
 static RUNTIME: Mutex<Option<Handle>> = Mutex::new(None);
 
+/// As the standard library has it, whatever `RUST_MIN_STACK` says: a small one would end the process.
+const STACK: usize = 2 << 20;
+
 pub fn handle() -> Result<Handle, Error> {
     let mut runtime = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(handle) = &*runtime {
@@ -26,7 +29,7 @@ pub fn handle() -> Result<Handle, Error> {
 fn start() -> io::Result<Handle> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let handle = runtime.handle().clone();
-    thread::Builder::new().name("lucia-postgres".to_owned()).spawn(move || {
+    thread::Builder::new().name("lucia-postgres".to_owned()).stack_size(STACK).spawn(move || {
         runtime.block_on(future::pending::<()>());
     })?;
     Ok(handle)
