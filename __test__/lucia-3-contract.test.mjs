@@ -1,6 +1,5 @@
 // What Lucia 3, and code written for its official adapter, relies on.
 import assert from "node:assert/strict";
-import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { createRequire } from "node:module";
 import { after, beforeEach, describe, test } from "node:test";
 import { types } from "node:util";
@@ -15,6 +14,7 @@ import { postgres } from "../index.js";
 import { within } from "./support/bounded.mjs";
 import { freshDatabase } from "./support/database.mjs";
 import { createTables, tableNames } from "./support/lucia-3.mjs";
+import { observed } from "./support/observed.mjs";
 import { outcome } from "./support/opened.mjs";
 import { recordMessages } from "./support/wire.mjs";
 
@@ -254,18 +254,6 @@ describe("the adapter of Lucia 3", () => {
 
   test("sends calls that come together in a few statements", async () => {
     const ids = Array.from({ length: 160 }, (_, n) => `s${n}`);
-    const messages = [];
-    const keep = (message) => messages.push(message);
-    /** What is told of each call that `act` makes. */
-    const observed = async (act) => {
-      subscribe("lucia-postgres-native:call", keep);
-      try {
-        await act();
-      } finally {
-        unsubscribe("lucia-postgres-native:call", keep);
-      }
-      return messages.splice(0);
-    };
     const many = (call) => observed(() => Promise.all(ids.map(call)));
     for (const [name, args] of Object.entries(succeeding)) await adapter[name](...args(0));
     for (const [method, call] of [
@@ -287,7 +275,7 @@ describe("the adapter of Lucia 3", () => {
     const deletions = await many((id) => adapter.deleteSession(id));
     assert.deepEqual([...new Set(deletions.map(({ rows }) => rows))], [1]);
     const [expired] = await observed(() => adapter.deleteExpiredSessions());
-    assert.equal(expired.method, "deleteExpiredSessions");
+    assert.deepEqual([expired.method, expired.table], ["deleteExpiredSessions", "user_session"]);
   });
 
   test("keeps the last of several renewals of one session that are one statement", async () => {

@@ -34,7 +34,7 @@ const right = `
 import { Lucia } from "lucia";
 import type { Adapter, DatabaseSession, DatabaseUser, User } from "lucia";
 import { PostgresAdapter } from "lucia-postgres-native/v3";
-import type { CallMessage, EndOptions, PoolStats, PostgresOptions, TableNames } from "lucia-postgres-native/v3";
+import type { CallContext, EndOptions, PoolStats, PostgresOptions, TableNames } from "lucia-postgres-native/v3";
 import { adapter, lucia } from "./auth.js";
 
 const asAdapter: Adapter = adapter;
@@ -49,7 +49,7 @@ class Counted extends PostgresAdapter {
 }
 new Lucia(new Counted(process.env["DATABASE_URL"] ?? "", names, options));
 
-export async function calls(message: CallMessage, how: EndOptions): Promise<User | null> {
+export async function calls(message: CallContext, how: EndOptions): Promise<User | null> {
   const [session, user] = await adapter.getSessionAndUser("id");
   const id: number | undefined = user?.id ?? session?.userId;
   const country: string | undefined = session?.attributes.country;
