@@ -346,12 +346,12 @@ describe("nothing is left behind", () => {
   });
 
   for (const [what, query] of [["a module that makes an adapter", ""], ["the package and that module", "&package"]]) {
-    test(`by evaluating ${what} 50 times: the connections are shared`, limit, async (t) => {
+    test(`by evaluating ${what} a hundred times: the connections are shared`, limit, async (t) => {
       const name = `reloaded${query.replace("&", "-")}`;
       const url = new URL(database.url);
       url.searchParams.set("application_name", name);
       const modules = [];
-      for (let n = 0; n < 50; n += 1) {
+      for (let n = 0; n < 100; n += 1) {
         modules.push(await import(`./support/reloaded.mjs?database=${encodeURIComponent(url)}&reload=${n}${query}`));
       }
       t.after(() => Promise.all(modules.map(({ initializer }) => initializer.end())));
@@ -363,7 +363,7 @@ describe("nothing is left behind", () => {
       // Ending one of them is no concern of the others.
       await within(5, "end resolves", modules[0].initializer.end());
       await assert.rejects(modules[0].adapter.getUser("u1"), { code: "CONNECTION_ENDED" });
-      await read(modules[49].adapter, "getUser", 1);
+      await read(modules[99].adapter, "getUser", 1);
       await within(5, "end resolves", Promise.all(modules.map(({ initializer }) => initializer.end())));
       await noConnections(name);
       const again = await import(`./support/reloaded.mjs?database=${encodeURIComponent(url)}&reload=again${query}`);
