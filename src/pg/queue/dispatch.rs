@@ -1,7 +1,7 @@
 //! Tells the scheduler what has happened, and carries out what it commands: orders go to the workers, errors to the callers.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     mem,
     ops::Deref,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
@@ -64,7 +64,7 @@ pub(super) struct Dispatcher {
 
 struct State {
     scheduler: Scheduler<Call>,
-    workers: HashMap<WorkerId, Mailbox>,
+    workers: BTreeMap<WorkerId, Mailbox>,
     /// The number of the youngest call that was sent ahead.
     sent_ahead: u64,
     /// When the timer will wake the scheduler.
@@ -91,7 +91,7 @@ impl Dispatcher {
         let limits = Limits { max: settings.max, patience: settings.patience(), idle_timeout: settings.idle_timeout };
         let state = State {
             scheduler: Scheduler::new(limits),
-            workers: HashMap::new(),
+            workers: BTreeMap::new(),
             sent_ahead: 0,
             armed: None,
             timer: None,
@@ -174,20 +174,23 @@ impl Dispatcher {
     pub(super) fn tell<R>(self: &Arc<Self>, event: impl FnOnce(&mut Scheduler<Call>, Time) -> R) -> R {
         let (mut settled, mut orders) = (Vec::new(), Vec::new());
         let result = {
-            let mut state = self.state();
+            let state = &mut *self.state();
             let result = event(&mut state.scheduler, self.now());
+            let workers = &mut state.workers;
             for command in state.scheduler.take_commands() {
                 match command {
                     Command::Open(id) => {
                         let (orders, inbox) = mpsc::unbounded_channel();
                         let task = self.runtime.spawn((self.work)(self.clone(), id, inbox)).abort_handle();
-                        state.workers.insert(id, Mailbox { orders, task, lease: None });
+                        workers.insert(id, Mailbox { orders, task, lease: None });
                     }
-                    Command::Check { worker, asks } => orders.extend(state.order(worker, Order::Check { asks })),
+                    Command::Check { worker, asks } => {
+                        orders.extend(to_mailbox(workers, worker, Order::Check { asks }));
+                    }
                     Command::Send { worker, flight, calls } => {
-                        orders.extend(state.order(worker, Order::Send { flight, calls }));
+                        orders.extend(to_mailbox(workers, worker, Order::Send { flight, calls }));
                     }
-                    Command::Close(worker) => orders.extend(state.order(worker, Order::Close)),
+                    Command::Close(worker) => orders.extend(to_mailbox(workers, worker, Order::Close)),
                     Command::Settle(queued, ending) => settled.push((queued, ending)),
                 }
             }
@@ -265,10 +268,12 @@ impl Dispatcher {
     }
 }
 
-impl State {
-    fn order(&self, worker: WorkerId, order: Order) -> Option<(WorkerId, mpsc::UnboundedSender<Order>, Order)> {
-        Some((worker, self.workers.get(&worker)?.orders.clone(), order))
-    }
+fn to_mailbox(
+    workers: &BTreeMap<WorkerId, Mailbox>,
+    worker: WorkerId,
+    order: Order,
+) -> Option<(WorkerId, mpsc::UnboundedSender<Order>, Order)> {
+    Some((worker, workers.get(&worker)?.orders.clone(), order))
 }
 
 /// The one timer: tells the scheduler that time has passed, when it has asked to be told.

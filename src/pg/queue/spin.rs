@@ -2,7 +2,12 @@
 //! fall asleep and be woken takes the thread longer than all else that it does for them: while they come so, the thread
 //! spins until the next event.
 
-use std::{future::poll_fn, pin::pin, task::Poll, thread, time::Duration};
+use std::{
+    future::poll_fn,
+    task::{Context, Poll},
+    thread,
+    time::Duration,
+};
 
 use tokio::{task, time::Instant};
 
@@ -41,17 +46,17 @@ pub fn may_spin() -> bool {
     thread::available_parallelism().is_ok_and(|processors| processors.get() > 1)
 }
 
-/// `future`, for a while without letting the thread sleep. Other tasks run all the same.
-pub(super) async fn spin<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
+/// Looks for an event for a while, without letting the thread sleep. Other tasks run all the same. Who brings the event need
+/// not wake the thread, which takes a system call: `look` asks for no waking.
+pub(super) async fn spin<E>(mut look: impl FnMut(&mut Context<'_>) -> Poll<E>) -> Option<E> {
     let until = Instant::now() + SPIN;
     while Instant::now() < until {
-        if let Poll::Ready(output) = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await {
-            return output;
+        if let Poll::Ready(event) = poll_fn(|context| Poll::Ready(look(context))).await {
+            return Some(event);
         }
         task::yield_now().await;
     }
-    future.await
+    None
 }
 
 #[cfg(test)]

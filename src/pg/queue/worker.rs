@@ -1,7 +1,13 @@
 //! A worker: opens one connection, and does with it what the scheduler orders until the connection is closed. It counts
 //! nothing and decides nothing.
 
-use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
+use std::{
+    future::poll_fn,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use deadpool::managed::{Object, PoolError, Timeouts};
 use futures_util::{
@@ -10,7 +16,7 @@ use futures_util::{
     stream::FuturesUnordered,
 };
 use tokio::{
-    sync::mpsc::UnboundedReceiver,
+    sync::mpsc::{UnboundedReceiver, error::TryRecvError},
     task::{self, JoinHandle},
     time::Instant,
 };
@@ -91,6 +97,28 @@ enum Event {
     Closed,
 }
 
+/// How a worker waits for orders.
+#[derive(Clone, Copy)]
+enum Listening {
+    /// The next order wakes the thread.
+    Asleep,
+    /// The thread is awake anyway.
+    Spinning,
+}
+
+impl Listening {
+    fn poll(self, orders: &mut UnboundedReceiver<Order>, context: &mut Context<'_>) -> Poll<Option<Order>> {
+        match self {
+            Self::Asleep => orders.poll_recv(context),
+            Self::Spinning => match orders.try_recv() {
+                Ok(order) => Poll::Ready(Some(order)),
+                Err(TryRecvError::Disconnected) => Poll::Ready(None),
+                Err(TryRecvError::Empty) => Poll::Pending,
+            },
+        }
+    }
+}
+
 struct Worker<'a> {
     dispatcher: &'a Arc<Dispatcher>,
     id: WorkerId,
@@ -107,11 +135,11 @@ impl Worker<'_> {
         let mut cancels: FuturesUnordered<JoinHandle<()>> = FuturesUnordered::new();
         let mut closed = pin!(lease.closed());
         loop {
-            let event = poll_fn(|context| {
+            let mut look = |context: &mut Context<'_>, listening: Listening| {
                 if let Poll::Ready(Some(event)) = in_flight.poll_next_unpin(context) {
                     return Poll::Ready(event);
                 }
-                if let Poll::Ready(order) = orders.poll_recv(context) {
+                if let Poll::Ready(order) = listening.poll(orders, context) {
                     return Poll::Ready(order.map_or(Event::Closed, Event::Ordered));
                 }
                 if let Poll::Ready(Some(_)) = cancels.poll_next_unpin(context) {
@@ -121,8 +149,12 @@ impl Worker<'_> {
                     return closed.as_mut().poll(context).map(|()| Event::Closed);
                 }
                 Poll::Pending
-            });
-            let event = if self.is_spinning { spin(event).await } else { event.await };
+            };
+            let soon = if self.is_spinning { spin(|context| look(context, Listening::Spinning)).await } else { None };
+            let event = match soon {
+                Some(event) => event,
+                None => poll_fn(|context| look(context, Listening::Asleep)).await,
+            };
             match event {
                 Event::Ordered(Order::Send { flight, calls }) => {
                     self.is_spinning = self.spins_for(&calls);

@@ -6,18 +6,11 @@ use super::{
     admission::{Admission, Batches, Kinds, Source},
     machine::{CHECK, Command, Scheduler},
     queued::{Queued, Row, Time, Work},
-    waiting::BATCH,
     worker::{Flight, Kind, State, Worker, WorkerId},
 };
 
 /// Statements in flight on a connection. A third gained nothing.
 const IN_FLIGHT: usize = 2;
-/// Connections that are enough for a server which is near.
-const ENOUGH: usize = 3;
-/// A server is near that answers a single lookup within this.
-const NEAR: Duration = Duration::from_millis(1);
-/// After this without an answer, lookups do not wait for a connection any more.
-pub(super) const PROMPT: Duration = Duration::from_millis(5);
 /// A connection that was idle for longer may have been closed: a write does not rely on it.
 const FRESH: Duration = Duration::from_millis(50);
 /// A connection that was idle for longer may have been cut off in silence, by NAT or by the freezing of a function.
@@ -41,7 +34,14 @@ impl<C: Work> Scheduler<C> {
         if let Some(id) = answered {
             self.send_to(now, id);
         }
+        // Most calls find a connection at once, or have to wait for the end of their turn.
+        if !self.waiting.may_any_leave() {
+            return;
+        }
         while self.send_to_idle(now) {}
+        if !self.waiting.may_any_leave() {
+            return;
+        }
         while self.send_second(now) {}
         self.open(now);
     }
@@ -74,44 +74,17 @@ impl<C: Work> Scheduler<C> {
         rows().copied().collect()
     }
 
-    pub(super) fn in_flight(&self) -> usize {
-        self.flights().map(|flight| flight.calls).sum()
-    }
-
-    fn workers_with(&self, kind: Kind) -> usize {
-        self.workers.iter().filter(|worker| worker.has(kind)).count()
-    }
-
-    /// Writes may wait for each other in the server. One connection is left to lookups, so that these go on.
-    fn write_slots(&self) -> usize {
-        let most = if self.limits.max == 1 { 1 } else { self.limits.max - 1 };
-        most.saturating_sub(self.workers_with(Kind::Write))
-    }
-
-    /// Lookups that are sent by themselves may meet a lock. Half of the connections are left to others.
-    fn alone_slots(&self) -> usize {
-        (self.limits.max / 2).max(1).saturating_sub(self.workers_with(Kind::Alone))
-    }
-
-    /// So many calls are in flight that a server which is near does more on a few connections, where it always finds a next
-    /// statement, than on many. Lookups wait for those.
-    pub(super) fn is_well_served(&self, now: Time) -> bool {
-        let is_prompt = |flight: &Flight| flight.kind == Kind::Lookups && flight.sent + PROMPT > now;
-        self.nearest.is_some_and(|time| time < NEAR)
-            && self.in_flight() >= ENOUGH * BATCH.start()
-            && self.workers.iter().filter(|worker| worker.flights().iter().any(is_prompt)).count() >= ENOUGH
-    }
-
     fn admission<'a>(&self, now: Time, rows: &'a [Row]) -> Admission<'a> {
+        let in_flight = self.in_flight(now);
         Admission {
             now,
             unflushed: false,
             kinds: Kinds {
-                lookups: !self.is_well_served(now),
-                alone: self.alone_slots() > 0,
-                writes: self.write_slots() > 0,
+                lookups: !self.is_well_served(&in_flight),
+                alone: self.alone_slots(&in_flight) > 0,
+                writes: self.write_slots(&in_flight) > 0,
             },
-            in_flight: self.in_flight(),
+            in_flight: in_flight.calls,
             rows,
         }
     }
@@ -139,7 +112,7 @@ impl<C: Work> Scheduler<C> {
         let mut admission = self.admission(now, &rows);
         // A connection that is being looked at is for a write.
         admission.kinds.writes &=
-            is_fresh || self.checking(now) < self.waiting.write_batches(admission, self.batches());
+            is_fresh || self.checking(now) < self.waiting.write_batches(admission, self.batches(now));
         let Some(source) = self.waiting.oldest(admission) else { return false };
         if !is_fresh && matches!(source, Source::Writes | Source::Contended(_)) {
             if let Some(worker) = self.worker(id) {
@@ -155,8 +128,7 @@ impl<C: Work> Scheduler<C> {
     /// While a statement is in flight the next one can be on its way, so that the server need not wait for it: when many
     /// lookups wait, and no other connection is to take them.
     fn send_second(&mut self, now: Time) -> bool {
-        let is_well_served = self.is_well_served(now);
-        if self.workers.len() < self.limits.max && !is_well_served {
+        if self.workers.len() < self.limits.max && !self.is_well_served(&self.in_flight(now)) {
             return false;
         }
         let may_follow = |worker: &&Worker| match &worker.state {
@@ -208,10 +180,11 @@ impl<C: Work> Scheduler<C> {
         self.commands.push(Command::Send { worker: id, flight: number, calls });
     }
 
-    fn batches(&self) -> Batches {
+    fn batches(&self, now: Time) -> Batches {
+        let in_flight = self.in_flight(now);
         Batches {
-            alone: self.alone_slots(),
-            writes: self.write_slots(),
+            alone: self.alone_slots(&in_flight),
+            writes: self.write_slots(&in_flight),
             may_batch_writes: self
                 .workers
                 .iter()
@@ -237,7 +210,7 @@ impl<C: Work> Scheduler<C> {
             return;
         }
         let rows = self.rows();
-        let batches = self.waiting.batches(self.admission(now, &rows), self.batches());
+        let batches = self.waiting.batches(self.admission(now, &rows), self.batches(now));
         let wanted = if self.is_outage { batches.min(1) } else { batches };
         let coming = self.checking(now) + self.young_attempts(now);
         if coming >= wanted {

@@ -1,6 +1,6 @@
 //! The state of the scheduler, and what it commands.
 
-use std::{mem, time::Duration};
+use std::{time::Duration, vec::Drain};
 
 use super::{
     queued::{Queued, Time, Work},
@@ -121,8 +121,8 @@ impl<C: Work> Scheduler<C> {
     }
 
     /// What is to be done since it was asked last, in this order.
-    pub(in crate::pg::queue) fn take_commands(&mut self) -> Vec<Command<C>> {
-        mem::take(&mut self.commands)
+    pub(in crate::pg::queue) fn take_commands(&mut self) -> Drain<'_, Command<C>> {
+        self.commands.drain(..)
     }
 
     pub(super) fn worker(&mut self, id: WorkerId) -> Option<&mut Worker> {

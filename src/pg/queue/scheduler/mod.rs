@@ -21,6 +21,8 @@ mod wake;
 
 mod decide;
 
+mod in_flight;
+
 mod machine;
 
 mod worker;

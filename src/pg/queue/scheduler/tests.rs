@@ -315,6 +315,33 @@ fn lookups_that_are_sent_alone_hold_at_most_half_of_the_connections() {
 }
 
 #[test]
+fn a_silent_lookup_that_was_sent_alone_does_not_hold_up_the_next_one_beside_an_idle_connection() {
+    let mut world = connected(2, 2);
+    world.join(&lookups(&world, 2), true);
+    let (flight, id) = (world.last().flight, world.last().calls[0].work.id);
+    world.end(flight, Connection::Stays, |_| Some(Return::Alone));
+    world.pass(999 * MS);
+    assert_eq!(world.in_flight(), [[id]]);
+    world.pass(MS);
+    assert_eq!(world.in_flight(), [[id], [id + 1]]);
+}
+
+#[test]
+fn silent_lookups_that_were_sent_alone_leave_a_connection_to_others() {
+    let mut world = connected(4, 4);
+    world.join(&lookups(&world, 8), true);
+    let flight = world.last().flight;
+    world.end(flight, Connection::Stays, |_| Some(Return::Alone));
+    assert_eq!(world.sent.len(), 2);
+    world.pass(SECOND);
+    assert_eq!(world.sent.len(), 3);
+    world.pass(10 * SECOND);
+    assert_eq!(world.sent.len(), 3);
+    join_lookup(&mut world);
+    assert_eq!(world.sent.len(), 4, "reads of others go on");
+}
+
+#[test]
 fn lookups_of_a_lost_connection_are_sent_again_and_their_wait_counts_from_the_first_loss() {
     let mut world = connected(1, 1);
     join_lookup(&mut world);

@@ -126,6 +126,17 @@ impl<C: Work> Waiting<C> {
         self.queues().all(VecDeque::is_empty)
     }
 
+    /// Whether anything may be sent that waits, however much is in flight.
+    pub(super) fn may_any_leave(&self) -> bool {
+        let is_there = |calls: &VecDeque<Queued<C>>| {
+            calls.front().is_some_and(|first| first.number <= self.flushed) || calls.len() >= *BATCH.start()
+        };
+        !self.alone.is_empty()
+            || !self.contended.is_empty()
+            || is_there(&self.writes)
+            || self.lookups.iter().any(|lookups| is_there(&lookups.calls))
+    }
+
     fn queues(&self) -> impl Iterator<Item = &VecDeque<Queued<C>>> {
         self.lookups.iter().map(|lookups| &lookups.calls).chain([&self.alone, &self.writes, &self.contended])
     }

@@ -1,10 +1,11 @@
 //! When the scheduler wants to look again.
 
 use super::{
-    decide::{HANGING, PROMPT, YOUNG},
+    decide::{HANGING, YOUNG},
+    in_flight::{PROMPT, SILENT},
     machine::{CHECK, Scheduler},
     queued::{Time, Work},
-    worker::{State, Worker},
+    worker::{Kind, State, Worker},
 };
 
 impl<C: Work> Scheduler<C> {
@@ -12,7 +13,8 @@ impl<C: Work> Scheduler<C> {
     pub(in crate::pg::queue) fn next_wake(&self) -> Option<Time> {
         let idle_timeout = self.limits.idle_timeout;
         let calls_wait = !self.waiting.is_empty();
-        let is_well_served = calls_wait && self.is_well_served(self.now);
+        let is_well_served = calls_wait && self.is_well_served(&self.in_flight(self.now));
+        let alone_wait = !self.waiting.alone.is_empty();
         let of_worker = |worker: &Worker| {
             let retire_at = worker.opened.and_then(|opened| opened.retire_at);
             match &worker.state {
@@ -21,10 +23,15 @@ impl<C: Work> Scheduler<C> {
                 State::Idle { since } => [idle_timeout.map(|limit| *since + limit), retire_at],
                 State::Checking { since } => [Some(*since + CHECK), Some(*since + YOUNG).filter(|_| calls_wait)],
                 State::Busy { flights } => {
-                    let prompt = |at: usize| Some(flights.get(at).filter(|_| is_well_served)?.sent + PROMPT);
-                    [prompt(0), prompt(1)]
+                    let waited_for = |at: usize| match flights.get(at)? {
+                        flight if flight.kind == Kind::Alone => Some(flight.sent + SILENT).filter(|_| alone_wait),
+                        flight => Some(flight.sent + PROMPT).filter(|_| is_well_served),
+                    };
+                    [waited_for(0), waited_for(1)]
                 }
-                State::Closing { until, .. } => [*until, None],
+                State::Closing { until, flights } => {
+                    [*until, flights.first().map(|flight| flight.sent + SILENT).filter(|_| alone_wait)]
+                }
             }
         };
         let opening = self.refusals.not_before.filter(|_| calls_wait);
