@@ -126,6 +126,27 @@ describe("of a primary and a standby", () => {
     assert.equal((await whoami(url([place, primary], "prefer-standby"), impatient)).port, primary.port);
   });
 
+  test("a host that was silent is tried last for a minute", async (t) => {
+    let attempts = 0;
+    const sockets = new Set();
+    const silent = createServer((socket) => {
+      attempts++;
+      sockets.add(socket.on("error", () => {}));
+    }).listen(0, "127.0.0.1");
+    await once(silent, "listening");
+    t.after(() => {
+      for (const socket of sockets) socket.destroy();
+      silent.close();
+    });
+    const { whoami: ask, end } = whoamiAdapter(url([{ port: silent.address().port }, primary]), { connect_timeout: 1, max: 1 });
+    t.after(() => end());
+    const { pid } = await ask();
+    assert.equal(attempts, 1);
+    await onPrimary`SELECT pg_terminate_backend(${pid})`;
+    await eventually(10, "the connection was replaced", async () => (await ask()).pid !== pid);
+    assert.equal(attempts, 1);
+  });
+
   test("prefer-standby takes the primary when there is no standby", async () => {
     assert.equal((await whoami(url([deadPort, primary], "prefer-standby"), options)).port, primary.port);
     assert.equal((await whoami(url([primary], "prefer-standby"), options)).port, primary.port);

@@ -7,7 +7,8 @@ use tokio_postgres::types::Type;
 
 use super::{
     ahead::Source,
-    open::{self, Opened, Peer, Program},
+    hosts::Hosts,
+    open::{Opened, Peer, Program},
     system::System,
 };
 use crate::pg::{
@@ -48,7 +49,8 @@ pub async fn inspect(
 ) -> Result<Inspection, Error> {
     settings.prepare = Prepare::Detect;
     let nothing_waits: Source = Box::new(|| None);
-    let Opened { client, host, peer, .. } = Box::pin(open::open(&settings, &program, &System, &nothing_waits)).await?;
+    let Opened { client, host, peer, .. } =
+        Box::pin(Hosts::default().open(&settings, &program, &System, &nothing_waits)).await?;
     let answer = time::timeout(LIMIT, client.query_typed(sql, &[(&parameter, Type::TEXT)])).await;
     let rows = answer.map_err(|_| {
         Error::failure(code::QUERY_TIMEOUT, format!("the server has not answered within {} s", LIMIT.as_secs()))

@@ -4,6 +4,8 @@ mod pool;
 
 mod inspect;
 
+mod hosts;
+
 mod open;
 
 mod ahead;

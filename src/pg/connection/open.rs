@@ -1,4 +1,4 @@
-//! Opens a connection: to the first host that answers and is of the wanted kind.
+//! Opens a connection to one host.
 
 use std::{
     error::{self, Error as _},
@@ -12,10 +12,7 @@ use std::{
 
 use deadpool_postgres::ClientWrapper;
 use futures_util::future::BoxFuture;
-use tokio::{
-    sync::watch,
-    time::{self, Instant},
-};
+use tokio::{sync::watch, time::Instant};
 use tokio_postgres::{AsyncMessage, Config, error::DbError};
 
 use super::{
@@ -27,7 +24,7 @@ use super::{
     pooler, race,
     screen::{ProtocolViolation, Screen},
     screened::Screened,
-    state::{Question, State},
+    state::{Question, State, Trait},
 };
 use crate::pg::{
     chance::Chance,
@@ -78,66 +75,6 @@ pub(super) async fn open(
     program: &Arc<dyn Program>,
     network: &dyn Network,
     ahead: &Source,
-) -> Result<Opened, Error> {
-    // The kinds of server to look for, one after the other among all hosts.
-    let rounds = match &settings.target {
-        Target::PreferStandby => &[Target::Standby, Target::Any][..],
-        target => std::slice::from_ref(target),
-    };
-    let mut errors = Vec::new();
-    for target in rounds {
-        errors.clear();
-        for host in &settings.hosts {
-            match open_in_time(settings, program, network, ahead, host, *target).await {
-                Ok(opened) => return Ok(opened),
-                Err(error) => errors.push(error),
-            }
-        }
-    }
-    Err(of_all_hosts(errors))
-}
-
-/// One error for all hosts: that no server is of the wanted kind says more than that another refuses, and that more than
-/// that a third does not answer.
-fn of_all_hosts(mut errors: Vec<Error>) -> Error {
-    let is_other_kind = |error: &Error| error.code() == code::TARGET_NOT_FOUND;
-    let telling = errors.iter().position(is_other_kind).or_else(|| errors.iter().position(Error::is_database));
-    let error = errors.swap_remove(telling.unwrap_or(errors.len() - 1));
-    if errors.is_empty() {
-        return error;
-    }
-    let others: Vec<&str> = errors.iter().map(Error::message).collect();
-    let message = format!("none of the hosts can be used: {}; {}", error.message(), others.join("; "));
-    match &error {
-        Error::Failure(failure) => Error::caused_by(failure.code, message, error.clone()),
-        // The server's own words, with its host; the others are left out.
-        Error::Database(_) => error,
-    }
-}
-
-async fn open_in_time(
-    settings: &Settings,
-    program: &Arc<dyn Program>,
-    network: &dyn Network,
-    ahead: &Source,
-    host: &Host,
-    target: Target,
-) -> Result<Opened, Error> {
-    let opening = open_one(settings, program, network, ahead, host, target);
-    match settings.connect_timeout {
-        Some(limit) => time::timeout(limit, opening).await.unwrap_or_else(|_| {
-            let text = format!("did not answer within connect_timeout ({} s)", limit.as_secs_f64());
-            Err(failure(host, code::CONNECT_TIMEOUT, &text))
-        }),
-        None => opening.await,
-    }
-}
-
-async fn open_one(
-    settings: &Settings,
-    program: &Arc<dyn Program>,
-    network: &dyn Network,
-    ahead: &Source,
     host: &Host,
     target: Target,
 ) -> Result<Opened, Error> {
@@ -183,8 +120,8 @@ async fn open_one(
         Prepare::Detect => is_direct,
     };
     // The server refuses what is prepared for many when a type has changed. A pooler may prepare it anew.
-    let may_batch_writes = may_prepare && is_direct && state.has_array_nulls;
-    let peer = match (is_direct, state.is_cockroach) {
+    let may_batch_writes = may_prepare && is_direct && state.has(Trait::ArrayNulls);
+    let peer = match (is_direct, state.has(Trait::Cockroach)) {
         (false, _) => Peer::Pooler,
         (true, true) => Peer::Cockroach,
         (true, false) => Peer::Postgres,
@@ -318,7 +255,7 @@ fn locate(host: &Host, error: Error) -> Error {
 }
 
 /// `text` follows the host's name.
-fn failure(host: &Host, code: &'static str, text: &str) -> Error {
+pub(super) fn failure(host: &Host, code: &'static str, text: &str) -> Error {
     let message = format!("{} {text}", name(host));
     Error::Failure(Arc::new(Failure { code, message, host: Some(address(host)), cause: None }))
 }
@@ -341,4 +278,24 @@ fn name(host: &Host) -> String {
 /// A moment of the range: connections opened together need not all be replaced together.
 pub(super) fn somewhere_in(range: &Range<Duration>, chance: &Chance) -> Duration {
     range.start + range.end.saturating_sub(range.start).mul_f64(chance.fraction())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_that_are_opened_together_are_replaced_all_over_the_range() {
+        let range = Duration::from_secs(1800)..Duration::from_secs(3600);
+        let chance = Chance::seeded(1);
+        let lifetimes: Vec<Duration> = (0..1000).map(|_| somewhere_in(&range, &chance)).collect();
+        assert!(lifetimes.iter().all(|lifetime| range.contains(lifetime)));
+        for tenth in 0..10 {
+            let [from, to] = [tenth, tenth + 1].map(|tenth| range.start + Duration::from_secs(180) * tenth);
+            let there = lifetimes.iter().filter(|lifetime| (from..to).contains(lifetime)).count();
+            assert!((50..150).contains(&there), "{there} of 1,000 in tenth {tenth}");
+        }
+        let fixed = Duration::from_secs(10);
+        assert_eq!(somewhere_in(&(fixed..fixed), &chance), fixed);
+    }
 }

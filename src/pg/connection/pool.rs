@@ -14,6 +14,7 @@ use tokio_postgres::SimpleQueryMessage;
 use super::{
     ahead::{Ahead, Source},
     cancel::{self, Route},
+    hosts::Hosts,
     network::Network,
     open::{self, Opened, Peer, Program},
     pooler,
@@ -33,6 +34,7 @@ pub(in crate::pg) struct Opener {
     settings: Settings,
     program: Arc<dyn Program>,
     network: Arc<dyn Network>,
+    hosts: Hosts,
     chance: Arc<Chance>,
     ahead: Source,
 }
@@ -109,7 +111,8 @@ pub(in crate::pg) fn pool(
     ahead: Source,
 ) -> Pool {
     let max = settings.max;
-    let pool = Pool::builder(Opener { settings, program, network, chance, ahead }).max_size(max).build();
+    let opener = Opener { settings, program, network, hosts: Hosts::default(), chance, ahead };
+    let pool = Pool::builder(opener).max_size(max).build();
     // The builder refuses only time-outs without a runtime, and it was given neither.
     pool.unwrap_or_else(|error| unreachable!("{error}"))
 }
@@ -120,7 +123,7 @@ impl managed::Manager for Opener {
 
     async fn create(&self) -> Result<Connection, Error> {
         let Opened { client, ended, host, route, may_prepare, peer, may_batch_writes, round_trip, ahead } =
-            Box::pin(open::open(&self.settings, &self.program, &*self.network, &self.ahead)).await?;
+            Box::pin(self.hosts.open(&self.settings, &self.program, &*self.network, &self.ahead)).await?;
         let lifetime = |range: &Range<Duration>| open::somewhere_in(range, &self.chance);
         Ok(Connection {
             client,

@@ -39,35 +39,53 @@ impl Question {
             _ => None,
         });
         let Some(row) = row else { return Ok(State::default()) };
-        Ok(State {
-            process_id: row.try_get(0)?.and_then(|id| id.parse().ok()),
-            is_in_recovery: row.try_get(1)? == Some("t"),
-            is_read_only: row.try_get(2)? == Some("on"),
-            has_array_nulls: row.try_get(3)? == Some("on"),
-            is_cockroach: row.try_get(4)?.is_some(),
-        })
+        let mut traits = Vec::new();
+        for (column, (its, yes)) in (1..).zip(TRAITS) {
+            let answer: Option<&str> = row.try_get(column)?;
+            if answer.is_some_and(|answer| yes.is_none_or(|yes| answer == yes)) {
+                traits.push(its);
+            }
+        }
+        Ok(State { process_id: row.try_get(0)?.and_then(|id| id.parse().ok()), traits })
     }
 }
 
+/// What a server may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trait {
+    InRecovery,
+    ReadOnly,
+    /// NULL in an array's text is NULL, and not a text of four letters.
+    ArrayNulls,
+    Cockroach,
+}
+
+/// What the columns of `STATE` after the first tell, and the text that says yes: any, where there is none.
+const TRAITS: [(Trait, Option<&str>); 4] = [
+    (Trait::InRecovery, Some("t")),
+    (Trait::ReadOnly, Some("on")),
+    (Trait::ArrayNulls, Some("on")),
+    (Trait::Cockroach, None),
+];
+
 /// What a server says of itself.
 #[derive(Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is one of the server's answers")]
 pub(super) struct State {
     pub(super) process_id: Option<i32>,
-    is_in_recovery: bool,
-    is_read_only: bool,
-    /// NULL in an array's text is NULL, and not a text of four letters.
-    pub(super) has_array_nulls: bool,
-    pub(super) is_cockroach: bool,
+    traits: Vec<Trait>,
 }
 
 impl State {
+    pub(super) fn has(&self, its: Trait) -> bool {
+        self.traits.contains(&its)
+    }
+
     pub(super) fn is_wanted(&self, target: Target) -> bool {
         match target {
-            Target::ReadWrite => !self.is_read_only,
-            Target::ReadOnly => self.is_read_only,
-            Target::Primary => !self.is_in_recovery,
-            Target::Standby => self.is_in_recovery,
+            Target::ReadWrite => !self.has(Trait::ReadOnly),
+            Target::ReadOnly => self.has(Trait::ReadOnly),
+            Target::Primary => !self.has(Trait::InRecovery),
+            Target::Standby => self.has(Trait::InRecovery),
             Target::Any | Target::PreferStandby => true,
         }
     }

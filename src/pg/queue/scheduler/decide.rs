@@ -17,8 +17,9 @@ const FRESH: Duration = Duration::from_millis(50);
 const UNSURE: Duration = Duration::from_secs(30);
 /// An attempt to connect that is older is not counted on.
 pub(super) const YOUNG: Duration = Duration::from_millis(250);
-/// When every worker is an attempt to connect, the oldest is given up after this.
-pub(super) const HANGING: Duration = Duration::from_secs(5);
+/// When every worker is an attempt to connect, the oldest is given up after this; the next one after twice as long, and so
+/// on: a server that is slow must not have every attempt given up before it can succeed.
+const HANGING: Duration = Duration::from_secs(5);
 
 impl<C: Work> Scheduler<C> {
     /// `answered`: the worker that has just done so takes what waits, though its turn of the event loop may not be over.
@@ -233,8 +234,14 @@ impl<C: Work> Scheduler<C> {
         }
     }
 
+    /// How old an attempt is when it is given up.
+    pub(super) fn hanging_after(&self) -> Duration {
+        HANGING.saturating_mul(1 << self.refusals.abandoned.min(3))
+    }
+
     fn has_hanging(&self, now: Time) -> bool {
-        self.workers.iter().filter_map(Worker::connecting_since).any(|since| since + HANGING <= now)
+        let limit = self.hanging_after();
+        self.workers.iter().filter_map(Worker::connecting_since).any(|since| since + limit <= now)
     }
 
     /// No connection may be opened beside an attempt that hangs: the oldest is given up, for another to begin when it is gone.
@@ -242,12 +249,14 @@ impl<C: Work> Scheduler<C> {
         if self.workers.len() < self.limits.max || self.workers.iter().any(Worker::is_leaving) {
             return;
         }
+        let limit = self.hanging_after();
         let attempts = self.workers.iter_mut().filter(|worker| worker.connecting_since().is_some());
         let oldest = attempts.min_by_key(|worker| worker.connecting_since());
         if let Some(worker) = oldest
-            && worker.connecting_since().is_some_and(|since| since + HANGING <= now)
+            && worker.connecting_since().is_some_and(|since| since + limit <= now)
         {
             worker.state = State::Closing { until: None, flights: Vec::new() };
+            self.refusals.abandoned += 1;
             self.commands.push(Command::Close(worker.id));
         }
     }

@@ -100,6 +100,7 @@ impl Place {
             i64::from(scheduler.was_connected),
             i64::from(scheduler.is_outage),
             i64::from(scheduler.refusals.in_a_row),
+            i64::from(scheduler.refusals.abandoned.min(3)),
             scheduler.refusals.not_before.map_or(0, |time| relative(time.max(now))),
             i64::from(scheduler.is_ended),
             maybe(waiting.earliest),

@@ -77,6 +77,8 @@ pub(in crate::pg::queue) enum Loan {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Refusals {
     pub(super) in_a_row: u32,
+    /// Attempts that were given up because they hung.
+    pub(super) abandoned: u32,
     /// No connection is opened before this.
     pub(super) not_before: Option<Time>,
 }

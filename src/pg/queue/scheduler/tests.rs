@@ -1,6 +1,6 @@
 //! Each policy in its own words.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     Connection, Ending, Loan, Opened, Return, WorkerId,
@@ -522,6 +522,30 @@ fn when_every_connection_hangs_in_opening_the_oldest_is_given_up_after_5_s() {
     assert_eq!(world.opening.len(), 2);
     assert!(!world.opening.contains(&first[0]), "the oldest was given up");
     assert!(world.opening.contains(&first[1]));
+}
+
+#[test]
+fn a_server_that_takes_longer_than_5_s_to_let_a_client_in_is_given_the_time() {
+    for max in [1, 2, 10] {
+        let mut world = World::new(max, Some(PATIENCE), None);
+        join_lookup(&mut world);
+        let mut since = BTreeMap::new();
+        while world.settled.is_empty() && world.answered.is_empty() {
+            for &id in &world.opening {
+                since.entry(id).or_insert(world.now);
+            }
+            let ready = world.opening.iter().find(|id| world.since(since[id]) >= 9 * SECOND);
+            match ready.copied() {
+                Some(id) => {
+                    world.connect(id);
+                    let flight = world.last().flight;
+                    world.answer(flight);
+                }
+                None => world.pass(100 * MS),
+            }
+        }
+        assert!(world.settled.is_empty(), "max {max}: {:?}", world.settled);
+    }
 }
 
 #[test]

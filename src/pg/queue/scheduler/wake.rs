@@ -1,7 +1,7 @@
 //! When the scheduler wants to look again.
 
 use super::{
-    decide::{HANGING, YOUNG},
+    decide::YOUNG,
     in_flight::{PROMPT, SILENT},
     machine::{CHECK, Scheduler},
     queued::{Time, Work},
@@ -14,11 +14,12 @@ impl<C: Work> Scheduler<C> {
         let idle_timeout = self.limits.idle_timeout;
         let calls_wait = !self.waiting.is_empty();
         let is_well_served = calls_wait && self.is_well_served(&self.in_flight(self.now));
+        let hanging_after = self.hanging_after();
         let alone_wait = !self.waiting.alone.is_empty();
         let of_worker = |worker: &Worker| {
             let retire_at = worker.opened.and_then(|opened| opened.retire_at);
             match &worker.state {
-                State::Connecting { since, .. } if calls_wait => [Some(*since + YOUNG), Some(*since + HANGING)],
+                State::Connecting { since, .. } if calls_wait => [Some(*since + YOUNG), Some(*since + hanging_after)],
                 State::Connecting { .. } => [None, None],
                 State::Idle { since } => [idle_timeout.map(|limit| *since + limit), retire_at],
                 State::Checking { since } => [Some(*since + CHECK), Some(*since + YOUNG).filter(|_| calls_wait)],
