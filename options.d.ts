@@ -61,7 +61,17 @@ type Numeric = number | string | Unset;
 /** Certificates or keys in PEM. */
 type Pem = string | Uint8Array | readonly (string | Uint8Array)[] | Unset;
 
-type Password = string | (() => string | Promise<string>) | Unset;
+/** What a function is asked a password for. */
+export interface PasswordRequest {
+  host: string;
+  port: number;
+  user: string;
+  database: string;
+  /** Aborted when the connection waits no longer. */
+  signal: AbortSignal;
+}
+
+type Password = string | ((request: PasswordRequest) => string | Promise<string>) | Unset;
 
 /** How to reach the server. Names, units and defaults are those of the `postgres` package; times are in seconds. */
 export interface PostgresOptions {

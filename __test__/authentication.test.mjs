@@ -8,9 +8,12 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { createServer as createTlsServer } from "node:tls";
 
+import { LuciaError } from "lucia";
 import connect from "postgres";
 
+import { postgres } from "../index.js";
 import { account, startServer } from "../tools/server.mjs";
+import { eventually } from "./support/bounded.mjs";
 import { certificateAuthority } from "./support/certificates.mjs";
 import { createWhoami, whoami } from "./support/whoami.mjs";
 
@@ -272,4 +275,28 @@ test("requirepeer is the account that owns the server behind a unix socket", {
   const url = `postgres://scram:secret@/postgres?host=${server.socketDirectory}&port=${server.port}`;
   assert.equal((await whoami(`${url}&requirepeer=${owner}`, options)).role, "scram");
   await assert.rejects(whoami(`${url}&requirepeer=${other}`, options), { code: "AUTHENTICATION_REFUSED", message: /requirepeer/ });
+});
+
+test("a password's function is told for which host, and is not called twice at the same time for one", async (t) => {
+  const { hostname, port, pathname } = new URL(server.url());
+  const requests = [];
+  let underway = 0;
+  let most = 0;
+  const password = async ({ signal, ...request }) => {
+    requests.push({ ...request, isSignal: signal instanceof AbortSignal && !signal.aborted });
+    underway += 1;
+    most = Math.max(most, underway);
+    if (requests.length === 1) await eventually(10, "another connection is opened", () => initializer.stats().connections > 1);
+    underway -= 1;
+    return "secret";
+  };
+  const tables = { user: "public.whoami", key: "user_key", session: null };
+  const initializer = postgres({ host: hostname, port, user: "scram", password, database: pathname.slice(1), max: 3 }, tables);
+  t.after(() => initializer.end());
+  const adapter = initializer(LuciaError);
+  await Promise.all(Array.from({ length: 400 }, () => adapter.getUser("me")));
+  assert.equal(most, 1);
+  for (const request of requests) {
+    assert.deepEqual(request, { host: hostname, port: Number(port), user: "scram", database: pathname.slice(1), isSignal: true });
+  }
 });

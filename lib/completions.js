@@ -80,8 +80,9 @@ const receive = {
     return at + 3 + 2 * width;
   },
   [kinds.Password](values, at) {
-    askPassword(values[at], values[at + 1]);
-    return at + 2;
+    const [reply, handle, host, port, user, database, limit] = values.slice(at, at + 7);
+    askPassword(reply, handle, { host, port, user, database }, limit);
+    return at + 7;
   },
   [kinds.Notice](values, at) {
     tellNotice(values[at], values[at + 1]);

@@ -16,6 +16,8 @@ const settled = Promise.resolve();
 class Functions {
   #functions;
   #native;
+  /** Answers that are waited for: nothing is kept of them. @type {Map<string, Promise<unknown>>} */
+  #asked = new Map();
   /** The context of the call of `postgres`, not of whoever has caused a connection to be opened. */
   #context = new AsyncResource("lucia-postgres-native", { requireManualDestroy: true });
 
@@ -31,6 +33,16 @@ class Functions {
 
   call(handle, ...given) {
     return this.#context.runInAsyncScope(this.#functions.get(handle), undefined, ...given);
+  }
+
+  /** The answer of a function that is asked for a password. */
+  ask(handle, place, limit) {
+    const key = JSON.stringify([handle, place]);
+    const asked = this.#asked.get(key) ?? settled
+      .then(() => this.call(handle, { ...place, signal: until(limit) }))
+      .finally(() => this.#asked.delete(key));
+    this.#asked.set(key, asked);
+    return asked;
   }
 
   /** Answers a connection's request for a password. */
@@ -50,11 +62,17 @@ const collected = new FinalizationRegistry((handle) => owners.delete(handle));
 
 const ownerOf = (handle) => owners.get(handle)?.deref();
 
-const askPassword = (reply, handle) => {
+/** `AbortSignal.timeout` takes no more milliseconds. */
+const LONGEST_TIMEOUT = 2 ** 31 - 1;
+
+/** Aborted when the connection has waited for so many milliseconds. */
+const until = (limit) => (limit < LONGEST_TIMEOUT ? AbortSignal.timeout(limit) : new AbortController().signal);
+
+/** Asks for what `place` (host, port, user, database) needs; connections that are opened to it meanwhile are given the same. */
+const askPassword = (reply, handle, place, limit) => {
   const owner = ownerOf(handle);
   if (owner === undefined) return;
-  settled
-    .then(() => owner.call(handle))
+  owner.ask(handle, place, limit)
     .then((text) => {
       if (typeof text !== "string") throw new TypeError("it must give a string");
       owner.password(reply, text, null);

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::{
     lucia::store::Rejection,
-    pg::{Answer, Caller, Error, Journey, Program},
+    pg::{Answer, Caller, Error, Journey, Login, Program},
 };
 
 /// Notices that wait for JavaScript, and their bytes, at most: later ones are dropped, or they would hold up its thread.
@@ -34,6 +34,7 @@ pub(super) enum Completion {
     },
     Password {
         function: u32,
+        login: Login,
         reply: PasswordReply,
     },
     Notice {
@@ -175,9 +176,9 @@ impl Caller for Observed {
 }
 
 impl Program for Completions {
-    fn password(&self, function: u32) -> BoxFuture<'static, Result<String, String>> {
+    fn password(&self, function: u32, login: Login) -> BoxFuture<'static, Result<String, String>> {
         let (reply, answer) = oneshot::channel();
-        self.send(Completion::Password { function, reply });
+        self.send(Completion::Password { function, login, reply });
         Box::pin(async { answer.await.unwrap_or_else(|_| Err("the program has ended".to_owned())) })
     }
 

@@ -222,10 +222,10 @@ impl Delivery {
         match completion {
             Completion::Settled { slot, outcome } => messages.settled(slot, outcome),
             Completion::Observed { slot, rows, journey } => messages.observed(slot, rows, journey),
-            Completion::Password { function, reply } => {
+            Completion::Password { function, login, reply } => {
                 let number = self.next_password.replace(self.next_password.get().wrapping_add(1));
                 self.passwords.borrow_mut().insert(number, reply);
-                messages.password(number, function)
+                messages.password(number, function, &login)
             }
             Completion::Notice { function, notice } => messages.notice(function, &notice),
         }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     lucia::store::Rejection,
-    pg::{Answer, Columns, Error, Journey, Rows},
+    pg::{Answer, Columns, Error, Journey, Login, Rows},
 };
 
 /// The kinds of messages, each with what follows its number in the list.
@@ -34,7 +34,7 @@ pub(super) enum Kind {
     Database,
     /// number, columns of the first table, columns, names, conversions
     Shape,
-    /// reply, function
+    /// reply, function, host, port, user, database, milliseconds until it is too late or `Infinity`
     Password,
     /// function, description
     Notice,
@@ -117,10 +117,15 @@ impl<'a> Messages<'a> {
         self.number(journey.batch)
     }
 
-    pub(super) fn password(&mut self, reply: u32, function: u32) -> Result<()> {
+    pub(super) fn password(&mut self, reply: u32, function: u32, login: &Login) -> Result<()> {
         self.start(Kind::Password)?;
         self.number(reply)?;
-        self.number(function)
+        self.number(function)?;
+        self.string(&login.host)?;
+        self.number(login.port)?;
+        self.string(&login.user)?;
+        self.string(&login.database)?;
+        self.number(login.limit.map_or(f64::INFINITY, |limit| limit.as_secs_f64() * 1000.0))
     }
 
     pub(super) fn notice(&mut self, function: u32, notice: &Error) -> Result<()> {

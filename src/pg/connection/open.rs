@@ -37,9 +37,31 @@ use crate::pg::{
 /// What a connection must ask of the program that it belongs to.
 pub trait Program: Send + Sync {
     /// The password, from the function that the program gave.
-    fn password(&self, function: u32) -> BoxFuture<'static, Result<String, String>>;
+    fn password(&self, function: u32, login: Login) -> BoxFuture<'static, Result<String, String>>;
     /// A notice of the server, for the function that the program gave.
     fn notice(&self, function: u32, notice: Error);
+}
+
+/// What a password is asked for.
+pub struct Login {
+    pub host: String,
+    pub port: u16,
+    pub user: String,
+    pub database: String,
+    /// How long the connection waits for the password.
+    pub limit: Option<Duration>,
+}
+
+impl Login {
+    fn new(settings: &Settings, host: &Host) -> Self {
+        Self {
+            host: host.name().into_owned(),
+            port: host.port(),
+            user: settings.user.clone(),
+            database: settings.database().to_owned(),
+            limit: settings.connect_timeout,
+        }
+    }
 }
 
 /// Who is at the other end of a connection.
@@ -79,9 +101,11 @@ pub(super) async fn open(
     target: Target,
 ) -> Result<Opened, Error> {
     let password = match settings.password {
-        Password::Asked(function) => Some(program.password(function).await.map_err(|message| {
-            failure(host, code::PASSWORD_FAILED, &format!("needs a password, and its function failed: {message}"))
-        })?),
+        Password::Asked(function) => {
+            Some(program.password(function, Login::new(settings, host)).await.map_err(|message| {
+                failure(host, code::PASSWORD_FAILED, &format!("needs a password, and its function failed: {message}"))
+            })?)
+        }
         _ => None,
     };
     let read = {

@@ -25,14 +25,14 @@ pub enum Host {
 }
 
 impl Host {
-    pub(super) fn name(&self) -> Cow<'_, str> {
+    pub(in crate::pg) fn name(&self) -> Cow<'_, str> {
         match self {
             Self::Tcp { name, .. } => name.into(),
             Self::Unix { directory, .. } => directory.to_string_lossy(),
         }
     }
 
-    pub(super) fn port(&self) -> u16 {
+    pub(in crate::pg) fn port(&self) -> u16 {
         match self {
             Self::Tcp { port, .. } | Self::Unix { port, .. } => *port,
         }
