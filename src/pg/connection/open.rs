@@ -87,10 +87,14 @@ pub(super) struct Opened {
     pub(super) peer: Peer,
     /// Several changes may travel in one statement: no pooler stands between, and NULL in an array is NULL.
     pub(in crate::pg) may_batch_writes: bool,
-    /// How long the first question took.
+    /// How long a round trip took, as far as known.
     pub(in crate::pg) round_trip: Option<Duration>,
     pub(super) ahead: Option<Ahead>,
 }
+
+/// A new process of a server takes its time over the first question. Where that took longer than a round trip to a server
+/// that is near, and hardly longer, another round trip tells which it is.
+const MAY_BE_NEAR: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(2));
 
 pub(super) async fn open(
     settings: &Settings,
@@ -132,7 +136,7 @@ pub(super) async fn open(
     } else {
         State::default()
     };
-    let round_trip = asks.then(|| asked.elapsed());
+    let mut round_trip = asks.then(|| asked.elapsed());
     if !state.is_wanted(target) {
         let text = format!("is not a server that target_session_attrs asks for ({target})");
         return Err(failure(host, code::TARGET_NOT_FOUND, &text));
@@ -143,6 +147,13 @@ pub(super) async fn open(
         Prepare::Never => false,
         Prepare::Detect => is_direct,
     };
+    // Behind a lookup that was sent ahead it would wait for that.
+    let may_be_near = |time| MAY_BE_NEAR.0 < time && time < MAY_BE_NEAR.1;
+    if is_direct && ahead.is_none() && round_trip.is_some_and(may_be_near) {
+        let sent = Instant::now();
+        client.check_connection().await.map_err(|error| locate(host, error.into()))?;
+        round_trip = Some(sent.elapsed());
+    }
     // The server refuses what is prepared for many when a type has changed. A pooler may prepare it anew.
     let may_batch_writes = may_prepare && is_direct && state.has(Trait::ArrayNulls);
     let peer = match (is_direct, state.has(Trait::Cockroach)) {
