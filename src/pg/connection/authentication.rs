@@ -23,54 +23,91 @@ pub(super) fn check_owner(expected: Option<u32>, host: &Host, stream: &Stream) -
     }
 }
 
+/// Why a request is not answered.
+#[derive(Debug)]
+pub(super) enum Objection {
+    /// PostgreSQL asks so, or may do so one day, but not this client.
+    Refused(String),
+    /// No PostgreSQL asks so.
+    Malformed,
+}
+
+impl From<String> for Objection {
+    fn from(text: String) -> Self {
+        Self::Refused(text)
+    }
+}
+
+impl From<&str> for Objection {
+    fn from(text: &str) -> Self {
+        Self::Refused(text.to_owned())
+    }
+}
+
 /// What a server has asked, up to where it lets the client in.
 #[derive(Default)]
 pub(super) struct Interview {
     methods: Methods,
     is_encrypted: bool,
     has_asked: Arc<AtomicBool>,
+    /// The only kind of request that may follow what has been asked.
+    next: Option<u32>,
 }
 
 impl Interview {
     /// `has_asked` tells whether the server has asked for a password, and so got it.
     pub(super) fn new(methods: &Methods, is_encrypted: bool, has_asked: &Arc<AtomicBool>) -> Self {
-        Self { methods: methods.clone(), is_encrypted, has_asked: has_asked.clone() }
+        Self { methods: methods.clone(), is_encrypted, has_asked: has_asked.clone(), next: None }
     }
 
     /// Hears a request for authentication, and says whether the client is in.
-    pub(super) fn hear(&mut self, body: &[u8]) -> Result<bool, String> {
-        let Some((kind, data)) = body.split_first_chunk() else {
-            return Err("sends a question that is none".into());
-        };
-        let had_asked = self.has_asked.load(Ordering::Relaxed);
-        match u32::from_be_bytes(*kind) {
-            0 => {
-                if !had_asked {
+    pub(super) fn hear(&mut self, body: &[u8]) -> Result<bool, Objection> {
+        let (kind, data) = body.split_first_chunk().ok_or(Objection::Malformed)?;
+        let kind = u32::from_be_bytes(*kind);
+        if self.next.is_some_and(|next| next != kind) {
+            return Err(Objection::Malformed);
+        }
+        self.next = Some(match (kind, data) {
+            (0, []) => {
+                if self.next.is_none() {
                     self.allow(Method::None, "lets anybody in without asking")?;
                 }
                 return Ok(true);
             }
-            3 => self.allow(Method::Password, "asks for the password in clear text")?,
-            5 => self.allow(Method::Md5, "asks for the password as an MD5 hash")?,
-            10 => self.allow_scram(data)?,
-            11 => return check_iterations(data).map(|()| false),
-            12 => return Ok(false),
-            2 | 7 | 8 => return Err("asks for Kerberos (GSSAPI), which is not supported".into()),
-            9 => return Err("asks for SSPI, which is not supported".into()),
-            other => return Err(format!("asks in a way that is not known ({other})")),
-        }
+            (3, []) => {
+                self.allow(Method::Password, "asks for the password in clear text")?;
+                0
+            }
+            (5, [_, _, _, _]) => {
+                self.allow(Method::Md5, "asks for the password as an MD5 hash")?;
+                0
+            }
+            (10, [mechanisms @ .., 0, 0]) => {
+                self.allow_scram(mechanisms)?;
+                11
+            }
+            (11, data) if self.next.is_some() => {
+                check_iterations(data)?;
+                12
+            }
+            (12, _) if self.next.is_some() => 0,
+            (0 | 3 | 5 | 10 | 11 | 12, _) => return Err(Objection::Malformed),
+            (2 | 7 | 8, _) => return Err("asks for Kerberos (GSSAPI), which is not supported".into()),
+            (9, _) => return Err("asks for SSPI, which is not supported".into()),
+            (other, _) => return Err(format!("asks in a way that is not known ({other})").into()),
+        });
         self.has_asked.store(true, Ordering::Relaxed);
         Ok(false)
     }
 
-    fn allow(&self, method: Method, does: &str) -> Result<(), String> {
+    fn allow(&self, method: Method, does: &str) -> Result<(), Objection> {
         if self.methods.allow(method) {
             return Ok(());
         }
-        Err(format!("{does}, which `require_auth` does not allow"))
+        Err(format!("{does}, which `require_auth` does not allow").into())
     }
 
-    fn allow_scram(&self, mechanisms: &[u8]) -> Result<(), String> {
+    fn allow_scram(&self, mechanisms: &[u8]) -> Result<(), Objection> {
         let mut names = mechanisms.split(|byte| *byte == 0).filter(|name| !name.is_empty());
         if !self.is_encrypted && names.any(|name| name == b"SCRAM-SHA-256-PLUS") {
             // Bound to the encryption between the server and somebody in the middle.
@@ -81,16 +118,18 @@ impl Interview {
 }
 
 /// Of `r=nonce,s=salt,i=iterations`.
-fn check_iterations(data: &[u8]) -> Result<(), String> {
+fn check_iterations(data: &[u8]) -> Result<(), Objection> {
     let count = data.split(|byte| *byte == b',').find_map(|part| part.strip_prefix(b"i="));
     let count = count.and_then(|digits| str::from_utf8(digits).ok()?.parse::<u32>().ok());
     match count {
         Some(1..=MOST_ITERATIONS) => Ok(()),
-        Some(0) | None => Err("asks for a proof by SCRAM without iterations".into()),
+        None => Err(Objection::Malformed),
+        Some(0) => Err("asks for a proof by SCRAM without iterations".into()),
         Some(count) => Err(format!(
             "asks for {count} iterations of SCRAM; up to {MOST_ITERATIONS} are made (scram_iterations of the server, then \
              set the password anew)"
-        )),
+        )
+        .into()),
     }
 }
 
@@ -110,7 +149,8 @@ mod tests {
             match interview.hear(question) {
                 Ok(true) => return "in".to_owned(),
                 Ok(false) => {}
-                Err(text) => return text,
+                Err(Objection::Refused(text)) => return text,
+                Err(Objection::Malformed) => return "malformed".to_owned(),
             }
         }
         "waits".to_owned()
@@ -121,7 +161,7 @@ mod tests {
         let ok = || question(0, b"");
         let scram =
             |first: &[u8]| vec![question(10, b"SCRAM-SHA-256\0\0"), question(11, first), question(12, b"v=x"), ok()];
-        let table: [(&str, bool, Vec<Vec<u8>>, &str); 15] = [
+        let table: [(&str, bool, Vec<Vec<u8>>, &str); 27] = [
             ("", false, vec![ok()], "in"),
             ("", false, vec![question(3, b""), ok()], "in"),
             ("", false, vec![question(5, b"salt")], "waits"),
@@ -137,6 +177,18 @@ mod tests {
             ("", true, scram(b"r=a,s=b,i=0"), "without iterations"),
             ("", true, scram(b"r=a,s=b,i=100001"), "100001 iterations"),
             ("", true, vec![question(7, b"")], "Kerberos"),
+            ("", true, vec![question(13, b"")], "not known (13)"),
+            ("", true, vec![vec![0, 0, 0]], "malformed"),
+            ("", true, vec![question(0, b"x")], "malformed"),
+            ("", true, vec![question(3, b"x")], "malformed"),
+            ("", true, vec![question(5, b"sal")], "malformed"),
+            ("", true, vec![question(5, b"salt.")], "malformed"),
+            ("", true, vec![question(10, b"SCRAM-SHA-256\0")], "malformed"),
+            ("", true, scram(b"r=a,s=b"), "malformed"),
+            ("", true, vec![question(11, b"r=a,s=b,i=4096")], "malformed"),
+            ("", true, vec![question(12, b"v=x")], "malformed"),
+            ("", true, vec![question(10, b"SCRAM-SHA-256\0\0"), ok()], "malformed"),
+            ("", true, vec![question(3, b""), question(3, b"")], "malformed"),
         ];
         for (row, (methods, is_encrypted, messages, expected)) in table.into_iter().enumerate() {
             let answer = heard(methods, is_encrypted, &messages);

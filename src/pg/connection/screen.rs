@@ -4,7 +4,7 @@
 use std::{error, fmt, io, mem};
 
 use super::{
-    authentication::Interview,
+    authentication::{Interview, Objection},
     completion::{self, Completion},
 };
 
@@ -182,8 +182,14 @@ impl Screen {
 
     fn read(&mut self, message: &Message<'_>) -> Result<(), ProtocolViolation> {
         if self.stage == Stage::Authentication {
-            if message.kind == b'R' && self.interview.hear(message.body).map_err(ProtocolViolation::Forbidden)? {
-                self.stage = Stage::Startup;
+            if message.kind != b'R' {
+                return Ok(());
+            }
+            match self.interview.hear(message.body) {
+                Ok(true) => self.stage = Stage::Startup,
+                Ok(false) => {}
+                Err(Objection::Refused(text)) => return Err(ProtocolViolation::Forbidden(text)),
+                Err(Objection::Malformed) => return Err(self.unexpected(message.body)),
             }
             return Ok(());
         }
@@ -221,14 +227,7 @@ mod tests {
     }
 
     fn startup() -> Vec<u8> {
-        [
-            message(b'R', &[0, 0, 0, 10, b'x', 0, 0]),
-            message(b'R', &[0; 4]),
-            message(b'S', b"a\0b\0"),
-            message(b'K', &[0; 8]),
-            message(b'Z', b"I"),
-        ]
-        .concat()
+        [message(b'R', &[0; 4]), message(b'S', b"a\0b\0"), message(b'K', &[0; 8]), message(b'Z', b"I")].concat()
     }
 
     /// However the bytes are cut, the outcome is the same.
@@ -276,8 +275,9 @@ mod tests {
     #[test]
     fn questions_and_ends_of_answers_are_judged_however_they_are_cut() {
         let scram = message(b'R', &[&[0, 0, 0, 10][..], b"SCRAM-SHA-256\0\0"].concat());
+        let last = message(b'R', &[0, 0, 0, 12]);
         let first = |iterations: &str| message(b'R', &[&[0, 0, 0, 11], iterations.as_bytes()].concat());
-        assert_eq!(refusal(&[&scram[..], &first("r=a,s=b,i=4096"), &startup()].concat()), None);
+        assert_eq!(refusal(&[&scram[..], &first("r=a,s=b,i=4096"), &last, &startup()].concat()), None);
         assert!(refusal(&[&scram[..], &first("r=a,s=b,i=0"), &startup()].concat()).unwrap().contains("iterations"));
         let answer = |end: &[u8]| [startup(), message(b'2', b""), message(b'D', &[7; 90]), message(b'C', end)].concat();
         assert_eq!(refusal(&answer(b"SELECT 18446744073709551615\0")), None);
