@@ -136,3 +136,41 @@ describe("deletions that come together find each row by itself", () => {
     assert.equal(await removed(), FOUND);
   });
 });
+
+describe("a session and its user that have more columns together than an answer can have", () => {
+  const WIDE = 900;
+  const columns = (prefix) => Array.from({ length: WIDE }, (_, n) => `${prefix}${n} INT DEFAULT ${n}`).join(", ");
+  beforeEach(() => sql.unsafe(`
+    DROP TABLE user_session;
+    CREATE TABLE auth_user (id TEXT PRIMARY KEY, username TEXT, ${columns("u")});
+    CREATE TABLE user_session (id TEXT, user_id TEXT, active_expires INT8, idle_expires INT8, ${columns("s")});
+    INSERT INTO auth_user SELECT 'u' || n, 'name ' || n FROM generate_series(1, 40) AS n;
+    INSERT INTO user_session SELECT 's' || n, 'u' || n, n, n FROM generate_series(1, 50) AS n`));
+
+  for (const prepare of [undefined, false]) {
+    test(`are looked up one after the other, with prepare ${prepare}`, async () => {
+      const initializer = postgres(database.url, tableNames, { prepare });
+      const adapter = initializer(LuciaError);
+      for (const turn of ["alone, and not known yet", "together"]) {
+        const numbers = turn === "together" ? Array.from({ length: 60 }, (_, n) => n) : [7];
+        const pairs = await Promise.all(numbers.map((n) => adapter.getSessionAndUser(`s${n}`)));
+        const expected = await Promise.all(numbers.map(async (n) => {
+          const [session, user] = await Promise.all([adapter.getSession(`s${n}`), adapter.getUser(`u${n}`)]);
+          return session && user ? [session, user] : [null, null];
+        }));
+        assert.deepEqual(pairs, expected, turn);
+        assert.deepEqual(pairs.filter(([session]) => session).length, turn === "together" ? 40 : 1);
+      }
+      const [session, user] = await adapter.getSessionAndUser("s7");
+      assert.deepEqual([session.active_expires, session.s899, user.username, user.u899], [7, 899, "name 7", 899]);
+      await initializer.end();
+    });
+  }
+
+  test("are looked up so at once by those that come together first", async () => {
+    const initializer = postgres(database.url, tableNames);
+    const pairs = await Promise.all(Array.from({ length: 30 }, (_, n) => initializer(LuciaError).getSessionAndUser(`s${n + 1}`)));
+    assert.deepEqual(pairs.map(([session, user]) => [session.id, user.id]), pairs.map((_, n) => [`s${n + 1}`, `u${n + 1}`]));
+    await initializer.end();
+  });
+});

@@ -43,6 +43,15 @@ pub fn session_and_user(session: &Name, user: &Name, join: Join) -> (String, Bat
     )
 }
 
+/// The same one after the other, for tables that have more columns together than an answer can have.
+pub fn session_then_user(session: &Name, user: &Name, join: Join) -> [String; 2] {
+    let join = if join == Join::Left { "LEFT JOIN" } else { "JOIN" };
+    [
+        format!("SELECT s.* FROM {session} AS s WHERE s.id = $1 LIMIT 1"),
+        format!("SELECT u.* FROM {session} AS s {join} {user} AS u ON u.id = s.user_id WHERE s.id = $1 LIMIT 1"),
+    ]
+}
+
 /// `OFFSET` keeps the server from joining, for which it would read the whole of some relations.
 fn each(query: &str) -> String {
     format!("CROSS JOIN LATERAL ({query} OFFSET 0)")

@@ -62,8 +62,15 @@ fn no_such_table() -> Error {
 
 impl Store {
     pub fn new(version: Version, tables: Tables, queue: Arc<Queue>) -> Self {
-        let by_id = METHODS.iter().map(|entry| Some(queue.statement(by_id(entry, version, &tables)?))).collect();
-        let question = |constraint| queue.statement(Statement::read(violation::question(constraint)));
+        let by_id: Vec<_> =
+            METHODS.iter().map(|entry| Some(queue.statement(by_id(entry, version, &tables)?))).collect();
+        if let (Some(Some(pair)), Some(session)) = (by_id.get(Method::GetSessionAndUser as usize), &tables.session) {
+            pair.or_apart(|| {
+                let [session, user] = statement::session_then_user(session, &tables.user, version.join());
+                [Statement::read(session, version.numbers()), Statement::read(user, &[])]
+            });
+        }
+        let question = |constraint| queue.statement(Statement::read(violation::question(constraint), &[]));
         let (unique_id, foreign_user_id) = (question(Constraint::Id), question(Constraint::UserId));
         Self { version, tables, queue, by_id, unique_id, foreign_user_id }
     }

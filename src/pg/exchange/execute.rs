@@ -54,7 +54,7 @@ pub(super) async fn execute(
     if !statement.is_apart() {
         match execute_whole(connection, statement, request, limits).await {
             Err(Fault::Ended { error, stage }) if error.is_database() && !error.is_loss() => {
-                if !may_pass_apart(&error) {
+                if !may_pass_apart(statement, &error) {
                     return Err(Fault::Ended { error, stage });
                 }
                 if error.code() == sqlstate::FEATURE_NOT_SUPPORTED {
@@ -64,21 +64,48 @@ pub(super) async fn execute(
             result => return result,
         }
     }
-    let answers = execute_apart(connection, two, only, request.forms, limits).await?;
-    if matches!(answers[..], [Answer::Done(_)]) {
+    let answers = if statement.access.is_write() {
+        execute_apart(connection, two, only, request.forms, limits).await?
+    } else {
+        read_apart(connection, statement, two, request, limits).await?
+    };
+    if matches!(answers[..], [Answer::Done(_) | Answer::Rows(_)]) {
         statement.stay_apart();
     }
     Ok(answers)
 }
 
-/// The server refuses two insertions in one statement, and may take one after the other: a rule cannot be applied to the
+/// Two lookups of a row each, which become one. The second is of no interest where the first finds nothing.
+async fn read_apart(
+    connection: &Connection,
+    statement: &Statement,
+    [first, second]: &[Statement; 2],
+    request: Request<'_>,
+    limits: &mut Limits<'_, impl Spares>,
+) -> Result<Vec<Answer>, Fault> {
+    let found = execute_whole(connection, first, request, limits).await?;
+    let [Answer::Rows(first)] = &found[..] else { return Ok(found) };
+    if first.is_empty() {
+        return Ok(found);
+    }
+    let found = execute_whole(connection, second, request, limits).await?;
+    let [Answer::Rows(second)] = &found[..] else { return Ok(found) };
+    if second.is_empty() {
+        return Ok(found);
+    }
+    Ok(vec![Answer::Rows(first.beside(second, |fields, position| statement.agree_columns(fields, Some(position))))])
+}
+
+/// The server refuses two lookups in one statement, which have too many columns together, or two insertions in one statement, and may take one after the other: a rule cannot be applied to the
 /// first (`0A000`), or what is checked of the second row (a policy, a constraint, a function) has to see the first.
-fn may_pass_apart(error: &Error) -> bool {
+fn may_pass_apart(statement: &Statement, error: &Error) -> bool {
     const NO_CLASSES: [&str; 9] = ["08", "22", "25", "40", "53", "55", "57", "58", "XX"];
     let code = error.code();
     match code {
         sqlstate::UNIQUE_VIOLATION => false,
-        sqlstate::INSUFFICIENT_PRIVILEGE | sqlstate::TOO_MANY_COLUMNS => true,
+        sqlstate::TOO_MANY_COLUMNS => true,
+        _ if !statement.access.is_write() => false,
+        sqlstate::INSUFFICIENT_PRIVILEGE => true,
         _ => {
             !code.starts_with(sqlstate::SYNTAX_OR_ACCESS_CLASS)
                 && !NO_CLASSES.iter().any(|class| code.starts_with(class))

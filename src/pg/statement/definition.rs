@@ -96,7 +96,8 @@ pub struct Statement {
     /// type.
     guarded: Option<String>,
     is_unguarded: AtomicBool,
-    /// The same change as two statements, for one transaction. The parameters of the second follow those of the first.
+    /// The same as two statements: two changes, for one transaction, the second's parameters behind those of the first; or
+    /// two lookups, each with the same parameter.
     two: OnceLock<Box<[Self; 2]>>,
     is_apart: AtomicBool,
     /// Columns that are to be numbers, whatever their type.
@@ -123,8 +124,8 @@ impl Statement {
         Self { guarded, ..Self::new(Access::Write, sql, declared, batch, &[]) }
     }
 
-    pub fn read(sql: String) -> Self {
-        Self::new(Access::Read, sql, Vec::new(), None, &[])
+    pub fn read(sql: String, numbers: &'static [&'static str]) -> Self {
+        Self::new(Access::Read, sql, Vec::new(), None, numbers)
     }
 
     pub fn lookup(sql: String, batch: Batch, numbers: &'static [&'static str], column: &'static str) -> Self {
@@ -155,7 +156,7 @@ impl Statement {
         }
     }
 
-    /// With the same change as two statements, where a server refuses it as one.
+    /// With the same as two statements, where a server refuses it as one.
     pub fn or_apart(&self, two: impl FnOnce() -> [Self; 2]) {
         self.two.get_or_init(|| Box::new(two()));
     }
@@ -263,7 +264,7 @@ impl Statement {
     }
 
     /// Keeps the same columns for whoever finds them, so that JavaScript learns them once.
-    pub(super) fn agree_columns(&self, fields: Vec<Field>, position: Option<usize>) -> Arc<Columns> {
+    pub(in crate::pg) fn agree_columns(&self, fields: Vec<Field>, position: Option<usize>) -> Arc<Columns> {
         let mut known = self.known();
         match &known.columns {
             Some(columns) if columns.fields == fields && columns.position == position => columns.clone(),

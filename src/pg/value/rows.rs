@@ -5,7 +5,10 @@ use std::{ops::Range, slice, sync::Arc};
 
 use tokio_postgres::Row;
 
-use super::{decode::Value, field as row};
+use super::{
+    decode::Value,
+    field::{self as row, Field},
+};
 use crate::pg::{
     error::{Error, code},
     value::Columns,
@@ -96,6 +99,20 @@ impl Rows {
 
     pub fn is_empty(&self) -> bool {
         self.range.is_empty()
+    }
+
+    /// The only row of these and that of `other` as one; `columns` are made of the fields of both, and of where the second
+    /// ones begin.
+    pub(in crate::pg) fn beside(&self, other: &Self, columns: impl FnOnce(Vec<Field>, usize) -> Arc<Columns>) -> Self {
+        let [first, second] = [&self.all, &other.all];
+        let fields = [&first.columns.fields[..], &second.columns.fields].concat();
+        let decoded = Decoded {
+            pieces: [&first.decoded.pieces[..], &second.decoded.pieces].concat(),
+            bytes: [&first.decoded.bytes[..], &second.decoded.bytes].concat(),
+        };
+        let starts = vec![Start { call: 0, piece: 0, byte: 0 }];
+        let columns = columns(fields, first.columns.fields.len());
+        Self { all: Arc::new(All { columns, decoded, starts }), range: 0..1 }
     }
 
     /// The values of the row at `index`, and whatever follows them.
