@@ -344,7 +344,7 @@ describe("a password that is a function", () => {
     });
   }
 
-  test("and fails makes the call reject with the name and the code of its error, and not its words", async () => {
+  test("and fails makes the call reject with the name and the code of its error, which is the cause", async () => {
     const reason = Object.assign(new RangeError("the token of hunter2 is void"), { code: "EVOID" });
     const failing = [
       () => {
@@ -354,14 +354,27 @@ describe("a password that is a function", () => {
     ];
     for (const password of failing) {
       const asking = whoami(local("postgres://app@HOST/app"), { password, ...patience });
-      await assert.rejects(asking, ({ code, message }) => (
-        code === "PASSWORD_FAILED" && message.endsWith("RangeError EVOID") && !message.includes("hunter2")
+      await assert.rejects(asking, ({ code, message, cause }) => (
+        code === "PASSWORD_FAILED" && message.endsWith("RangeError EVOID") && !message.includes("hunter2") && cause === reason
+      ));
+    }
+  });
+
+  test("and throws what is no error makes the call reject with just that as its cause", async () => {
+    const unreadable = { get name() { throw new Error("no name"); } };
+    for (const thrown of [undefined, null, "hunter2", unreadable]) {
+      const asking = whoami(local("postgres://app@HOST/app"), { password: () => Promise.reject(thrown), ...patience });
+      await assert.rejects(asking, (error) => (
+        error.code === "PASSWORD_FAILED" && Object.hasOwn(error, "cause") && error.cause === thrown && !error.message.includes("hunter2")
       ));
     }
   });
 
   test("and returns no string makes the call reject", async () => {
-    await assert.rejects(whoami(local("postgres://app@HOST/app"), { password: () => 42, ...patience }), /password/);
+    await assert.rejects(whoami(local("postgres://app@HOST/app"), { password: () => 42, ...patience }), {
+      code: "PASSWORD_FAILED",
+      cause: new TypeError("the function `password` must give a string"),
+    });
   });
 });
 

@@ -70,7 +70,7 @@ const receive = {
     const call = release(values[at]);
     const description = values[at + 1];
     if (call.tally && description.fields) call.tally.sqlstate = description.code;
-    reject(call, () => createError(description, call.owner.PostgresError));
+    reject(call, () => createError(description, call.owner));
     return at + 2;
   },
   [kinds.Shape](values, at) {

@@ -13,6 +13,7 @@ const { createFunctions } = require("./functions.js");
  *
  * @typedef {object} Owner
  * @property {new (fields: object) => Error} PostgresError
+ * @property {Map<number, unknown> | undefined} thrown what its functions have thrown, by number
  * @property {() => void} started
  * @property {() => void} settled
  */
@@ -60,6 +61,10 @@ class Connection {
     const { database, address, port } = this.native.server;
     this.server = { database, serverAddress: address, serverPort: port ?? undefined };
     this.#functions = createFunctions(this.native);
+  }
+
+  get thrown() {
+    return this.#functions?.thrown;
   }
 
   started() {

@@ -32,21 +32,26 @@ const ALIASES = {
 /**
  * Makes an error of what the native side says of it.
  *
- * @typedef {{ message: string, code: string, fields?: object, address?: string, port?: number, cause?: Description }} Description
- *   `fields` are there when it is the server that refused
+ * @typedef {{ message: string, code: string, fields?: object, address?: string, port?: number, cause?: Description, thrown?: number }} Description
+ *   `fields` are there when it is the server that refused, `thrown` when a function of the program's did
  * @param {Description} description
- * @param {new (fields: object) => Error} [Class] of the server's errors
+ * @param {{ PostgresError: new (fields: object) => Error, thrown?: Map<number, unknown> }} [owner] whose class the server's errors
+ *   have, and what its functions have thrown
  */
-const createError = ({ message, code, fields, address, port, cause }, Class = PostgresError) => {
-  const error = fields
-    ? new Class({ message, ...fields })
-    : define(new Error(message, cause ? { cause: createError(cause, Class) } : undefined), { code });
+const createError = ({ message, code, fields, address, port, cause, thrown }, owner = { PostgresError }) => {
+  const error = fields ? new owner.PostgresError({ message, ...fields }) : define(new Error(message, causeOf(cause, thrown, owner)), { code });
   for (const [name, alias] of Object.entries(ALIASES)) {
     if (fields && Object.hasOwn(fields, name)) define(error, { [alias]: fields[name] });
   }
   if (address !== undefined) define(error, { address });
   if (typeof port === "number") define(error, { port });
   return error;
+};
+
+/** The options of an error: its cause, where it has one. */
+const causeOf = (cause, thrown, owner) => {
+  if (cause) return { cause: createError(cause, owner) };
+  return owner.thrown?.has(thrown) ? { cause: owner.thrown.get(thrown) } : undefined;
 };
 
 /** Of an answer of the server's; `cause` is what is wrong with it. */

@@ -13,6 +13,18 @@ const owners = new Map();
 /** What is called next is a reaction, so that nothing it throws or does comes between two messages. */
 const settled = Promise.resolve();
 
+/** Each is wanted until the calls that waited for its connection are rejected. */
+const MOST_THROWN = 100;
+
+/** Of what was thrown; getters of its own may throw again. */
+const nameOf = (error) => {
+  try {
+    return [error?.name ?? typeof error, error?.code].filter((part) => part !== undefined).join(" ");
+  } catch {
+    return typeof error;
+  }
+};
+
 class Functions {
   #functions;
   #native;
@@ -20,6 +32,8 @@ class Functions {
   #asked = new Map();
   /** The context of the call of `postgres`, not of whoever has caused a connection to be opened. */
   #context = new AsyncResource("lucia-postgres-native", { requireManualDestroy: true });
+  /** What functions have thrown of late, by the number of the request. @type {Map<number, unknown>} */
+  thrown = new Map();
 
   /** @param {import("../binding.js").NativeAdapter} native @param {[number, Function][]} functions */
   constructor(native, functions) {
@@ -46,8 +60,18 @@ class Functions {
   }
 
   /** Answers a connection's request for a password. */
-  password(reply, text, error) {
-    this.#native.password(reply, text, error);
+  password(reply, text) {
+    this.#native.password(reply, text, null);
+  }
+
+  /** The same, by an error: its message may hold what the function was given to find the password, and is left to `cause`. */
+  noPassword(reply, error) {
+    this.thrown.set(reply, error);
+    for (const oldest of this.thrown.keys()) {
+      if (this.thrown.size <= MOST_THROWN) break;
+      this.thrown.delete(oldest);
+    }
+    this.#native.password(reply, null, nameOf(error));
   }
 
   /** The adapter has ended. */
@@ -74,14 +98,10 @@ const askPassword = (reply, handle, place, limit) => {
   if (owner === undefined) return;
   owner.ask(handle, place, limit)
     .then((text) => {
-      if (typeof text !== "string") throw new TypeError("it must give a string");
-      owner.password(reply, text, null);
-    }, (error) => {
-      // Its message may hold what it was given to find the password.
-      const known = [error?.name ?? typeof error, error?.code].filter((part) => part !== undefined);
-      owner.password(reply, null, known.join(" "));
+      if (typeof text !== "string") throw new TypeError("the function `password` must give a string");
+      owner.password(reply, text);
     })
-    .catch((error) => owner.password(reply, null, error.message));
+    .catch((error) => owner.noPassword(reply, error));
 };
 
 const tellNotice = (handle, { message, fields }) => {

@@ -25,7 +25,7 @@ use crate::{
         store::{Row, Store},
         version::Version,
     },
-    pg::{self, Reply, Settings},
+    pg::{self, Reply, Settings, Thrown},
 };
 
 /// Handles of the functions among the options are unique in the process, as settings are compared across its threads.
@@ -103,8 +103,10 @@ impl Adapter {
             Ok(counts.map(|count| u32::try_from(count).unwrap_or(u32::MAX)).to_vec())
         })?;
         function(env, &object, &adapter, "password", |adapter, call| {
-            let (text, error): (Option<String>, Option<String>) = (call.get(1)?, call.get(2)?);
-            adapter.delivery.answer_password(call.get(0)?, text.ok_or_else(|| error.unwrap_or_default()));
+            let (reply, text): (u32, Option<String>) = (call.get(0)?, call.get(1)?);
+            let name: Option<String> = call.get(2)?;
+            let thrown = || Thrown { number: Some(reply), name: name.unwrap_or_default() };
+            adapter.delivery.answer_password(reply, text.ok_or_else(thrown));
             Ok(())
         })?;
         function(env, &object, &adapter, "end", |adapter, _| {

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::{
     lucia::store::Rejection,
-    pg::{Answer, Caller, Error, Journey, Login, Program},
+    pg::{Answer, Caller, Error, Journey, Login, Program, Thrown},
 };
 
 /// Notices that wait for JavaScript, and their bytes, at most: later ones are dropped, or they would hold up its thread.
@@ -43,7 +43,7 @@ pub(super) enum Completion {
     },
 }
 
-pub(super) type PasswordReply = oneshot::Sender<Result<String, String>>;
+pub(super) type PasswordReply = oneshot::Sender<Result<String, Thrown>>;
 
 /// Filled by any thread, emptied by the JavaScript thread.
 #[derive(Default)]
@@ -176,10 +176,11 @@ impl Caller for Observed {
 }
 
 impl Program for Completions {
-    fn password(&self, function: u32, login: Login) -> BoxFuture<'static, Result<String, String>> {
+    fn password(&self, function: u32, login: Login) -> BoxFuture<'static, Result<String, Thrown>> {
         let (reply, answer) = oneshot::channel();
         self.send(Completion::Password { function, login, reply });
-        Box::pin(async { answer.await.unwrap_or_else(|_| Err("the program has ended".to_owned())) })
+        let ended = |_| Err(Thrown { number: None, name: "the program has ended".to_owned() });
+        Box::pin(async move { answer.await.unwrap_or_else(ended) })
     }
 
     fn notice(&self, function: u32, notice: Error) {

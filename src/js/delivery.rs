@@ -23,7 +23,7 @@ use super::{
     rows,
     settle::Settle,
 };
-use crate::pg::{Columns, Error, Shared, code, runtime};
+use crate::pg::{Columns, Error, Shared, Thrown, code, runtime};
 
 /// Lives from the first adapter on until the last one has ended and its calls are settled.
 pub(super) struct Delivery {
@@ -178,7 +178,7 @@ impl Delivery {
     }
 
     /// The answer of the program's function to `Completion::Password`.
-    pub(super) fn answer_password(&self, reply: u32, password: std::result::Result<String, String>) {
+    pub(super) fn answer_password(&self, reply: u32, password: std::result::Result<String, Thrown>) {
         let waiting = self.passwords.borrow_mut().remove(&reply);
         if let Some(waiting) = waiting {
             // The connection may have been given up meanwhile.

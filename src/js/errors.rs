@@ -9,7 +9,7 @@ use napi::{
 use super::object::define;
 use crate::pg::Error;
 
-/// `{ message, code, fields?, address?, port?, cause? }`
+/// `{ message, code, fields?, address?, port?, cause?, thrown? }`
 pub(super) fn description(env: &Env, error: &Error) -> Result<sys::napi_value> {
     // SAFETY: the value is one that this environment has just made.
     unsafe { ToNapiValue::to_napi_value(env.raw(), object(env, error)?) }
@@ -32,6 +32,7 @@ fn object<'env>(env: &'env Env, error: &Error) -> Result<Object<'env>> {
             define(env, &object, "fields", fields)?;
         }
         Error::Failure(failure) => {
+            define(env, &object, "thrown", failure.thrown)?;
             if let Some(cause) = &failure.cause {
                 define(env, &object, "cause", self::object(env, cause)?)?;
             }

@@ -81,16 +81,18 @@ pub struct Failure {
     /// The host that was spoken to.
     pub host: Option<Address>,
     pub cause: Option<Error>,
+    /// What a function of the program's has thrown, by the number that the program knows it by.
+    pub thrown: Option<u32>,
 }
 
 impl Error {
     pub fn failure(code: &'static str, message: impl Into<String>) -> Self {
-        Self::Failure(Arc::new(Failure { code, message: message.into(), host: None, cause: None }))
+        Self::Failure(Arc::new(Failure { code, message: message.into(), host: None, cause: None, thrown: None }))
     }
 
     pub fn caused_by(code: &'static str, message: impl Into<String>, cause: Self) -> Self {
         let host = cause.host().cloned();
-        Self::Failure(Arc::new(Failure { code, message: message.into(), host, cause: Some(cause) }))
+        Self::Failure(Arc::new(Failure { code, message: message.into(), host, cause: Some(cause), thrown: None }))
     }
 
     pub fn refused(error: DbError) -> Self {

@@ -31,7 +31,7 @@ pub use postgres_protocol::escape::escape_identifier;
 pub use chance::Chance;
 #[cfg(test)]
 pub use connection::{Endpoint, Network, Stream};
-pub use connection::{Inspection, Login, Program, Protection, inspect};
+pub use connection::{Inspection, Login, Program, Protection, Thrown, inspect};
 pub use error::{Error, code, sqlstate};
 pub use exchange::{Answer, Call, Caller, Journey, Parameters, Reply};
 pub use queue::{Load, Queue, SMALLEST_BATCH};

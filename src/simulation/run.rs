@@ -28,7 +28,7 @@ use crate::{
         store::{Rejection, Row as StoreRow, Store, Tables},
         version::Version,
     },
-    pg::{Answer, Chance, Error, Login, Piece, Program, Queue, Reply, Rows, Settings},
+    pg::{Answer, Chance, Error, Login, Piece, Program, Queue, Reply, Rows, Settings, Thrown},
 };
 
 /// Longer than anything that a plan may hold up.
@@ -56,8 +56,8 @@ fn count_panics() {
 struct Silent;
 
 impl Program for Silent {
-    fn password(&self, _: u32, _: Login) -> BoxFuture<'static, Result<String, String>> {
-        Box::pin(async { Err("there is no such function".to_owned()) })
+    fn password(&self, _: u32, _: Login) -> BoxFuture<'static, Result<String, Thrown>> {
+        Box::pin(async { Err(Thrown { number: None, name: "there is no such function".to_owned() }) })
     }
 
     fn notice(&self, _: u32, _: Error) {}

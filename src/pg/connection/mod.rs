@@ -38,6 +38,6 @@ pub use network::Network;
 #[cfg(test)]
 pub use network::{Endpoint, Stream};
 pub(in crate::pg) use open::Peer;
-pub use open::{Login, Program};
+pub use open::{Login, Program, Thrown};
 pub(in crate::pg) use pool::{Connection, Lease, Pool, pool as new_pool};
 pub(in crate::pg) use system::System;

@@ -37,7 +37,7 @@ use crate::pg::{
 /// What a connection must ask of the program that it belongs to.
 pub trait Program: Send + Sync {
     /// The password, from the function that the program gave.
-    fn password(&self, function: u32, login: Login) -> BoxFuture<'static, Result<String, String>>;
+    fn password(&self, function: u32, login: Login) -> BoxFuture<'static, Result<String, Thrown>>;
     /// A notice of the server, for the function that the program gave.
     fn notice(&self, function: u32, notice: Error);
 }
@@ -62,6 +62,14 @@ impl Login {
             limit: settings.connect_timeout,
         }
     }
+}
+
+/// What a function of the program's has thrown instead of giving a password.
+pub struct Thrown {
+    /// By which the program knows it.
+    pub number: Option<u32>,
+    /// What may be said of it.
+    pub name: String,
 }
 
 /// Who is at the other end of a connection.
@@ -106,8 +114,11 @@ pub(super) async fn open(
 ) -> Result<Opened, Error> {
     let password = match settings.password {
         Password::Asked(function) => {
-            Some(program.password(function, Login::new(settings, host)).await.map_err(|message| {
-                failure(host, code::PASSWORD_FAILED, &format!("needs a password, and its function failed: {message}"))
+            let login = Login::new(settings, host);
+            Some(program.password(function, login).await.map_err(|Thrown { number: thrown, name }| {
+                let message = format!("{} needs a password, and its function failed: {name}", self::name(host));
+                let (code, host) = (code::PASSWORD_FAILED, Some(address(host)));
+                Error::Failure(Arc::new(Failure { code, message, host, cause: None, thrown }))
             })?)
         }
         _ => None,
@@ -284,6 +295,7 @@ fn locate(host: &Host, error: Error) -> Error {
             message: failure.message.clone(),
             host: Some(address(host)),
             cause: failure.cause.clone(),
+            thrown: failure.thrown,
         })),
         error => error,
     }
@@ -292,7 +304,7 @@ fn locate(host: &Host, error: Error) -> Error {
 /// `text` follows the host's name.
 pub(super) fn failure(host: &Host, code: &'static str, text: &str) -> Error {
     let message = format!("{} {text}", name(host));
-    Error::Failure(Arc::new(Failure { code, message, host: Some(address(host)), cause: None }))
+    Error::Failure(Arc::new(Failure { code, message, host: Some(address(host)), cause: None, thrown: None }))
 }
 
 pub(super) fn address(host: &Host) -> Address {

@@ -93,7 +93,7 @@ impl Connection {
     }
 
     fn failure(&self, code: &'static str, message: String, cause: Option<Error>) -> Error {
-        Error::Failure(Arc::new(Failure { code, message, host: Some(open::address(&self.host)), cause }))
+        Error::Failure(Arc::new(Failure { code, message, host: Some(open::address(&self.host)), cause, thrown: None }))
     }
 
     /// Ends when the connection is lost.
