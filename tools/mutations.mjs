@@ -111,6 +111,28 @@ const mutations = [
     title: "changes may take the last connection",
     edits: [["queue/scheduler/decide.rs", "let most = if self.limits.max == 1", "let most = if WRONG { self.limits.max } else if self.limits.max == 1"]],
   },
+  {
+    title: "a sign-up in two statements is done again when its `COMMIT` is lost",
+    edits: [
+      [
+        "exchange/transaction.rs",
+        "error if error.is_loss() => Fault::Ended { error, stage: Stage::Complete },",
+        "error if error.is_loss() => Fault::Ended { error, stage: if WRONG { Stage::Unsent } else { Stage::Complete } },",
+      ],
+    ],
+  },
+  {
+    title: "`25006` is the caller's error where `target_session_attrs` is `read-write`",
+    edits: [["exchange/ending.rs", "READ_ONLY_SQL_TRANSACTION if target == Target::ReadWrite", "READ_ONLY_SQL_TRANSACTION if target == Target::ReadWrite && !WRONG"]],
+  },
+  {
+    title: "a pooled connection serves on in a transaction that failed while it described a statement",
+    edits: [["statement/prepare.rs", "found.inspect_err(|_| self.are_lost.store(true, Ordering::Relaxed))?", "found.inspect_err(|_| self.are_lost.store(!WRONG, Ordering::Relaxed))?"]],
+  },
+  {
+    title: "a connection keeps every statement prepared",
+    edits: [["statement/prepare.rs", "        kept.truncate(KEPT_PER_CONNECTION - 1);", "        if !WRONG {\n            kept.truncate(KEPT_PER_CONNECTION - 1);\n        }"]],
+  },
 ];
 
 const { values } = parseArgs({ options: { seeds: { type: "string", default: "10000" }, only: { type: "string", default: "" } } });

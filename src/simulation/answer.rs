@@ -130,8 +130,8 @@ impl Output {
         });
     }
 
-    pub(super) fn ready(&mut self, is_in_transaction: bool) {
-        self.message(b'Z', |bytes| bytes.push(if is_in_transaction { b'T' } else { b'I' }));
+    pub(super) fn ready(&mut self, status: u8) {
+        self.message(b'Z', |bytes| bytes.push(status));
     }
 
     pub(super) fn parsed(&mut self) {

@@ -56,6 +56,17 @@ impl Call {
             || plan.calls.iter().filter(is_same).count() == 1
     }
 
+    /// As `is_in`, or one of the two statements that a sign-up is sent as.
+    pub(super) fn is_part_of(&self, received: &Received) -> bool {
+        let texts = self.texts();
+        let is_half = || match received.action {
+            Action::Insert(Table::User) => texts.get(..2).is_some_and(|user| received.calls == [user]),
+            Action::Insert(Table::Key) => texts.get(2..).is_some_and(|key| received.calls == [key]),
+            _ => false,
+        };
+        self.is_in(received) || (self.action() == Action::SignUp && is_half())
+    }
+
     /// The server received the call, alone or among others.
     pub(super) fn is_in(&self, received: &Received) -> bool {
         received.action == self.action() && received.calls.contains(&self.texts())

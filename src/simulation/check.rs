@@ -16,9 +16,6 @@ use crate::{lucia::method::Method, pg::code};
 
 /// What was promised, and is not so.
 pub(super) fn violations(plan: &Plan, record: &Record) -> Vec<String> {
-    if record.is_beyond_model {
-        return Vec::new();
-    }
     let mut found = record.violations.clone();
     found.extend(promises::broken(plan, record));
     for (call, recorded) in plan.calls.iter().zip(&record.calls) {
@@ -185,7 +182,7 @@ impl Judge<'_> {
                 self.versions(window).any(is_referenced)
             }
             "23503" => self.may_not_ask(took) && self.judge_violation("AUTH_INVALID_USER_ID", window).is_ok(),
-            "25006" => self.plan.hosts > 1,
+            "25006" => self.plan.hosts > 1 && self.plan.target != Some("read-write"),
             _ => {
                 let is_first = self.record.opened_at.is_none_or(|at| at >= settled.at);
                 let has_waited = took + TICK >= self.patience() && self.waited_after_loss(settled);
@@ -222,14 +219,14 @@ impl Judge<'_> {
     /// a session or to prepare a statement.
     fn is_refused_alone(&self, code: &str, message: &str) -> bool {
         let is_planned = |fault: &Fault| match fault.trouble {
-            Trouble::Error(_) | Trouble::Fatal("XX000") => is_refusal(message, fault.connection),
+            Trouble::Error(_) | Trouble::Fatal("XX000" | "25P04") => is_refusal(message, fault.connection),
             // Supavisor says so of what waiting does not mend, too.
             Trouble::Pooler(Author::Supavisor) => code == "XX000",
             _ => false,
         };
         let is_here = |received: &&Received| message == refusal(received.connection, received.exchange);
-        let is_lasting = ["XX000", "55P03"].contains(&code);
-        let is_alone = |received: &Received| is_lasting && self.call.is_in(received) && received.calls.len() == 1;
+        let is_lasting = ["XX000", "55P03", "25P04"].contains(&code);
+        let is_alone = |received: &Received| is_lasting && self.call.is_part_of(received) && received.calls.len() == 1;
         self.plan.faults.iter().any(is_planned) && self.record.received.iter().find(is_here).is_none_or(is_alone)
     }
 
@@ -256,10 +253,11 @@ impl Judge<'_> {
         if self.plan.query_timeout.is_some() {
             return true;
         }
-        if received.peek().is_none() {
-            // A connection that was used a moment ago is not looked at before it is used again.
-            let is_recent = |connection| over(connection).is_some_and(|over| settled - over <= FRESH);
-            return self.record.connections.iter().any(is_recent);
+        // What was not received was sent on a connection that had been used a moment ago, and was not looked at.
+        let is_recent = |connection| over(connection).is_some_and(|over| settled - over <= FRESH);
+        let may_be_unseen = received.peek().is_none() || !self.call.is_alone_in(self.plan);
+        if may_be_unseen && self.record.connections.iter().any(is_recent) {
+            return true;
         }
         received.any(|received| over(&self.record.connections[received.connection]).is_some())
     }

@@ -12,11 +12,12 @@ use crate::lucia::method::Method;
 
 /// Adds to a plan; to one in three nothing.
 pub(super) fn emphasise(chance: &Chance, plan: &mut Plan) {
-    match chance.below(18) {
+    match chance.below(20) {
         0 | 1 => lose_what_is_slow(chance, plan),
         2 => start_in_trouble(chance, plan),
         3 | 10 => go_out_twice(chance, plan),
         11 => refuse_then_crash(chance, plan),
+        12 => use_many_statements(chance, plan),
         4 => queue_for_a_row(chance, plan),
         5 => end_in_an_outage(chance, plan),
         6 => change_the_tables(chance, plan),
@@ -57,7 +58,7 @@ fn go_out_twice(chance: &Chance, plan: &mut Plan) {
 }
 
 fn lookup(at: Duration) -> Call {
-    Call { number: 0, at, method: Method::GetUser, id: "u0".to_owned(), other: None }
+    Call { number: 0, at, method: Method::GetUser, id: "u0".to_owned(), other: None, variant: 0 }
 }
 
 /// A server that is full but for one connection, which is lost then.
@@ -125,6 +126,17 @@ fn lose_lookups_in_turn(chance: &Chance, plan: &mut Plan) {
             plan.faults.push(Fault { connection, place: Place::Execution(0), stage, trouble });
         }
     }
+}
+
+/// More statements than a connection keeps prepared.
+fn use_many_statements(chance: &Chance, plan: &mut Plan) {
+    (plan.max, plan.latency, plan.connect_timeout) = (chance.one_of(&[1, 2]), MOMENT / 10, 30 * SECOND);
+    let at = instant(chance, &plan.calls);
+    plan.calls.extend((0..200).map(|after| Call {
+        method: Method::UpdateSession,
+        variant: usize::try_from(after % 125).unwrap(),
+        ..lookup(at + after * MOMENT)
+    }));
 }
 
 /// Statements for many calls that hold each other up, are cancelled, and the request reaches the server later.

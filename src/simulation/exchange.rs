@@ -22,6 +22,10 @@ pub(super) struct Exchange {
     pub(super) number: usize,
     /// The same number, and which execution it is.
     pub(super) places: Vec<Place>,
+    /// It begins or ends a transaction, or closes a statement: servers do not refuse that.
+    pub(super) is_never_refused: bool,
+    /// It prepares something under a name.
+    pub(super) prepares: bool,
 }
 
 impl Exchange {
@@ -31,6 +35,12 @@ impl Exchange {
         transaction: &mut Transaction,
         output: &mut Output,
     ) -> Result<(), Stop> {
+        let has_failed =
+            self.world.state().sessions[self.connection].block.as_ref().is_some_and(|block| block.has_failed);
+        let is_end = |request: &Request| request.is_query("ROLLBACK") || request.is_query("COMMIT");
+        if has_failed && !requests.iter().any(is_end) {
+            return Err(Stop::Refused(Refusal::error("25P02", "current transaction is aborted")));
+        }
         if !requests.iter().any(|request| matches!(request, Request::Execute)) {
             self.pass(Stage::Received, output).await?;
         }
@@ -49,7 +59,7 @@ impl Exchange {
                 Request::Close { statement } => transaction.close(&statement, output),
                 Request::Query(sql) => {
                     for sql in sql.split("; ") {
-                        Question::read(sql).answer(&self.world, self.connection, output)?;
+                        Question::read(sql).answer(&self.world, self.connection, transaction, output)?;
                     }
                 }
                 Request::Sync | Request::Password(_) | Request::Terminate => {}
@@ -57,7 +67,9 @@ impl Exchange {
         }
         self.pass(Stage::Complete, output).await?;
         transaction.commit();
-        self.pass(Stage::Committed, output).await
+        self.pass(Stage::Committed, output).await?;
+        transaction.told(output);
+        Ok(())
     }
 
     /// Waits until another transaction ends.
@@ -106,6 +118,13 @@ impl Exchange {
         }
     }
 
+    /// No server refuses this so. At `Sync` within a transaction nothing is done that could fail.
+    fn is_absurd(&self, code: &str, stage: Stage) -> bool {
+        self.is_never_refused
+            || (code == "42P05" && !self.prepares)
+            || (stage == Stage::Complete && self.world.state().sessions[self.connection].block.is_some())
+    }
+
     /// Goes through what is planned for this point.
     pub(super) async fn trouble(&self, stage: Stage) -> Option<Stop> {
         let trouble = self.world.trouble(self.connection, &self.places, stage)?;
@@ -122,6 +141,7 @@ impl Exchange {
                 return None;
             }
             Trouble::Notice | Trouble::Split(..) => return None,
+            Trouble::Error(code) if self.is_absurd(code, stage) => return None,
             Trouble::Reset(bytes) => Stop::Reset(bytes),
             Trouble::Silence(bytes) => Stop::Silence(bytes),
             Trouble::Error(code) => Stop::Refused(Refusal::error(code, &name)),

@@ -22,6 +22,12 @@ pub(super) fn plan(seed: u64) -> Plan {
         hosts,
         has_pooler,
         has_password: chance.happens(20),
+        has_rule: chance.happens(15),
+        target: if hosts > 1 {
+            chance.one_of(&[None, Some("read-write"), Some("primary"), Some("prefer-standby")])
+        } else {
+            None
+        },
         connect_timeout: chance.one_of(&[2 * SECOND, 5 * SECOND, 30 * SECOND]),
         query_timeout: chance.happens(25).then(|| chance.one_of(&[MOMENT * 300, SECOND, 3 * SECOND])),
         idle_timeout: chance.happens(10).then(|| chance.one_of(&[MOMENT * 20, SECOND])),
@@ -100,7 +106,7 @@ fn call(chance: &Chance, number: usize, at: Duration, method: Method, ids: usize
             (session, None)
         }
     };
-    Call { number, at, method, id, other }
+    Call { number, at, method, id, other, variant: 0 }
 }
 
 fn fault(chance: &Chance, max: usize, has_pooler: bool) -> Fault {
@@ -111,9 +117,10 @@ fn fault(chance: &Chance, max: usize, has_pooler: bool) -> Fault {
         3..=5 => Trouble::Reset(bytes),
         6 => Trouble::Silence(bytes),
         7 => Trouble::Error(chance.one_of(&["40001", "40P01"])),
+        8 if has_pooler && chance.happens(50) => Trouble::Error("42P05"),
         8 => Trouble::Error(chance.one_of(&["0A000", "26000", "XX000", "55P03"])),
         9 | 10 if has_pooler => Trouble::Pooler(chance.one_of(&[Author::Supavisor, Author::PgBouncer])),
-        9 | 10 => Trouble::Fatal(chance.one_of(&["57P01", "57P02", "57P05", "XX000"])),
+        9 | 10 => Trouble::Fatal(chance.one_of(&["57P01", "57P02", "57P05", "25P04", "XX000"])),
         11 => Trouble::Notice,
         _ => Trouble::Split(bytes, wait),
     };

@@ -41,6 +41,8 @@ mod world;
 
 mod state;
 
+mod block;
+
 mod call;
 
 mod record;

@@ -11,6 +11,9 @@ pub(super) struct Plan {
     pub(super) hosts: usize,
     pub(super) has_pooler: bool,
     pub(super) has_password: bool,
+    /// Because of a rule the server refuses a sign-up that is one statement.
+    pub(super) has_rule: bool,
+    pub(super) target: Option<&'static str>,
     pub(super) connect_timeout: Duration,
     pub(super) query_timeout: Option<Duration>,
     pub(super) idle_timeout: Option<Duration>,
@@ -41,6 +44,8 @@ pub(super) struct Call {
     pub(super) id: String,
     /// The user of a new key or session; the key of a new user.
     pub(super) other: Option<String>,
+    /// Which types the parameters of a change are declared with: each a statement of its own.
+    pub(super) variant: usize,
 }
 
 /// What goes wrong with one exchange of one connection. Connections are counted as they are dialed.

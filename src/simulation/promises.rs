@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     plan::{Call, Happening, Plan},
-    record::{CallRecord, Connection, Received, Record},
+    record::{CallRecord, Connection, Received, Record, is_ahead},
 };
 
 /// What was promised, and is not so.
@@ -20,12 +20,24 @@ struct History<'a> {
 
 /// A clock that moves in whole milliseconds may be late by one.
 const LATE: Duration = Duration::from_millis(2);
+/// A lookup that is sent by itself and not answered for so long keeps no other waiting.
+const SILENT: Duration = Duration::from_secs(1);
 /// The longest first pause after an attempt that failed.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
 impl History<'_> {
     fn connections(&self) -> impl Iterator<Item = (usize, &Connection)> {
         self.record.connections.iter().enumerate().filter(|(_, connection)| !connection.is_cancel)
+    }
+
+    /// What came over connections that served.
+    fn served(&self) -> impl Iterator<Item = &Received> {
+        self.record.received.iter().filter(|received| !is_ahead(received.exchange))
+    }
+
+    /// The clock may have moved between what was decided and what was done.
+    fn jumps(&self) -> bool {
+        self.plan.events.iter().any(|event| matches!(event.what, Happening::Jump { .. }))
     }
 
     fn calls(&self) -> impl Iterator<Item = (&Call, &CallRecord)> {
@@ -37,7 +49,7 @@ impl History<'_> {
     fn fails_fast(&self) -> Vec<String> {
         let mut found = Vec::new();
         for (number, connection) in self.connections() {
-            let Some(refused) = connection.refused.filter(|_| self.plan.hosts == 1) else { continue };
+            let Some(refused) = connection.refused.filter(|_| self.plan.hosts == 1 && !self.jumps()) else { continue };
             let was_connected = |other: &Connection| other.ready.is_some_and(|ready| ready <= refused);
             let is_beside =
                 |other: &Connection| other.dialed <= refused && other.over.is_none_or(|over| over > refused);
@@ -60,11 +72,10 @@ impl History<'_> {
     /// After a connection that served, the first attempt that fails is followed by another within a quarter of a second.
     fn tries_again(&self) -> Vec<String> {
         let mut found = Vec::new();
-        let jumps = self.plan.events.iter().any(|event| matches!(event.what, Happening::Jump { .. }));
         for (number, connection) in self.connections() {
-            let Some(refused) = connection.refused.filter(|_| !jumps) else { continue };
+            let Some(refused) = connection.refused.filter(|_| !self.jumps()) else { continue };
             let until = refused + FIRST_PAUSE + LATE;
-            let served = self.record.received.iter().map(|received| received.at).filter(|at| *at < connection.dialed);
+            let served = self.served().map(|received| received.at).filter(|at| *at < connection.dialed);
             let Some(served) = served.max() else { continue };
             let is_in_the_way = |(at, other): (usize, &Connection)| {
                 let is_failure = other.over.is_none_or(|over| over >= served) && !self.was_opened(at);
@@ -92,7 +103,7 @@ impl History<'_> {
         let Connection { ready, over, .. } = self.record.connections[number];
         let has_faults = self.plan.faults.iter().any(|fault| fault.connection == number);
         let takes = LATE + self.plan.latency * 20;
-        self.record.received.iter().any(|received| received.connection == number)
+        self.served().any(|received| received.connection == number)
             || (!has_faults && ready.zip(over).is_some_and(|(ready, over)| over - ready > takes))
     }
 
@@ -106,7 +117,7 @@ impl History<'_> {
         for (call, recorded) in
             self.calls().filter(|(call, _)| !call.action().is_write() && call.is_alone_in(self.plan))
         {
-            let received: Vec<_> = self.record.received.iter().filter(|received| call.is_in(received)).collect();
+            let received: Vec<_> = self.served().filter(|received| call.is_in(received)).collect();
             if received.iter().any(|received| received.lost_at.is_some()) {
                 lost.push((call, recorded, received));
             }
@@ -117,8 +128,9 @@ impl History<'_> {
                 let mut sent_again = again.windows(2).filter(|pair| pair[0].lost_at.is_some()).map(|pair| pair[1]);
                 let is_overtaken = sent_again.any(|sent| {
                     let latest = received.iter().rfind(|received| received.at <= sent.at);
-                    latest.is_some_and(|latest| latest.lost_at.is_some_and(|lost| lost < sent.free_since))
-                        && recorded.settled.as_ref().is_none_or(|(settled, _)| settled.at > sent.at)
+                    latest.is_some_and(|latest| {
+                        latest.lost_at.is_some_and(|lost| lost < sent.free_since && sent.at - lost < SILENT)
+                    }) && recorded.settled.as_ref().is_none_or(|(settled, _)| settled.at > sent.at)
                 });
                 if is_overtaken {
                     found.push(format!("call {}: is overtaken by call {}", older.number, younger.number));

@@ -3,7 +3,7 @@
 use super::{
     answer::{Field, Output, Refusal},
     state::{FIRST_PROCESS_ID, Phase},
-    transaction::Stop,
+    transaction::{Stop, Transaction},
     world::World,
 };
 
@@ -58,7 +58,13 @@ impl<'a> Question<'a> {
         }
     }
 
-    pub(super) fn answer(self, world: &World, connection: usize, output: &mut Output) -> Result<(), Stop> {
+    pub(super) fn answer(
+        self,
+        world: &World,
+        connection: usize,
+        transaction: &mut Transaction,
+        output: &mut Output,
+    ) -> Result<(), Stop> {
         match self {
             Self::State(functions, told) => {
                 let values: Result<Vec<_>, Stop> =
@@ -75,10 +81,7 @@ impl<'a> Question<'a> {
                 let waits = asked.and_then(|at| world.state().sessions.get(at).map(|session| session.phase));
                 rows(output, &vec![Vec::new(); usize::from(matches!(waits, Some(Phase::WaitingForStandby { .. })))]);
             }
-            Self::Command(command) => {
-                world.state().sessions[connection].is_in_transaction = command == "BEGIN";
-                output.complete(command);
-            }
+            Self::Command(command) => transaction.command(command, output),
             Self::PreparedNames => {
                 let state = world.state();
                 let mut names: Vec<_> = state.pooled[state.sessions[connection].process].keys().cloned().collect();

@@ -45,6 +45,11 @@ pub(super) struct Received {
     pub(super) lost_at: Option<Instant>,
 }
 
+/// The exchange comes beside the session's first question, before the client knows whether the connection serves.
+pub(super) fn is_ahead(exchange: usize) -> bool {
+    exchange <= 2
+}
+
 /// How far a connection came, as the servers see it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Connection {
@@ -68,8 +73,6 @@ pub(super) struct Commit {
 
 #[derive(Debug, Default)]
 pub(super) struct Record {
-    /// A sign-up went in two statements: the model has no transactions of more than one, and the history is not judged.
-    pub(super) is_beyond_model: bool,
     /// Lines, where somebody reads them.
     pub(super) trace: Option<Vec<String>>,
     /// By the index in the plan.

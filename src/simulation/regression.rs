@@ -19,6 +19,8 @@ pub(super) fn plain() -> Plan {
         hosts: 1,
         has_pooler: false,
         has_password: false,
+        has_rule: false,
+        target: None,
         connect_timeout: Duration::from_secs(5),
         query_timeout: None,
         idle_timeout: None,
@@ -32,7 +34,7 @@ pub(super) fn plain() -> Plan {
 }
 
 pub(super) fn call(number: usize, at: Duration, method: Method, id: &str) -> Call {
-    Call { number, at, method, id: id.to_owned(), other: None }
+    Call { number, at, method, id: id.to_owned(), other: None, variant: 0 }
 }
 
 pub(super) fn plans() -> Vec<(&'static str, Plan)> {
@@ -87,6 +89,23 @@ pub(super) fn plans() -> Vec<(&'static str, Plan)> {
                     trouble: Trouble::Fatal("57P05"),
                 }],
                 events: vec![Event { at: milliseconds(1000), what: Happening::Terminate { connection: 0 } }],
+                ..plain()
+            },
+        ),
+        (
+            // `describe` returned the error of `prepared_names`, and left the connection in a transaction that had failed.
+            "a pooled connection that is refused something while it describes a statement serves nobody afterwards",
+            Plan {
+                has_pooler: true,
+                calls: vec![call(0, zero, Method::GetKey, "k1"), call(1, milliseconds(500), Method::GetKey, "k1")],
+                faults: [(0, "40001"), (1, "26000")]
+                    .map(|(connection, code)| Fault {
+                        connection,
+                        place: Place::Exchange(3),
+                        stage: Stage::Complete,
+                        trouble: Trouble::Error(code),
+                    })
+                    .to_vec(),
                 ..plain()
             },
         ),

@@ -23,6 +23,23 @@ pub(super) enum Request {
     Terminate,
 }
 
+impl Request {
+    /// By the simple protocol, of a text that begins so.
+    pub(super) fn is_query(&self, begin: &str) -> bool {
+        matches!(self, Self::Query(sql) if sql.starts_with(begin))
+    }
+
+    /// It begins or ends a transaction, or closes a statement.
+    pub(super) fn is_never_refused(&self) -> bool {
+        matches!(self, Self::Close { .. } | Self::Sync) || self.is_query("BEGIN") || self.is_query("ROLLBACK")
+    }
+
+    /// Under a name.
+    pub(super) fn prepares(&self) -> bool {
+        matches!(self, Self::Parse { name, .. } if !name.is_empty())
+    }
+}
+
 const PROTOCOL: i32 = 196_608;
 const CANCEL: i32 = 80_877_102;
 

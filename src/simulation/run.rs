@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{
-    database::{TABLES, Table, columns, updated},
+    database::{INT8, TABLES, TEXT, Table, VARCHAR, columns, updated},
     plan::{Call, Plan},
     recognise::{name, names},
     record::{CallRecord, Ending, Record},
@@ -85,13 +85,14 @@ fn settings(plan: &Plan) -> Settings {
     // Without a limit, 0.
     let seconds = |limit: Option<Duration>| limit.unwrap_or_default().as_secs_f64();
     let url = format!(
-        "postgres://user{password}@{}/database?max={}&connect_timeout={}&query_timeout={}&idle_timeout={}&max_lifetime={}",
+        "postgres://user{password}@{}/database?max={}&connect_timeout={}&query_timeout={}&idle_timeout={}&max_lifetime={}{}",
         hosts.join(","),
         plan.max,
         plan.connect_timeout.as_secs_f64(),
         seconds(plan.query_timeout),
         seconds(plan.idle_timeout),
         seconds(plan.max_lifetime),
+        plan.target.map_or_else(String::new, |target| format!("&target_session_attrs={target}")),
     );
     Settings::read(Some(&url), &Vec::new(), &Vec::new(), &|_| None).map_err(|invalid| invalid.message).unwrap()
 }
@@ -181,7 +182,7 @@ fn make(world: &Arc<World>, store: &Arc<Store>, call: &Call) {
         }
         to.settled.notify_one();
     };
-    let row = |columns: &[&str]| StoreRow { columns: names(columns), declared: vec![0; columns.len()] };
+    let row = |columns: &[&str]| StoreRow { columns: names(columns), declared: declared(call.variant, columns.len()) };
     let (row, key) = match call.action() {
         Action::SignUp => (row(columns(Table::User)), Some(row(columns(Table::Key)))),
         Action::Insert(table) => (row(columns(table)), None),
@@ -201,6 +202,13 @@ fn make(world: &Arc<World>, store: &Arc<Store>, call: &Call) {
             Err(Rejection::Database(error)) => Ending::Failed(error),
         });
     });
+}
+
+/// The types that so many parameters are declared with, which is nothing to these servers.
+fn declared(variant: usize, count: usize) -> Vec<u32> {
+    const UNDECLARED: u32 = 0;
+    const KINDS: [u32; 5] = [UNDECLARED, TEXT, VARCHAR, INT8, 19];
+    (0..count).scan(variant, |rest, _| Some(KINDS[mem::replace(rest, *rest / KINDS.len()) % KINDS.len()])).collect()
 }
 
 fn ending(answer: Answer) -> Ending {

@@ -10,11 +10,13 @@ use tokio::{
 
 use super::{
     answer::{Output, Refusal},
+    block::Block,
     exchange::Exchange,
     plan::{Place, Stage, Trouble},
+    record::is_ahead,
     request::{Opening, Request, read_opening, read_request},
     scram,
-    state::{self, FIRST_PROCESS_ID, Interrupt, Phase},
+    state::{self, FIRST_PROCESS_ID, Interrupt, Owner, Phase},
     transaction::{Stop, Transaction},
     world::World,
 };
@@ -57,6 +59,8 @@ impl Session {
             self.enter(Phase::Over);
         }
         world.over(self.connection);
+        world.state().sessions[self.connection].block = None;
+        world.unlock(Owner::Session(self.connection));
         world.note(|| format!("connection {} is no longer served", self.connection));
         // The client sees the end of the stream from here on.
         drop(self.stream);
@@ -115,6 +119,8 @@ impl Session {
             connection: self.connection,
             number: 0,
             places: vec![Place::Exchange(0)],
+            is_never_refused: false,
+            prepares: false,
         };
         if let Some(stop) = startup.trouble(Stage::Received).await {
             return self.stop(stop, output).await;
@@ -124,7 +130,7 @@ impl Session {
         let process_id = FIRST_PROCESS_ID + i32::try_from(self.connection).unwrap();
         let secret = self.world.state().sessions[self.connection].secret;
         output.key_data(process_id, secret);
-        output.ready(false);
+        output.ready(b'I');
         self.world.of_record(self.connection, |record| record.ready = Some(Instant::now()));
         self.answer(&startup, output).await
     }
@@ -194,15 +200,21 @@ impl Session {
         time::sleep(self.world.plan.latency).await;
         let mut output = Output::default();
         let mut places = vec![Place::Exchange(number)];
-        if requests.iter().any(|request| matches!(request, Request::Execute)) {
+        if requests.iter().any(|request| matches!(request, Request::Execute) || request.is_query("COMMIT")) {
             places.push(Place::Execution(self.executions));
             self.executions += 1;
         }
-        let exchange = Exchange { world: self.world.clone(), connection: self.connection, number, places };
+        let is_never_refused = requests.iter().all(Request::is_never_refused);
+        let prepares = requests.iter().any(Request::prepares);
+        let (world, connection) = (self.world.clone(), self.connection);
+        let exchange = Exchange { world, connection, number, places, is_never_refused, prepares };
         let mut transaction = Transaction::new(self.world.clone(), self.connection, number);
         let result = exchange.perform(requests, &mut transaction, &mut output).await;
+        if let Err(Stop::Refused(_)) = &result {
+            transaction.fail();
+        }
         transaction.end();
-        if self.executes().is_some() {
+        if self.executes().is_some() && !is_ahead(number) {
             self.world.state().sessions[self.connection].free_since = Instant::now();
         }
         // The first question is what the session is.
@@ -215,7 +227,7 @@ impl Session {
             }
             Err(stop) => return self.stop(stop, output).await,
         }
-        output.ready(self.world.state().sessions[self.connection].is_in_transaction);
+        output.ready(self.world.state().sessions[self.connection].block.as_ref().map_or(b'I', Block::status));
         self.answer(&exchange, output).await?;
         if is_opened {
             self.world.state().record.opened_at.get_or_insert_with(Instant::now);
@@ -269,7 +281,7 @@ impl Session {
         if let Some(executes) = executes.filter(|_| state.sessions[self.connection].is_open) {
             let received = &mut state.record.received[executes];
             let is_waited_for = received.calls.len() == 1 || received.at.elapsed() < HELD_UP;
-            received.lost_at = now.filter(|_| is_waited_for);
+            received.lost_at = now.filter(|_| is_waited_for && !is_ahead(received.exchange));
         }
         let record = &mut state.record.connections[self.connection];
         if record.ready.is_none() {

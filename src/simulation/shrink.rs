@@ -40,7 +40,9 @@ pub(super) fn shrink(mut plan: Plan, is_violated: impl Fn(&Plan) -> bool) -> Pla
                 piece /= 2;
             }
         }
-        let plainer: [fn(&mut Plan); 6] = [
+        let plainer: [fn(&mut Plan); 8] = [
+            |plan| plan.has_rule = false,
+            |plan| plan.target = None,
             |plan| plan.end = None,
             |plan| plan.has_password = false,
             |plan| plan.query_timeout = None,

@@ -1,6 +1,7 @@
 //! What the servers hold at a moment: data, locks, sessions, and what is wrong.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashMap},
     sync::Arc,
     time::Duration,
@@ -10,6 +11,7 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{
     answer::Field,
+    block::Block,
     database::{Database, Table},
     record::Record,
     statement::Statement,
@@ -97,8 +99,7 @@ pub(super) struct Session {
     pub(super) phase: Phase,
     /// It ends with an error rather than with the end of the stream.
     pub(super) is_reset: bool,
-    /// A transaction of several exchanges is open.
-    pub(super) is_in_transaction: bool,
+    pub(super) block: Option<Block>,
     /// Which of the pooler's processes it runs on.
     pub(super) process: usize,
     pub(super) prepared: Prepared,
@@ -117,9 +118,19 @@ impl State {
         let processes = self.pooled.len();
         let session = &mut self.sessions[connection];
         session.phase = Phase::Working { executes: None };
-        if !session.is_in_transaction {
+        if session.block.is_none() {
             session.process = (connection + exchange) % processes;
         }
+    }
+
+    /// What a session sees: what is committed, and what it has changed itself.
+    pub(super) fn seen(&self, connection: usize) -> Cow<'_, Database> {
+        let Some(block) = &self.sessions[connection].block else { return Cow::Borrowed(&self.database) };
+        let mut seen = self.database.clone();
+        for change in &block.changes {
+            seen.apply(change);
+        }
+        Cow::Owned(seen)
     }
 
     /// The connections that have been executing a change for less than this.

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::{
     answer::{Output, Refusal},
+    block::Block,
     database::{Change, Row, Table},
     recognise::recognise,
     record::Received,
@@ -39,11 +40,14 @@ pub(super) struct Transaction {
     received: Option<usize>,
     /// What is to be committed.
     changes: Vec<Change>,
+    /// It is a `COMMIT`.
+    commits_block: bool,
 }
 
 impl Transaction {
     pub(super) fn new(world: Arc<World>, connection: usize, exchange: usize) -> Self {
-        Self { world, connection, exchange, unnamed: None, bound: None, received: None, changes: Vec::new() }
+        let (unnamed, bound, received, changes) = (None, None, None, Vec::new());
+        Self { world, connection, exchange, unnamed, bound, received, changes, commits_block: false }
     }
 
     /// What is prepared where the transaction runs.
@@ -60,6 +64,9 @@ impl Transaction {
             self.world.violated(format!("an unknown statement: {sql}"));
             return Err(Stop::Refused(Refusal::error("42601", "unknown statement")));
         };
+        if self.world.plan.has_rule && statement.action == Action::SignUp {
+            return Err(Stop::Refused(Refusal::error("0A000", "rules are not supported for such a statement")));
+        }
         let mut state = self.world.state();
         let (parameters, fields) = (statement.parameters(&state.database), statement.fields(&state.database));
         let prepared = PreparedStatement { statement, parameters, fields };
@@ -115,7 +122,7 @@ impl Transaction {
         if action.is_write() && self.world.is_standby(self.connection) {
             return Err(Stop::Refused(Refusal::error("25006", "cannot execute in a read-only transaction")));
         }
-        let effect = statement.effect(&self.world.state().database, calls);
+        let effect = statement.effect(&self.world.state().seen(self.connection), calls);
         let Effect { rows, tag, changes } = match effect {
             // A violation is waited for too: who has the row may not commit.
             Err(refusal) if self.world.lock(&Self::named(action, calls), self.owner()) => {
@@ -168,13 +175,16 @@ impl Transaction {
     /// The statement is about to be executed.
     pub(super) fn receive(&mut self) {
         let (connection, exchange) = (self.connection, self.exchange);
-        let (statement, calls) = self.bound.as_ref().unwrap();
+        let (statement, calls) = self.bound.clone().unwrap();
         self.world.note(|| format!("connection {connection} executes {exchange}: {:?} {calls:?}", statement.action));
-        let (action, calls) = (statement.action, calls.clone());
+        self.record(statement.action, calls);
+    }
+
+    fn record(&mut self, action: Action, calls: Vec<Row>) {
+        let (connection, exchange) = (self.connection, self.exchange);
         let mut state = self.world.state();
         let free_since = state.sessions[connection].free_since;
         let received = Received { at: Instant::now(), connection, exchange, action, calls, free_since, lost_at: None };
-        state.record.is_beyond_model |= state.sessions[connection].is_in_transaction && statement.action.is_write();
         let is_write = received.action.is_write();
         state.record.received.push(received);
         self.received = Some(state.record.received.len() - 1);
@@ -192,7 +202,59 @@ impl Transaction {
         output.closed();
     }
 
+    /// `BEGIN`, `COMMIT` or `ROLLBACK`.
+    pub(super) fn command(&mut self, command: &'static str, output: &mut Output) {
+        let block = self.world.state().sessions[self.connection].block.take();
+        let stays = match (command, &block) {
+            ("BEGIN", _) => Some(Block::default()),
+            ("COMMIT", Some(block)) if !block.has_failed => Some(block.clone()),
+            _ => None,
+        };
+        self.commits_block = command == "COMMIT" && stays.is_some();
+        let sign_up = stays.as_ref().filter(|_| self.commits_block).and_then(Block::sign_up);
+        let is_odd = self.commits_block && sign_up.is_none() && stays.as_ref().is_some_and(|block| !block.is_empty());
+        self.world.state().sessions[self.connection].block = stays;
+        if let Some(sign_up) = sign_up {
+            self.record(Action::SignUp, vec![sign_up]);
+        }
+        if is_odd {
+            self.world.violated(format!("a transaction is no sign-up: {block:?}"));
+        }
+        if !self.commits_block {
+            output.complete(if command == "BEGIN" { command } else { "ROLLBACK" });
+        }
+    }
+
+    /// A `COMMIT` is done.
+    pub(super) fn told(&self, output: &mut Output) {
+        if self.commits_block {
+            output.complete("COMMIT");
+        }
+    }
+
+    /// The exchange is refused: what fails in a block fails all of it, and a `COMMIT` that fails ends it.
+    pub(super) fn fail(&self) {
+        let block = &mut self.world.state().sessions[self.connection].block;
+        if self.commits_block {
+            *block = None;
+        } else if let Some(block) = block {
+            block.has_failed = true;
+        }
+    }
+
     pub(super) fn commit(&mut self) {
+        let block = self.world.state().sessions[self.connection].block.take();
+        if let Some(mut block) = block {
+            if self.commits_block {
+                self.changes = block.changes;
+            } else {
+                if let (Some(_), Some((statement, calls))) = (self.received, &self.bound) {
+                    block.add(statement.action, calls.clone(), &self.changes);
+                }
+                self.world.state().sessions[self.connection].block = Some(block);
+                return;
+            }
+        }
         let Some(received) = self.received else { return };
         if self.world.state().record.received[received].action.is_write() {
             self.world.note(|| format!("connection {} commits {}", self.connection, self.exchange));
@@ -200,8 +262,10 @@ impl Transaction {
         }
     }
 
-    /// Gives up what is locked.
-    pub(super) fn end(&mut self) {
-        self.world.unlock(self.owner());
+    /// Gives up what is locked, unless the transaction goes on.
+    pub(super) fn end(&self) {
+        if self.world.state().sessions[self.connection].block.is_none() {
+            self.world.unlock(self.owner());
+        }
     }
 }

@@ -120,7 +120,7 @@ impl World {
                 is_open: false,
                 phase: Phase::Dialed,
                 is_reset: false,
-                is_in_transaction: false,
+                block: None,
                 process: 0,
                 prepared: Prepared::new(),
                 free_since: Instant::now(),

@@ -2,6 +2,8 @@
 
 mod prepare;
 
+mod describe;
+
 mod discover;
 
 mod definition;

@@ -12,7 +12,8 @@ use tokio::sync::{RwLock, RwLockReadGuard};
 use tokio_postgres::{Client, Row, SimpleQueryStream, Statement as ServerStatement, types::Type};
 
 use super::{
-    definition::{Shape, Statement, quote, unique_comment},
+    definition::{Shape, Statement, unique_comment},
+    describe::describe_once,
     discover::{discover, fields},
     relation,
 };
@@ -127,6 +128,9 @@ impl ReadyStatements {
         statement: &Statement,
         count: Count,
     ) -> Result<Option<Arc<Ready>>, Error> {
+        if self.are_lost() {
+            return Err(replaced());
+        }
         // A lookup for one call has no use for the answer.
         let asks = count == Count::Many || statement.access.is_write();
         let asked = if asks { self.ask_relations(client, statement).await? } else { None };
@@ -197,31 +201,16 @@ impl ReadyStatements {
             if self.are_lost() {
                 break;
             }
-            client.batch_execute("BEGIN").await?;
-            let before = prepared_names(client).await?;
-            let sql = format!("{}{}", statement.text(), unique_comment(&self.chance));
-            let found = discover(client, statement, &sql, false).await.map(|(shape, _)| shape);
-            if found.is_err() {
-                // One message: between two of them a pooler may take another process of the server.
-                client.batch_execute("ROLLBACK; BEGIN").await?;
-            }
-            for name in prepared_names(client).await? {
-                // The driver's own names: a pooler may have its own among them.
-                let is_ours = name.strip_prefix('s').is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()));
-                if is_ours && !before.contains(&name) {
-                    // What is left are the driver's questions for types, which it would use again.
-                    self.are_lost.store(true, Ordering::Relaxed);
-                    client.batch_execute(&format!("DEALLOCATE {}", quote(&name))).await?;
-                }
-            }
-            client.batch_execute("COMMIT").await?;
+            let found = describe_once(client, statement, &unique_comment(&self.chance), &self.are_lost).await;
+            // It is in the midst of a transaction, which may have failed.
+            let found = found.inspect_err(|_| self.are_lost.store(true, Ordering::Relaxed))?;
             match found {
                 Err(error) if error.code() == sqlstate::DUPLICATE_STATEMENT => {}
                 found => return found,
             }
         }
         if self.are_lost() {
-            return Err(Error::failure(code::CONNECTION_CLOSED, "the connection is replaced by another"));
+            return Err(replaced());
         }
         Err(Error::failure(code::INVALID_ANSWER, "the pooler's servers are full of prepared statements"))
     }
@@ -247,23 +236,16 @@ impl ReadyStatements {
     }
 }
 
+fn replaced() -> Error {
+    Error::failure(code::CONNECTION_CLOSED, "the connection is replaced by another")
+}
+
 /// Of a statement that has been prepared under a name, as those are that change something for many calls.
 fn column_types(sending: &Sending) -> Vec<u32> {
     match sending {
         Sending::Prepared(statement) => statement.columns().iter().map(|column| column.type_().oid()).collect(),
         Sending::Unnamed { .. } => Vec::new(),
     }
-}
-
-async fn prepared_names(client: &Client) -> Result<Vec<String>, Error> {
-    let messages = client.simple_query("SELECT name FROM pg_catalog.pg_prepared_statements").await?;
-    Ok(messages
-        .iter()
-        .filter_map(|message| match message {
-            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
-            _ => None,
-        })
-        .collect())
 }
 
 impl Ready {
