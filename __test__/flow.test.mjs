@@ -95,6 +95,24 @@ test("only js names napi, only pg names the database's crates", () => {
   assert.ok(filesThatName(database, files).length > 0);
 });
 
+test("a file of Rust holds at most 300 lines besides its tests", () => {
+  const isOfTests = (file) => /\/(tests|model|properties|exhaustive|connection_strings)\.rs$/.test(file);
+  const lengths = Object.entries(sources).filter(([file]) => !isOfTests(file))
+    .map(([file, source]) => [file, source.split("#[cfg(test)]\nmod tests {")[0].split("\n").length - 1]);
+  assert.deepEqual(lengths.filter(([, length]) => length > 300), []);
+});
+
+test("the sources have no words of their own for what the field has words for", () => {
+  const isPrivate = /\b(travel(s|led|ling)?|compan(y|ies)|journeys?|lanes?|landing|crossings?|pace|guards?|guarded|dress(es|ed)?|prompt(s|ed|ly)?|lots?)\b/;
+  const lib = fileURLToPath(new URL("../lib", import.meta.url));
+  const files = { ...sources };
+  for (const file of readdirSync(lib).filter((name) => name.endsWith(".js"))) files[`lib/${file}`] = readFileSync(join(lib, file), "utf8");
+  assert.ok(Object.keys(files).length > Object.keys(sources).length);
+  const found = Object.entries(files).flatMap(([file, source]) =>
+    source.split("\n").flatMap((line, index) => (isPrivate.test(line) ? [`${file}:${index + 1}: ${line.trim()}`] : [])));
+  assert.deepEqual(found, []);
+});
+
 test("only js holds unsafe code", () => {
   const others = Object.keys(sources).filter((file) => floorOf(file) !== "js" && file !== "lib.rs");
   assert.deepEqual(filesThatName(/^unsafe$/, others), []);

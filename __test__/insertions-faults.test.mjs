@@ -1,4 +1,4 @@
-// Insertions that travel together, and something goes wrong: one of them blocks, the connection is lost, time runs out.
+// Insertions that are sent together, and something goes wrong: one of them blocks, the connection is lost, time runs out.
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, test } from "node:test";
 
@@ -60,7 +60,7 @@ const sixteen = (adapter, prefix, more = (n) => signUp(adapter, `${prefix} ${n}`
 )).map((call) => together([call]));
 
 describe("an insertion that waits for another client's", () => {
-  test("does not hold up those that it travels with, and is stored when its time comes", limit, async (t) => {
+  test("does not hold up those that it is sent with, and is stored when its time comes", limit, async (t) => {
     const { adapter, name } = await openWarm(t, database.url);
     const calls = await whileTaken(async () => {
       const made = sixteen(adapter, "beside");
@@ -133,7 +133,7 @@ describe("an insertion that waits for another client's", () => {
   });
 });
 
-describe("a connection that is lost under insertions that travel together", () => {
+describe("a connection that is lost under insertions that are sent together", () => {
   /** So many sign-ups in one turn; then what became of them is compared with what is stored. */
   const lose = async (adapter, lost, proxy) => {
     const signUps = new SignUps();
@@ -191,7 +191,7 @@ describe("a connection that is lost under insertions that travel together", () =
   });
 });
 
-describe("insertions that travel together under contention", () => {
+describe("insertions that are sent together under contention", () => {
   test("are all stored where the isolation is serializable", limit, async (t) => {
     const url = `${database.url}?default_transaction_isolation=serializable`;
     await sql.unsafe(`
@@ -222,7 +222,7 @@ describe("insertions that travel together under contention", () => {
   });
 });
 
-describe("insertions that travel together, committed and not yet on the standby,", () => {
+describe("insertions that are sent together, committed and not yet on the standby,", () => {
   let server;
   before(async () => {
     server = await startServer({ files: { "postgresql.auto.conf": "synchronous_standby_names = 'nobody'\n" } });

@@ -1,4 +1,4 @@
-// Insertions that come together travel in one statement: each call gets its own answer, and stores what it would alone.
+// Insertions that come together are sent in one statement: each call gets its own answer, and stores what it would alone.
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
 

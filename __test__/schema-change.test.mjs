@@ -83,11 +83,11 @@ async function compareReadings(live, moment) {
 /** The changes of a table's life, each on the table that the one before left. */
 const changes = {
   "a column is added": (table) => `ALTER TABLE ${table} ADD number INT4 DEFAULT 1`,
-  "a column of a type that travels as text is added": (table) =>
+  "a column of a type that is sent as text is added": (table) =>
     `ALTER TABLE ${table} ADD span INTERVAL DEFAULT '1 day'`,
   "one more column is added beside it": (table) => `ALTER TABLE ${table} ADD late DATE DEFAULT '2024-02-29'`,
   "a column is renamed": (table) => `ALTER TABLE ${table} RENAME number TO digits`,
-  "the column that travels as text is renamed": (table) => `ALTER TABLE ${table} RENAME span TO period`,
+  "the column that is sent as text is renamed": (table) => `ALTER TABLE ${table} RENAME span TO period`,
   "two columns swap their names": (table) => `ALTER TABLE ${table} RENAME digits TO swapped;
     ALTER TABLE ${table} RENAME late TO digits; ALTER TABLE ${table} RENAME swapped TO late`,
   "an integer becomes text": (table) => `ALTER TABLE ${table} ALTER late TYPE TEXT`,
@@ -104,7 +104,7 @@ const changes = {
   "a column is dropped": (table) => `ALTER TABLE ${table} DROP late`,
   "a dropped column returns at the end, as another type": (table) =>
     `ALTER TABLE ${table} DROP digits; ALTER TABLE ${table} ADD digits BOOL DEFAULT true`,
-  "the column that travels as text is dropped": (table) =>
+  "the column that is sent as text is dropped": (table) =>
     `ALTER TABLE ${table} ADD span CIDR DEFAULT '10.0.0.0/8', DROP period`,
   "no attribute is left": (table) => `ALTER TABLE ${table} DROP span, DROP digits`,
   "the table is dropped and made again with attributes": (table) =>

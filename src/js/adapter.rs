@@ -63,7 +63,7 @@ impl Adapter {
         let version = version(call.get(5)?)?;
         let tables = args::tables(version, call.get(2)?)?;
         let settings = Settings::read(url.as_deref(), &known, &given, &args::variables(call.get(4)?))
-            .map_err(|invalid| Refusal::Argument(invalid.message))?;
+            .map_err(|error| Refusal::Argument(error.message().to_owned()))?;
         let server = Object::new(env)?;
         define(env, &server, "database", settings.database())?;
         define(env, &server, "address", settings.addresses())?;
@@ -150,8 +150,8 @@ impl Adapter {
         // From here on nothing may fail: the call is counted as under way.
         self.delivery.begin(call.env, 1);
         let completions = self.delivery.completions.clone();
-        self.store.write(method, &row, key.as_ref(), texts, forms, move |outcome, journey| {
-            completions.settle_with(slot, is_observed, outcome, journey);
+        self.store.write(method, &row, key.as_ref(), texts, forms, move |outcome, trace| {
+            completions.settle_with(slot, is_observed, outcome, trace);
         });
         Ok(())
     }
@@ -161,8 +161,8 @@ impl Adapter {
         let (slot, time, is_observed) = (call.get(0)?, call.get(1)?, call.get(2)?);
         self.delivery.begin(call.env, 1);
         let completions = self.delivery.completions.clone();
-        self.store.delete_expired(time, move |outcome, journey| {
-            completions.settle_with(slot, is_observed, outcome, journey);
+        self.store.delete_expired(time, move |outcome, trace| {
+            completions.settle_with(slot, is_observed, outcome, trace);
         });
         Ok(())
     }

@@ -94,7 +94,7 @@ impl<'env> OptionReader<'env> {
                 OptionValue::List(list)
             }
             ValueType::Object => OptionValue::Map(self.members(&read(value)?, depth + 1)?),
-            kind => return Err(bad(format!("options: a {kind} is not an option's value"))),
+            kind => return Err(bad(format!("options: {} is not an option's value", describe(kind)))),
         })
     }
 }
@@ -174,7 +174,8 @@ pub(super) fn tables(version: Version, argument: Unknown<'_>) -> std::result::Re
                 if text.contains('\0') {
                     return Err(bad(format!("tableNames.{name}: a name cannot hold U+0000")));
                 }
-                Name::new(&text).map(Some).map_err(|_| bad(format!("{expected}, and no part of it may be empty")))
+                let name = Name::new(&text);
+                name.map(Some).ok_or_else(|| bad(format!("{expected}, and no part of it may be empty")))
             }
             kind => Err(bad(format!("{expected}, not {}", describe(kind)))),
         }
@@ -210,7 +211,7 @@ pub(super) fn columns(names: &[String]) -> Result<Vec<Name>> {
             if name.contains('\0') {
                 return Err(refused("it holds U+0000"));
             }
-            Name::new(name).map_err(|_| refused("a part of it is empty"))
+            Name::new(name).ok_or_else(|| refused("a part of it is empty"))
         })
         .collect()
 }

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::{
     lucia::store::Rejection,
-    pg::{Answer, Caller, Error, Journey, Login, Program, Thrown},
+    pg::{Answer, Caller, Error, Login, Program, Thrown, Trace},
 };
 
 /// Notices that wait for JavaScript, and their bytes, at most: later ones are dropped, or they would hold up its thread.
@@ -26,7 +26,7 @@ pub(super) enum Completion {
     Observed {
         slot: u32,
         rows: u64,
-        journey: Journey,
+        trace: Trace,
     },
     Settled {
         slot: u32,
@@ -102,20 +102,14 @@ impl Completions {
     }
 
     /// Settles the call of `slot`, and first tells what it came to when it is observed.
-    pub(super) fn settle_with(
-        &self,
-        slot: u32,
-        is_observed: bool,
-        outcome: Result<Answer, Rejection>,
-        journey: Journey,
-    ) {
+    pub(super) fn settle_with(&self, slot: u32, is_observed: bool, outcome: Result<Answer, Rejection>, trace: Trace) {
         if is_observed {
             let rows = match &outcome {
                 Ok(Answer::Done(changed)) => *changed,
                 Ok(Answer::Rows(rows)) => rows.len() as u64,
                 Ok(Answer::Text(_) | Answer::Forms(_)) | Err(_) => 0,
             };
-            self.send(Completion::Observed { slot, rows, journey });
+            self.send(Completion::Observed { slot, rows, trace });
         }
         self.send(Completion::Settled { slot, outcome });
     }
@@ -161,8 +155,8 @@ impl Completions {
 }
 
 impl Caller for Completions {
-    fn settle(&self, slot: u32, result: Result<Answer, Error>, journey: Journey) {
-        self.settle_with(slot, false, result.map_err(Rejection::Database), journey);
+    fn settle(&self, slot: u32, result: Result<Answer, Error>, trace: Trace) {
+        self.settle_with(slot, false, result.map_err(Rejection::Database), trace);
     }
 }
 
@@ -170,8 +164,8 @@ impl Caller for Completions {
 struct Observed(Arc<Completions>);
 
 impl Caller for Observed {
-    fn settle(&self, slot: u32, result: Result<Answer, Error>, journey: Journey) {
-        self.0.settle_with(slot, true, result.map_err(Rejection::Database), journey);
+    fn settle(&self, slot: u32, result: Result<Answer, Error>, trace: Trace) {
+        self.0.settle_with(slot, true, result.map_err(Rejection::Database), trace);
     }
 }
 

@@ -221,7 +221,7 @@ impl Delivery {
     fn write(&self, messages: &mut Messages<'_>, completion: Completion) -> Result<()> {
         match completion {
             Completion::Settled { slot, outcome } => messages.settled(slot, outcome),
-            Completion::Observed { slot, rows, journey } => messages.observed(slot, rows, journey),
+            Completion::Observed { slot, rows, trace } => messages.observed(slot, rows, trace),
             Completion::Password { function, login, reply } => {
                 let number = self.next_password.replace(self.next_password.get().wrapping_add(1));
                 self.passwords.borrow_mut().insert(number, reply);

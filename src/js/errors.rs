@@ -23,20 +23,16 @@ fn object<'env>(env: &'env Env, error: &Error) -> Result<Object<'env>> {
         define(env, &object, "address", host.address.as_str())?;
         define(env, &object, "port", host.port.map(u32::from))?;
     }
-    match error {
-        Error::Database(_) => {
-            let fields = Object::new(env)?;
-            for (name, text) in error.fields() {
-                define(env, &fields, name, text)?;
-            }
-            define(env, &object, "fields", fields)?;
+    if error.is_database() {
+        let fields = Object::new(env)?;
+        for (name, text) in error.fields() {
+            define(env, &fields, name, text)?;
         }
-        Error::Failure(failure) => {
-            define(env, &object, "thrown", failure.thrown)?;
-            if let Some(cause) = &failure.cause {
-                define(env, &object, "cause", self::object(env, cause)?)?;
-            }
-        }
+        define(env, &object, "fields", fields)?;
+    }
+    define(env, &object, "thrown", error.thrown())?;
+    if let Some(cause) = error.cause() {
+        define(env, &object, "cause", self::object(env, cause)?)?;
     }
     Ok(object)
 }

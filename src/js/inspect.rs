@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     lucia::store::Rejection,
-    pg::{self, Answer, Inspection, Journey, Protection, Settings, runtime},
+    pg::{self, Answer, Inspection, Protection, Settings, Trace, runtime},
 };
 
 /// `(slot, url, sql, parameter, process.env)`: asks the statement `sql`, which takes one text and gives one that is JSON.
@@ -28,7 +28,7 @@ fn start<'env>(instance: &Instance, call: &FunctionCallContext<'env>) -> std::re
     let (slot, url, sql, parameter): (u32, String, String, String) =
         (call.get(0)?, call.get(1)?, call.get(2)?, call.get(3)?);
     let settings = Settings::read(Some(&url), &Vec::new(), &Vec::new(), &args::variables(call.get(4)?))
-        .map_err(|invalid| Refusal::Argument(invalid.message))?;
+        .map_err(|error| Refusal::Argument(error.message().to_owned()))?;
     let runtime = runtime()?;
     let delivery = instance.delivery(call.env)?;
     delivery.begin(call.env, 1);
@@ -36,7 +36,7 @@ fn start<'env>(instance: &Instance, call: &FunctionCallContext<'env>) -> std::re
     runtime.spawn(async move {
         let inspection = Box::pin(pg::inspect(settings, completions.clone(), &sql, &parameter)).await;
         let outcome = inspection.map(|inspection| Answer::Text(json(&inspection))).map_err(Rejection::Database);
-        completions.settle_with(slot, false, outcome, Journey::default());
+        completions.settle_with(slot, false, outcome, Trace::default());
     });
     Ok(Object::new(call.env)?)
 }

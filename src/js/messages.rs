@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     lucia::store::Rejection,
-    pg::{Answer, Columns, Error, Journey, Login, Rows},
+    pg::{Answer, Columns, Error, Login, Rows, Trace},
 };
 
 /// The kinds of messages, each with what follows its number in the list.
@@ -109,12 +109,12 @@ impl<'a> Messages<'a> {
         self.clear_exception();
     }
 
-    pub(super) fn observed(&mut self, slot: u32, rows: u64, journey: Journey) -> Result<()> {
+    pub(super) fn observed(&mut self, slot: u32, rows: u64, trace: Trace) -> Result<()> {
         self.start(Kind::Observed)?;
         self.number(slot)?;
         self.count_u64(rows)?;
-        self.number(journey.sent.saturating_sub(1))?;
-        self.number(journey.batch)
+        self.number(trace.sent.saturating_sub(1))?;
+        self.number(trace.batch)
     }
 
     pub(super) fn password(&mut self, reply: u32, function: u32, login: &Login) -> Result<()> {

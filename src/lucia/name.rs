@@ -11,13 +11,9 @@ pub struct Name {
     has_parts: bool,
 }
 
-/// A part between dots is empty.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EmptyPart;
-
 impl Name {
-    /// Dots outside quotes part the name; a part that is already in quotes is taken as it is.
-    pub fn new(text: &str) -> Result<Self, EmptyPart> {
+    /// Dots outside quotes part the name; a part that is already in quotes is taken as it is. `None` when a part is empty.
+    pub fn new(text: &str) -> Option<Self> {
         let mut sql = String::with_capacity(text.len() + 2);
         let mut has_parts = false;
         let mut rest = text;
@@ -27,7 +23,7 @@ impl Name {
                 None => rest.split_at(rest.find('.').unwrap_or(rest.len())),
             };
             if part.is_empty() || part == "\"\"" {
-                return Err(EmptyPart);
+                return None;
             }
             if quoted_length(part).is_some() {
                 sql.push_str(part);
@@ -40,7 +36,7 @@ impl Name {
                     has_parts = true;
                     rest = next;
                 }
-                None => return Ok(Self { sql, has_parts }),
+                None => return Some(Self { sql, has_parts }),
             }
         }
     }
@@ -84,11 +80,11 @@ impl fmt::Display for Name {
 
 #[cfg(test)]
 mod tests {
-    use super::{EmptyPart, Name};
+    use super::Name;
     use proptest::prelude::*;
 
     fn quoted(text: &str) -> String {
-        Name::new(text).map_or_else(|EmptyPart| "empty".to_owned(), |name| name.to_string())
+        Name::new(text).map_or_else(|| "empty".to_owned(), |name| name.to_string())
     }
 
     #[test]
@@ -115,7 +111,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_name_leaves_its_quotes(text in any::<String>()) {
-            if let Ok(name) = Name::new(&text) {
+            if let Some(name) = Name::new(&text) {
                 let sql = name.to_string();
                 let mut inside = false;
                 for character in sql.chars() {

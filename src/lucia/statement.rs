@@ -65,20 +65,20 @@ fn batch(select: &str, relations: &[&Name], joins: &str, each: &str) -> Batch {
     Batch { parts: parts(joins), lookup: Lookup::Any(relations, parts(each)) }
 }
 
-/// A statement that writes: as it is, with a guard (see `pg::statement::Statement`), and for many calls, with a guard too.
+/// A statement that writes: as it is, with a probe (see `pg::statement::Statement`), and for many calls, with a probe too.
 pub struct Change {
     pub plain: String,
-    pub with_guard: String,
+    pub with_probe: String,
     pub batch: Option<Batch>,
 }
 
 pub fn insert(table: &Name, columns: &[Name]) -> Change {
     let plain = format!("INSERT INTO {table} ({}) VALUES ({})", list(columns), parameters(0, columns.len()));
-    let guards = guards("g", columns.len());
-    let before = format!("WITH i({}) AS (INSERT INTO {table} ({}) SELECT * FROM", guards.join(", "), list(columns));
-    let after = format!(" RETURNING {}) SELECT {}", nothing_of("", columns), none_of("i", &guards));
+    let aliases = aliases("g", columns.len());
+    let before = format!("WITH i({}) AS (INSERT INTO {table} ({}) SELECT * FROM", aliases.join(", "), list(columns));
+    let after = format!(" RETURNING {}) SELECT {}", nothing_of("", columns), none_of("i", &aliases));
     Change {
-        with_guard: format!("{plain} RETURNING {}", nothing_of("", columns)),
+        with_probe: format!("{plain} RETURNING {}", nothing_of("", columns)),
         plain,
         batch: Some(Batch { parts: parts(&before, columns.len(), &after), lookup: Lookup::None }),
     }
@@ -99,8 +99,8 @@ pub fn insert_user_and_key(user: &Name, user_columns: &[Name], key: &Name, key_c
             parameters(user_columns.len(), key_columns.len()),
         )
     };
-    let of_user = guards("g", user_columns.len());
-    let of_key = guards("h", key_columns.len());
+    let of_user = aliases("g", user_columns.len());
+    let of_key = aliases("h", key_columns.len());
     let before_user =
         format!("WITH u({}) AS (INSERT INTO {user} ({}) SELECT * FROM", of_user.join(", "), list(user_columns));
     let between = format!(
@@ -123,7 +123,7 @@ pub fn insert_user_and_key(user: &Name, user_columns: &[Name], key: &Name, key_c
     batch.extend(rest);
     Change {
         plain: both("g", "1"),
-        with_guard: format!(
+        with_probe: format!(
             "{} RETURNING {}, {}",
             both(&of_user.join(", "), &nothing_of("", user_columns)),
             nothing_of("", key_columns),
@@ -142,14 +142,14 @@ fn parts(before: &str, count: usize, after: &str) -> Vec<String> {
 }
 
 /// Names for what an insertion returns.
-fn guards(prefix: &str, count: usize) -> Vec<String> {
+fn aliases(prefix: &str, count: usize) -> Vec<String> {
     (1..=count).map(|index| format!("{prefix}{index}")).collect()
 }
 
-/// NULLs of the types of what was returned.
-fn none_of(insertion: &str, guards: &[String]) -> String {
-    let none = |guard: &String| format!("(SELECT {guard} FROM {insertion} LIMIT 0)");
-    guards.iter().map(none).collect::<Vec<_>>().join(", ")
+/// NULLs with the types of the columns that an insertion returned.
+fn none_of(insertion: &str, aliases: &[String]) -> String {
+    let none = |alias: &String| format!("(SELECT {alias} FROM {insertion} LIMIT 0)");
+    aliases.iter().map(none).collect::<Vec<_>>().join(", ")
 }
 
 /// The id is the last parameter. Of many calls for one row the last counts; rows are changed in the order of their ids, so
@@ -159,19 +159,19 @@ pub fn update(table: &Name, columns: &[Name]) -> Change {
         let set = columns.iter().zip(1..).map(|(column, number)| format!("{column} = {}", value(number)));
         format!("UPDATE {table} AS t SET {}", set.collect::<Vec<_>>().join(", "))
     };
-    let guard = format!("RETURNING {}", nothing_of("t.", columns));
+    let probe = format!("RETURNING {}", nothing_of("t.", columns));
     let plain = format!("{} WHERE t.id = ${}", set(&|number| format!("${number}")), columns.len() + 1);
     let before = format!("{} FROM (SELECT DISTINCT ON (call.id) * FROM", set(&|number| format!("call.v{number}")));
-    let values = guards("v", columns.len()).join(", ");
+    let values = aliases("v", columns.len()).join(", ");
     let mut batch = parts(&before, columns.len() + 1, "");
     if let Some(last) = batch.last_mut() {
         *last = format!(
             ")) WITH ORDINALITY AS call({values}, id, position) ORDER BY call.id, call.position DESC) AS call \
-             WHERE t.id = call.id {guard}, call.position"
+             WHERE t.id = call.id {probe}, call.position"
         );
     }
     let batch = Batch { parts: batch, lookup: Lookup::Tables(vec![table.to_string()]) };
-    Change { with_guard: format!("{plain} {guard}"), plain, batch: Some(batch) }
+    Change { with_probe: format!("{plain} {probe}"), plain, batch: Some(batch) }
 }
 
 /// NULLs of the columns' types; of a field of a column, just NULL.
@@ -184,11 +184,11 @@ fn nothing_of(table: &str, columns: &[Name]) -> String {
 
 pub fn delete(table: &Name, column: &str) -> Change {
     let plain = format!("DELETE FROM {table} AS t WHERE t.{column} = $1");
-    let guard = format!("RETURNING CASE WHEN false THEN t.{column} END");
+    let probe = format!("RETURNING CASE WHEN false THEN t.{column} END");
     let before = format!("DELETE FROM {table} AS t USING pg_catalog.unnest(");
-    let after = format!(") WITH ORDINALITY AS call(id, position) WHERE t.{column} = call.id {guard}, call.position");
+    let after = format!(") WITH ORDINALITY AS call(id, position) WHERE t.{column} = call.id {probe}, call.position");
     let batch = Batch { parts: vec![before, after], lookup: Lookup::Tables(vec![table.to_string()]) };
-    Change { with_guard: format!("{plain} {guard}"), plain, batch: Some(batch) }
+    Change { with_probe: format!("{plain} {probe}"), plain, batch: Some(batch) }
 }
 
 /// The sessions of which `is_dead` holds.
@@ -237,12 +237,12 @@ mod tests {
     fn writes_number_their_parameters() {
         let columns = names(&["id", "na me"]);
         assert_eq!(
-            update(&columns[0], &columns).with_guard,
+            update(&columns[0], &columns).with_probe,
             r#"UPDATE "id" AS t SET "id" = $1, "na me" = $2 WHERE t.id = $3 "#.to_owned()
                 + r#"RETURNING CASE WHEN false THEN t."id" END, CASE WHEN false THEN t."na me" END"#
         );
         assert_eq!(
-            insert_user_and_key(&columns[1], &columns[..1], &columns[0], &columns).with_guard,
+            insert_user_and_key(&columns[1], &columns[..1], &columns[0], &columns).with_probe,
             "WITH u(g1) AS (INSERT INTO \"na me\" (\"id\") VALUES ($1) RETURNING CASE WHEN false THEN \"id\" END) \
              INSERT INTO \"id\" (\"id\", \"na me\") SELECT $2, $3 FROM (SELECT pg_catalog.count(*) FROM u) AS u \
              RETURNING CASE WHEN false THEN \"id\" END, CASE WHEN false THEN \"na me\" END, (SELECT g1 FROM u LIMIT 0)"
@@ -252,14 +252,14 @@ mod tests {
     #[test]
     fn a_deletion_tells_the_type_of_its_column_and_for_many_which_call_a_row_was_deleted_for() {
         let deletion = delete(&names(&["user_key"])[0], "user_id");
-        let guard = "RETURNING CASE WHEN false THEN t.user_id END";
+        let probe = "RETURNING CASE WHEN false THEN t.user_id END";
         assert_eq!(deletion.plain, r#"DELETE FROM "user_key" AS t WHERE t.user_id = $1"#);
-        assert_eq!(deletion.with_guard, format!("{} {guard}", deletion.plain));
+        assert_eq!(deletion.with_probe, format!("{} {probe}", deletion.plain));
         assert_eq!(
             deletion.batch.unwrap().parts,
             [
                 r#"DELETE FROM "user_key" AS t USING pg_catalog.unnest("#.to_owned(),
-                format!(") WITH ORDINALITY AS call(id, position) WHERE t.user_id = call.id {guard}, call.position")
+                format!(") WITH ORDINALITY AS call(id, position) WHERE t.user_id = call.id {probe}, call.position")
             ]
         );
     }
@@ -268,7 +268,7 @@ mod tests {
     fn of_many_updates_of_one_row_the_last_counts() {
         let columns = names(&["user_session", "expires_at"]);
         let update = update(&columns[0], &columns[1..]);
-        let guard = r#"RETURNING CASE WHEN false THEN t."expires_at" END"#;
+        let probe = r#"RETURNING CASE WHEN false THEN t."expires_at" END"#;
         assert_eq!(
             update.batch.unwrap().parts,
             [
@@ -279,7 +279,7 @@ mod tests {
                 ")) WITH ORDINALITY AS call(v1, id, position) ORDER BY call.id, call.position DESC) AS call "
                     .to_owned()
                     + "WHERE t.id = call.id "
-                    + guard
+                    + probe
                     + ", call.position"
             ]
         );

@@ -9,7 +9,7 @@ use super::{
     version::Version,
     violation::{self, Constraint, Expected, Finding, Id, Ids, Meaning},
 };
-use crate::pg::{Answer, Call, Error, Form, Journey, Load, Parameters, Queue, Reply, Statement, code};
+use crate::pg::{Answer, Call, Error, Form, Load, Parameters, Queue, Reply, Statement, Trace, code};
 
 /// Why a method rejects.
 #[derive(Clone, Debug)]
@@ -45,15 +45,15 @@ pub struct Store {
     foreign_user_id: Arc<Statement>,
 }
 
-/// Receives what became of a call, and how it travelled, once.
-pub trait Settle: FnOnce(Result<Answer, Rejection>, Journey) + Send + Sync + 'static {}
+/// Receives, once, what became of a call and how it was sent.
+pub trait Settle: FnOnce(Result<Answer, Rejection>, Trace) + Send + Sync + 'static {}
 
-impl<F: FnOnce(Result<Answer, Rejection>, Journey) + Send + Sync + 'static> Settle for F {}
+impl<F: FnOnce(Result<Answer, Rejection>, Trace) + Send + Sync + 'static> Settle for F {}
 
 type Reject = Box<dyn FnOnce(Rejection) + Send + Sync>;
 
 fn reply(settle: impl Settle) -> Reply {
-    Reply::with(move |result, journey| settle(result.map_err(Rejection::Database), journey))
+    Reply::with(move |result, trace| settle(result.map_err(Rejection::Database), trace))
 }
 
 fn no_such_table() -> Error {
@@ -75,7 +75,7 @@ impl Store {
         Self { version, tables, queue, by_id, unique_id, foreign_user_id }
     }
 
-    /// Sends the calls that have been made.
+    /// Has all calls sent that were made in this turn of the event loop.
     pub fn start(&self) {
         self.queue.flush();
     }
@@ -114,11 +114,11 @@ impl Store {
         let entry = method.entry();
         let key_table = self.table(Table::Key);
         let Some(table) = self.table(entry.table).filter(|_| key.is_none() || key_table.is_some()) else {
-            return settle(Err(Rejection::Database(no_such_table())), Journey::default());
+            return settle(Err(Rejection::Database(no_such_table())), Trace::default());
         };
         let key = key.zip(key_table);
         let one = |change: Change, declared: &[u32]| {
-            Statement::write(change.plain, Some(change.with_guard), change.batch, declared)
+            Statement::write(change.plain, Some(change.with_probe), change.batch, declared)
         };
         let change = match (entry.takes, key) {
             (Takes::Change, _) => statement::update(table, &row.columns),
@@ -137,11 +137,11 @@ impl Store {
         }
         let store = self.clone();
         let ids = ids(method, row, key.map(|(key, _)| key), &parameters, &forms);
-        let reply = Reply::with(move |result, journey| match result {
-            Ok(answer) => settle(Ok(answer), journey),
+        let reply = Reply::with(move |result, trace| match result {
+            Ok(answer) => settle(Ok(answer), trace),
             // How the questions that may follow are sent is of no interest.
             Err(error) => {
-                store.translate(method, ids, error, Box::new(move |rejection| settle(Err(rejection), journey)));
+                store.translate(method, ids, error, Box::new(move |rejection| settle(Err(rejection), trace)));
             }
         });
         self.queue
@@ -151,7 +151,7 @@ impl Store {
     /// Deletes the sessions that are dead at `time`, and gives their number.
     pub fn delete_expired(&self, time: String, settle: impl Settle) {
         let Some(table) = self.table(Table::Session) else {
-            return settle(Err(Rejection::Database(no_such_table())), Journey::default());
+            return settle(Err(Rejection::Database(no_such_table())), Trace::default());
         };
         let statement = self.queue.statement(Statement::write(
             statement::delete_expired(table, self.version.is_dead()),
@@ -175,7 +175,8 @@ impl Store {
 
     /// Lucia's error for a violation that Lucia knows; every other error is the database's own.
     fn translate(self: &Arc<Self>, method: Method, ids: Option<Ids>, error: Error, reject: Reject) {
-        let meaning = violation::meaning(method, error.code()).filter(|_| self.version.has_errors());
+        let state = error.sqlstate().filter(|_| self.version.has_errors());
+        let meaning = state.and_then(|state| violation::meaning(method, state));
         let (Some(Meaning { constraint, table, lucia, rows }), Some(ids)) = (meaning, ids) else {
             return reject(Rejection::Database(error));
         };
@@ -233,7 +234,7 @@ fn ids(method: Method, row: &Row, key: Option<&Row>, parameters: &[Option<String
     }
 }
 
-/// As a rule the value's own text.
+/// The form of the only parameter; 0, the value's own text, is not allocated for.
 fn one_form(form: Form) -> Cow<'static, [Form]> {
     if form == 0 { Cow::Borrowed(&[0]) } else { Cow::Owned(vec![form]) }
 }
@@ -253,8 +254,8 @@ fn by_id(entry: &MethodEntry, version: Version, tables: &Tables) -> Option<State
     let table = table_of(tables, entry.table)?;
     let (one, many) = match entry.gives {
         Gives::Nothing => {
-            let Change { plain, with_guard, batch } = statement::delete(table, entry.column);
-            return Some(Statement::write(plain, Some(with_guard), batch, &[]));
+            let Change { plain, with_probe, batch } = statement::delete(table, entry.column);
+            return Some(Statement::write(plain, Some(with_probe), batch, &[]));
         }
         Gives::Pair => statement::session_and_user(table, &tables.user, version.join()),
         Gives::Row | Gives::Rows => statement::lookup(table, entry.column),

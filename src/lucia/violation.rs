@@ -6,7 +6,7 @@
 //! user is not.
 
 use super::method::{Method, Table};
-use crate::pg::{Answer, Form, Piece, sqlstate};
+use crate::pg::{Answer, Form, Piece, SqlState};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Constraint {
@@ -37,17 +37,17 @@ const DUPLICATE_KEY: &str = "AUTH_DUPLICATE_KEY_ID";
 const INVALID_USER: &str = "AUTH_INVALID_USER_ID";
 
 /// What an insertion's error of this SQLSTATE may mean.
-pub fn meaning(method: Method, code: &str) -> Option<Meaning> {
-    let (constraint, table, lucia, rows): (_, _, _, &[Expected]) = match (method, code) {
-        (Method::SetKey, sqlstate::UNIQUE_VIOLATION) => (Constraint::Id, Table::Key, DUPLICATE_KEY, &[Expected::Key]),
+pub fn meaning(method: Method, state: &SqlState) -> Option<Meaning> {
+    let (constraint, table, lucia, rows): (_, _, _, &[Expected]) = match (method, state) {
+        (Method::SetKey, &SqlState::UNIQUE_VIOLATION) => (Constraint::Id, Table::Key, DUPLICATE_KEY, &[Expected::Key]),
         // The user's own violation is not Lucia's.
-        (Method::SetUser, sqlstate::UNIQUE_VIOLATION) => {
+        (Method::SetUser, &SqlState::UNIQUE_VIOLATION) => {
             (Constraint::Id, Table::Key, DUPLICATE_KEY, &[Expected::Key, Expected::NoUser])
         }
-        (Method::SetKey, sqlstate::FOREIGN_KEY_VIOLATION) => {
+        (Method::SetKey, &SqlState::FOREIGN_KEY_VIOLATION) => {
             (Constraint::UserId, Table::Key, INVALID_USER, &[Expected::NoUser])
         }
-        (Method::SetSession, sqlstate::FOREIGN_KEY_VIOLATION) => {
+        (Method::SetSession, &SqlState::FOREIGN_KEY_VIOLATION) => {
             (Constraint::UserId, Table::Session, INVALID_USER, &[Expected::NoUser])
         }
         _ => return None,
@@ -164,7 +164,7 @@ const INSTEAD_OF_INSERT: u8 = 64 | 4;
 #[cfg(test)]
 mod tests {
     use super::{Constraint, Expected, meaning};
-    use crate::lucia::method::Method;
+    use crate::{lucia::method::Method, pg::SqlState};
 
     #[test]
     fn only_insertions_have_errors_of_lucias_own_and_each_has_its_own() {
@@ -178,15 +178,15 @@ mod tests {
             (Method::UpdateKey, None, None),
             (Method::DeleteUser, None, None),
         ] {
-            assert_eq!(of(method, "23505"), unique, "{method:?}");
-            assert_eq!(of(method, "23503"), foreign, "{method:?}");
-            assert_eq!(of(method, "23514"), None, "{method:?}");
+            assert_eq!(of(method, &SqlState::UNIQUE_VIOLATION), unique, "{method:?}");
+            assert_eq!(of(method, &SqlState::FOREIGN_KEY_VIOLATION), foreign, "{method:?}");
+            assert_eq!(of(method, &SqlState::CHECK_VIOLATION), None, "{method:?}");
         }
     }
 
     #[test]
     fn a_sign_up_repeats_a_key_only_when_it_does_not_repeat_the_user() {
-        let rows = meaning(Method::SetUser, "23505").unwrap().rows;
+        let rows = meaning(Method::SetUser, &SqlState::UNIQUE_VIOLATION).unwrap().rows;
         assert_eq!(rows, [Expected::Key, Expected::NoUser]);
     }
 }

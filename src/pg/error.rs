@@ -2,36 +2,21 @@
 
 use std::{error, fmt, sync::Arc};
 
-use tokio_postgres::error::{DbError, ErrorPosition, Severity};
+use tokio_postgres::error::{DbError, ErrorPosition, Severity, SqlState};
 
-/// The SQLSTATEs that this package acts on.
+/// The first two characters of SQLSTATEs, for rules about a whole class.
 /// <https://www.postgresql.org/docs/current/errcodes-appendix.html>
-pub mod sqlstate {
-    pub const FEATURE_NOT_SUPPORTED: &str = "0A000";
-    pub const FOREIGN_KEY_VIOLATION: &str = "23503";
-    pub const UNIQUE_VIOLATION: &str = "23505";
-    pub const INVALID_STATEMENT_NAME: &str = "26000";
-    pub const READ_ONLY_SQL_TRANSACTION: &str = "25006";
-    pub const TRANSACTION_TIMEOUT: &str = "25P04";
-    pub const SERIALIZATION_FAILURE: &str = "40001";
-    pub const STATEMENT_COMPLETION_UNKNOWN: &str = "40003";
-    pub const DEADLOCK_DETECTED: &str = "40P01";
-    pub const INVALID_COLUMN_REFERENCE: &str = "42P10";
-    pub const INSUFFICIENT_PRIVILEGE: &str = "42501";
-    pub const UNDEFINED_FUNCTION: &str = "42883";
-    pub const DUPLICATE_STATEMENT: &str = "42P05";
-    pub const QUERY_CANCELED: &str = "57014";
-    pub const ADMIN_SHUTDOWN: &str = "57P01";
-    pub const CRASH_SHUTDOWN: &str = "57P02";
-    pub const CANNOT_CONNECT_NOW: &str = "57P03";
-    pub const IDLE_SESSION_TIMEOUT: &str = "57P05";
-    pub const TOO_MANY_CONNECTIONS: &str = "53300";
-    pub const TOO_MANY_COLUMNS: &str = "54011";
-    pub const CONNECTION_EXCEPTION_CLASS: &str = "08";
-    /// Resources, an operator, the system, internal errors.
-    pub const SYSTEM_CLASSES: [&str; 4] = ["53", "57", "58", "XX"];
-    pub const DATA_EXCEPTION_CLASS: &str = "22";
-    pub const SYNTAX_OR_ACCESS_CLASS: &str = "42";
+pub(in crate::pg) mod class {
+    pub(in crate::pg) const CONNECTION_EXCEPTION: &str = "08";
+    pub(in crate::pg) const DATA_EXCEPTION: &str = "22";
+    pub(in crate::pg) const INVALID_TRANSACTION_STATE: &str = "25";
+    pub(in crate::pg) const TRANSACTION_ROLLBACK: &str = "40";
+    pub(in crate::pg) const SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION: &str = "42";
+    pub(in crate::pg) const INSUFFICIENT_RESOURCES: &str = "53";
+    pub(in crate::pg) const OBJECT_NOT_IN_PREREQUISITE_STATE: &str = "55";
+    pub(in crate::pg) const OPERATOR_INTERVENTION: &str = "57";
+    pub(in crate::pg) const SYSTEM_ERROR: &str = "58";
+    pub(in crate::pg) const INTERNAL_ERROR: &str = "XX";
 }
 
 /// Codes of the failures that no server reports, `postgres`'s own where it has one.
@@ -50,143 +35,183 @@ pub mod code {
     pub const TARGET_NOT_FOUND: &str = "TARGET_NOT_FOUND";
 }
 
-/// Cheap to clone: one lost connection is the error of every call that travelled on it.
-#[derive(Clone, Debug)]
-pub enum Error {
-    /// The server refused.
-    Database(Arc<Refusal>),
-    /// There was no answer to be had.
-    Failure(Arc<Failure>),
+/// Why a call, a connection or a setting failed. A clone shares it: one lost connection is the error of every call that was
+/// sent over it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Error(Arc<Details>);
+
+#[derive(Clone, Debug, PartialEq)]
+struct Details {
+    kind: Kind,
+    host: Option<Address>,
+    cause: Option<Error>,
+    /// What a function of the program's has thrown, by the number that the program knows it by.
+    thrown: Option<u32>,
 }
 
-#[derive(Debug)]
-pub struct Refusal {
-    pub error: DbError,
-    /// The host, where it refused the connection itself.
-    pub host: Option<Address>,
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kind {
+    /// The server reported an error.
+    Database(Box<DbError>),
+    /// No server reported it; one of [`code`], of Node's, or a setting's.
+    Failure { code: &'static str, message: String },
 }
 
 /// Where a host is, for whoever reads an error.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Address {
     /// A name, an address, or the path of a unix socket, which has no port.
     pub address: String,
     pub port: Option<u16>,
 }
 
-#[derive(Debug)]
-pub struct Failure {
-    pub code: &'static str,
-    pub message: String,
-    /// The host that was spoken to.
-    pub host: Option<Address>,
-    pub cause: Option<Error>,
-    /// What a function of the program's has thrown, by the number that the program knows it by.
-    pub thrown: Option<u32>,
-}
-
 impl Error {
+    fn new(kind: Kind) -> Self {
+        Self(Arc::new(Details { kind, host: None, cause: None, thrown: None }))
+    }
+
     pub fn failure(code: &'static str, message: impl Into<String>) -> Self {
-        Self::Failure(Arc::new(Failure { code, message: message.into(), host: None, cause: None, thrown: None }))
+        Self::new(Kind::Failure { code, message: message.into() })
     }
 
+    /// What the user has set cannot be used. `message` names the setting, and holds neither a password nor a whole connection
+    /// string.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::failure(code::INVALID_OPTIONS, message)
+    }
+
+    /// A failure with the host of `cause`.
     pub fn caused_by(code: &'static str, message: impl Into<String>, cause: Self) -> Self {
-        let host = cause.host().cloned();
-        Self::Failure(Arc::new(Failure { code, message: message.into(), host, cause: Some(cause), thrown: None }))
+        let kind = Kind::Failure { code, message: message.into() };
+        Self(Arc::new(Details { kind, host: cause.host().cloned(), cause: Some(cause), thrown: None }))
     }
 
-    pub fn refused(error: DbError) -> Self {
-        Self::Database(Arc::new(Refusal { error, host: None }))
+    pub(in crate::pg) fn refused(error: DbError) -> Self {
+        Self::new(Kind::Database(Box::new(error)))
     }
 
+    /// The same error, caused by what the program knows by this number.
+    pub(in crate::pg) fn thrown_as(self, thrown: Option<u32>) -> Self {
+        let details = Arc::unwrap_or_clone(self.0);
+        Self(Arc::new(Details { thrown, ..details }))
+    }
+
+    /// The same error, from `host`.
+    pub(in crate::pg) fn at(self, host: Address) -> Self {
+        let details = Arc::unwrap_or_clone(self.0);
+        Self(Arc::new(Details { host: Some(host), ..details }))
+    }
+
+    pub fn kind(&self) -> &Kind {
+        &self.0.kind
+    }
+
+    /// The host that was spoken to: of the server's own errors only where it refused the connection itself.
     pub fn host(&self) -> Option<&Address> {
-        match self {
-            Self::Database(refusal) => refusal.host.as_ref(),
-            Self::Failure(failure) => failure.host.as_ref(),
+        self.0.host.as_ref()
+    }
+
+    pub fn thrown(&self) -> Option<u32> {
+        self.0.thrown
+    }
+
+    pub fn cause(&self) -> Option<&Self> {
+        self.0.cause.as_ref()
+    }
+
+    /// SQLSTATE, or the code of the failure, as JavaScript is to see it.
+    pub fn code(&self) -> &str {
+        match self.kind() {
+            Kind::Database(error) => error.code().code(),
+            Kind::Failure { code, .. } => code,
         }
     }
 
-    /// SQLSTATE, or the code of the failure.
-    pub fn code(&self) -> &str {
-        match self {
-            Self::Database(refusal) => refusal.error.code().code(),
-            Self::Failure(failure) => failure.code,
+    /// `None` where no server reported the error.
+    pub fn sqlstate(&self) -> Option<&SqlState> {
+        match self.kind() {
+            Kind::Database(error) => Some(error.code()),
+            Kind::Failure { .. } => None,
         }
+    }
+
+    /// The server's SQLSTATE is of one of the classes.
+    pub(in crate::pg) fn is_of_class(&self, classes: &[&str]) -> bool {
+        self.sqlstate().is_some_and(|state| classes.iter().any(|class| state.code().starts_with(class)))
     }
 
     pub fn message(&self) -> &str {
-        match self {
-            Self::Database(refusal) => refusal.error.message(),
-            Self::Failure(failure) => &failure.message,
+        match self.kind() {
+            Kind::Database(error) => error.message(),
+            Kind::Failure { message, .. } => message,
         }
     }
 
     pub fn is_database(&self) -> bool {
-        matches!(self, Self::Database(_))
+        matches!(self.kind(), Kind::Database(_))
     }
 
     /// The connection is of no more use: it is gone, or the server has said that it is going.
-    pub fn is_loss(&self) -> bool {
-        match self {
-            Self::Failure(failure) => failure.code == code::CONNECTION_CLOSED,
-            Self::Database(refusal) => {
-                matches!(severity(&refusal.error), "FATAL" | "PANIC")
+    pub(in crate::pg) fn is_loss(&self) -> bool {
+        match self.kind() {
+            Kind::Failure { code, .. } => *code == code::CONNECTION_CLOSED,
+            Kind::Database(error) => {
+                matches!(severity(error), "FATAL" | "PANIC")
                     || matches!(
-                        self.code(),
-                        sqlstate::ADMIN_SHUTDOWN | sqlstate::CRASH_SHUTDOWN | sqlstate::CANNOT_CONNECT_NOW
+                        *error.code(),
+                        SqlState::ADMIN_SHUTDOWN | SqlState::CRASH_SHUTDOWN | SqlState::CANNOT_CONNECT_NOW
                     )
             }
         }
     }
 
     /// It has the fields V, F, L and R, which PostgreSQL always sends. The errors that poolers make up lack some of them.
-    pub fn has_source(&self) -> bool {
-        let Self::Database(refusal) = self else { return false };
-        let error = &refusal.error;
+    pub(in crate::pg) fn has_source(&self) -> bool {
+        let Kind::Database(error) = self.kind() else { return false };
         error.parsed_severity().is_some()
             && error.file().is_some()
             && error.line().is_some()
             && error.routine().is_some()
     }
 
-    pub fn is_fatal(&self) -> bool {
-        matches!(self, Self::Database(refusal) if severity(&refusal.error) == "FATAL")
+    pub(in crate::pg) fn is_fatal(&self) -> bool {
+        matches!(self.kind(), Kind::Database(error) if severity(error) == "FATAL")
     }
 
     /// Opening a connection failed in a way that another attempt a little later may not.
-    pub fn is_passing(&self) -> bool {
-        match self {
-            Self::Failure(failure) => failure.code != code::INVALID_OPTIONS,
-            Self::Database(_) => match self.code() {
-                sqlstate::ADMIN_SHUTDOWN
-                | sqlstate::CRASH_SHUTDOWN
-                | sqlstate::CANNOT_CONNECT_NOW
-                | sqlstate::IDLE_SESSION_TIMEOUT
-                | sqlstate::TOO_MANY_CONNECTIONS => true,
-                // `08P01` of PgBouncer: it has no server, or no place for another client.
-                code => code.starts_with(sqlstate::CONNECTION_EXCEPTION_CLASS),
-            },
+    pub(in crate::pg) fn is_passing(&self) -> bool {
+        match self.kind() {
+            Kind::Failure { code, .. } => *code != code::INVALID_OPTIONS,
+            // PgBouncer says `08P01` when it has no server, or no place for another client.
+            Kind::Database(error) => {
+                matches!(
+                    *error.code(),
+                    SqlState::ADMIN_SHUTDOWN
+                        | SqlState::CRASH_SHUTDOWN
+                        | SqlState::CANNOT_CONNECT_NOW
+                        | SqlState::IDLE_SESSION_TIMEOUT
+                        | SqlState::TOO_MANY_CONNECTIONS
+                ) || self.is_of_class(&[class::CONNECTION_EXCEPTION])
+            }
         }
     }
 
     /// Schema, table and name of the constraint that was violated, each empty where the server does not tell.
     pub fn constraint(&self) -> Option<[&str; 3]> {
-        match self {
-            Self::Database(refusal) => {
-                let error = &refusal.error;
+        match self.kind() {
+            Kind::Database(error) => {
                 Some([error.schema(), error.table(), error.constraint()].map(Option::unwrap_or_default))
             }
-            Self::Failure(_) => None,
+            Kind::Failure { .. } => None,
         }
     }
 
     /// The name and text of every field that the server sent, under the names that the `postgres` driver gives them.
     /// <https://www.postgresql.org/docs/current/protocol-error-fields.html>
     pub fn fields(&self) -> Vec<(&'static str, String)> {
-        let Self::Database(refusal) = self else {
+        let Kind::Database(error) = self.kind() else {
             return Vec::new();
         };
-        let error = &refusal.error;
         let (position, internal) = match error.position() {
             Some(ErrorPosition::Original(position)) => (Some(position.to_string()), None),
             Some(ErrorPosition::Internal { position, query }) => (None, Some((position.to_string(), query.clone()))),
@@ -242,10 +267,7 @@ impl fmt::Display for Error {
 
 impl error::Error for Error {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        match self {
-            Self::Failure(failure) => failure.cause.as_ref().map(|cause| cause as _),
-            Self::Database(_) => None,
-        }
+        self.cause().map(|cause| cause as _)
     }
 }
 
@@ -263,7 +285,7 @@ impl From<tokio_postgres::Error> for Error {
 }
 
 /// The message with those of its sources, each once: tokio-postgres's own says only what it was doing.
-pub fn describe(error: &(dyn error::Error + 'static)) -> String {
+pub(in crate::pg) fn describe(error: &(dyn error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(inner) = source {

@@ -1,4 +1,4 @@
-//! Node's name for what the operating system said.
+//! Node's codes for errors of the operating system.
 
 use std::io;
 
@@ -61,7 +61,7 @@ fn by_kind(error: &io::Error) -> &'static str {
         Kind::PermissionDenied => "EACCES",
         Kind::NotFound => "ENOENT",
         Kind::InvalidData => "TLS_FAILED",
-        // Of name resolution on Unix the standard library keeps only the text.
+        // The standard library keeps only the text of an error of `getaddrinfo` on Unix.
         _ if error.raw_os_error().is_none() && error.to_string().contains("lookup address") => "ENOTFOUND",
         _ => code::CONNECTION_CLOSED,
     }

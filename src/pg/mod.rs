@@ -26,14 +26,15 @@ mod io_code;
 mod error;
 
 pub use postgres_protocol::escape::escape_identifier;
+pub use tokio_postgres::error::SqlState;
 
 #[cfg(test)]
 pub use chance::Chance;
 #[cfg(test)]
 pub use connection::{Endpoint, Network, Stream};
 pub use connection::{Inspection, Login, Program, Protection, Thrown, inspect};
-pub use error::{Error, code, sqlstate};
-pub use exchange::{Answer, Call, Caller, Journey, Parameters, Reply};
+pub use error::{Error, code};
+pub use exchange::{Answer, Call, Caller, Parameters, Reply, Trace};
 pub use queue::{Load, Queue, SMALLEST_BATCH};
 pub use runtime::handle as runtime;
 #[cfg(test)]

@@ -27,8 +27,8 @@ pub(super) fn names(texts: &[&str]) -> Vec<Name> {
 static KNOWN: LazyLock<HashMap<String, Statement>> = LazyLock::new(|| {
     let mut known = HashMap::new();
     let mut learn = |action, (one, many): (Vec<(String, bool)>, Option<Batch>)| {
-        for (text, is_guarded) in one {
-            known.insert(text, Statement { action, is_guarded, arrays: None });
+        for (text, is_probed) in one {
+            known.insert(text, Statement { action, is_probed, arrays: None });
         }
         if let Some(Batch { parts, .. }) = many {
             let mut text = parts[0].clone();
@@ -36,11 +36,11 @@ static KNOWN: LazyLock<HashMap<String, Statement>> = LazyLock::new(|| {
                 // Writing to a `String` cannot fail.
                 let _ = write!(text, "${}{part}", index + 1);
             }
-            known.insert(text, Statement { action, is_guarded: true, arrays: Some(Vec::new()) });
+            known.insert(text, Statement { action, is_probed: true, arrays: Some(Vec::new()) });
         }
     };
     let read = |(one, many): (String, Batch)| (vec![(one, false)], Some(many));
-    let write = |change: lucia::Change| (vec![(change.plain, false), (change.with_guard, true)], change.batch);
+    let write = |change: lucia::Change| (vec![(change.plain, false), (change.with_probe, true)], change.batch);
     for table in TABLES {
         for column in ["id", "user_id"] {
             learn(Action::Lookup(table, column), read(lucia::lookup(&name(table.name()), column)));

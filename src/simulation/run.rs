@@ -94,7 +94,7 @@ fn settings(plan: &Plan) -> Settings {
         seconds(plan.max_lifetime),
         plan.target.map_or_else(String::new, |target| format!("&target_session_attrs={target}")),
     );
-    Settings::read(Some(&url), &Vec::new(), &Vec::new(), &|_| None).map_err(|invalid| invalid.message).unwrap()
+    Settings::read(Some(&url), &Vec::new(), &Vec::new(), &|_| None).unwrap()
 }
 
 async fn drive(world: &Arc<World>) {

@@ -29,7 +29,7 @@ impl Action {
 pub(super) struct Statement {
     pub(super) action: Action,
     /// It has a `RETURNING` clause with the types of what it writes.
-    pub(super) is_guarded: bool,
+    pub(super) is_probed: bool,
     /// The types of the arrays of a statement for many calls.
     pub(super) arrays: Option<Vec<u32>>,
 }
@@ -69,7 +69,7 @@ impl Statement {
             let columns = database.table(table).columns.iter();
             columns.map(move |column| Field { name: column.name.clone(), table: table.oid(), kind: column.kind })
         };
-        let guards = |table, columns: &'static [&str]| {
+        let probes = |table, columns: &'static [&str]| {
             let field =
                 move |name: &&str| Field { name: "case".to_owned(), table: 0, kind: kind(database, table, name) };
             columns.iter().map(field)
@@ -78,17 +78,17 @@ impl Statement {
             Action::Lookup(table, _) => all(table).chain([position()]).collect(),
             Action::Pair => all(Table::Session).chain([position()]).chain(all(Table::User)).collect(),
             Action::Question(_) => vec![Field { name: "?column?".to_owned(), table: 0, kind: 16 }],
-            _ if !self.is_guarded => Vec::new(),
-            Action::Insert(table) => guards(table, columns(table)).collect(),
+            _ if !self.is_probed => Vec::new(),
+            Action::Insert(table) => probes(table, columns(table)).collect(),
             Action::SignUp => {
-                guards(Table::Key, columns(Table::Key)).chain(guards(Table::User, columns(Table::User))).collect()
+                probes(Table::Key, columns(Table::Key)).chain(probes(Table::User, columns(Table::User))).collect()
             }
             Action::Update(table) => {
-                guards(table, updated(table)).chain(self.arrays.is_some().then(position)).collect()
+                probes(table, updated(table)).chain(self.arrays.is_some().then(position)).collect()
             }
             Action::Delete(table, column) => {
-                let guard = Field { name: "case".to_owned(), table: 0, kind: kind(database, table, column) };
-                [guard].into_iter().chain(self.arrays.is_some().then(position)).collect()
+                let probe = Field { name: "case".to_owned(), table: 0, kind: kind(database, table, column) };
+                [probe].into_iter().chain(self.arrays.is_some().then(position)).collect()
             }
             Action::DeleteExpired => Vec::new(),
         }
@@ -120,17 +120,17 @@ impl Statement {
                 "SELECT 1".to_owned()
             }
             Action::Insert(_) | Action::SignUp => {
-                effect.rows.extend(self.is_guarded.then_some(nothing));
+                effect.rows.extend(self.is_probed.then_some(nothing));
                 "INSERT 0 1".to_owned()
             }
             Action::Update(_) => {
-                if self.is_guarded && self.arrays.is_none() {
+                if self.is_probed && self.arrays.is_none() {
                     effect.rows.extend(vec![nothing; changes]);
                 }
                 format!("UPDATE {changes}")
             }
             Action::Delete(..) => {
-                if self.is_guarded && self.arrays.is_none() {
+                if self.is_probed && self.arrays.is_none() {
                     effect.rows.extend(vec![nothing; changes]);
                 }
                 format!("DELETE {changes}")

@@ -3,7 +3,6 @@
 
 use std::{future::poll_fn, pin::pin, sync::Arc};
 
-use deadpool_postgres::ClientWrapper;
 use futures_util::{
     TryStreamExt,
     future::{BoxFuture, join_all},
@@ -11,6 +10,7 @@ use futures_util::{
 use tokio::task::JoinSet;
 use tokio_postgres::{Client, Error, Row, types::Type};
 
+use super::client;
 use crate::pg::{
     statement::{Shape, Statement},
     value::{Form, Text},
@@ -47,7 +47,7 @@ pub(in crate::pg) struct Ahead {
 }
 
 impl Lookups {
-    pub(super) fn send(self, client: Arc<ClientWrapper>) -> Sending {
+    pub(super) fn send(self, client: Arc<client::Client>) -> Sending {
         let lookups = Arc::new(self);
         let shape = lookups.statement.known_shape();
         let sql = lookups.statement.text_for(shape.as_deref());

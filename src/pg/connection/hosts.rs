@@ -10,11 +10,12 @@ use tokio::time::{self, Instant};
 
 use super::{
     ahead::Source,
+    host_error::failure,
     network::Network,
-    open::{Opened, Program, failure, open},
+    open::{Opened, Program, open},
 };
 use crate::pg::{
-    error::{Error, code},
+    error::{Error, Kind, code},
     settings::{Host, Settings, Target},
 };
 
@@ -116,10 +117,10 @@ fn of_all_hosts(mut errors: Vec<Error>) -> Error {
     }
     let others: Vec<&str> = errors.iter().map(Error::message).collect();
     let message = format!("none of the hosts can be used: {}; {}", error.message(), others.join("; "));
-    match &error {
-        Error::Failure(failure) => Error::caused_by(failure.code, message, error.clone()),
+    match *error.kind() {
+        Kind::Failure { code, .. } => Error::caused_by(code, message, error),
         // The server's own words, with its host; the others are left out.
-        Error::Database(_) => error,
+        Kind::Database(_) => error,
     }
 }
 

@@ -10,9 +10,13 @@ mod open;
 
 mod ahead;
 
+mod host_error;
+
 mod state;
 
 mod cancel;
+
+mod client;
 
 mod screened;
 

@@ -1,7 +1,6 @@
 //! Opens a connection to one host.
 
 use std::{
-    error::{self, Error as _},
     ops::Range,
     sync::{
         Arc,
@@ -10,28 +9,28 @@ use std::{
     time::Duration,
 };
 
-use deadpool_postgres::ClientWrapper;
 use futures_util::future::BoxFuture;
-use tokio::{sync::watch, time::Instant};
-use tokio_postgres::{AsyncMessage, Config, error::DbError};
+use tokio::time::Instant;
+use tokio_postgres::Config;
 
 use super::{
     ahead::{Ahead, Sending, Source, beside},
     aside::aside,
     authentication::{self, Interview},
     cancel::Route,
+    client::{Client, Ended},
+    host_error::{explain, failure, locate, refused},
     network::Network,
     pooler, race,
-    screen::{ProtocolViolation, Screen},
+    screen::Screen,
     screened::Screened,
     state::{Question, State, Trait},
 };
 use crate::pg::{
     chance::Chance,
-    error::{Address, Error, Failure, Refusal, code, describe},
-    io_code::io_code,
+    error::{Error, code, describe},
     settings::{Host, Password, Prepare, Settings, Target},
-    tls::{self, AsItIs, Connector, Explained},
+    tls::{self, AsItIs, Connector},
 };
 
 /// What a connection must ask of the program that it belongs to.
@@ -84,16 +83,14 @@ pub(in crate::pg) enum Peer {
 
 /// A connection that has just been opened.
 pub(super) struct Opened {
-    /// Its task ends with it, also when nobody waits any longer for the connection to be opened.
-    pub(in crate::pg) client: Arc<ClientWrapper>,
-    /// Closed when the connection is lost.
-    pub(super) ended: watch::Receiver<Option<&'static str>>,
+    pub(in crate::pg) client: Arc<Client>,
+    pub(super) ended: Ended,
     pub host: Host,
     pub(super) route: Route,
     /// Statements may be prepared under a name.
     pub(super) may_prepare: bool,
     pub(super) peer: Peer,
-    /// Several changes may travel in one statement: no pooler stands between, and NULL in an array is NULL.
+    /// Several changes may be sent in one statement: no pooler stands between, and NULL in an array is NULL.
     pub(in crate::pg) may_batch_writes: bool,
     /// How long a round trip took, as far as known.
     pub(in crate::pg) round_trip: Option<Duration>,
@@ -116,9 +113,8 @@ pub(super) async fn open(
         Password::Asked(function) => {
             let login = Login::new(settings, host);
             Some(program.password(function, login).await.map_err(|Thrown { number: thrown, name }| {
-                let message = format!("{} needs a password, and its function failed: {name}", self::name(host));
-                let (code, host) = (code::PASSWORD_FAILED, Some(address(host)));
-                Error::Failure(Arc::new(Failure { code, message, host, cause: None, thrown }))
+                let text = format!("needs a password, and its function failed: {name}");
+                failure(host, code::PASSWORD_FAILED, &text).thrown_as(thrown)
             })?)
         }
         _ => None,
@@ -133,7 +129,7 @@ pub(super) async fn open(
     } else {
         read()
     };
-    let tls = tls.map_err(|invalid| Error::failure(code::INVALID_OPTIONS, invalid.message))?;
+    let tls = tls?;
     let (client, ended, route) = connect(settings, program, network, host, &mut config, &tls).await?;
 
     let told = pooler::told_process_id(&client.cancel_token()).await;
@@ -184,7 +180,7 @@ async fn connect(
     host: &Host,
     config: &mut Config,
     tls: &Connector,
-) -> Result<(ClientWrapper, watch::Receiver<Option<&'static str>>, Route), Error> {
+) -> Result<(Client, Ended, Route), Error> {
     let mut last = None;
     let has_asked = Arc::new(AtomicBool::new(false));
     for attempt in settings.tls.attempts(host) {
@@ -205,29 +201,14 @@ async fn connect(
         };
         let interview = Interview::new(&settings.authentication, secured.is_encrypted(), &has_asked);
         match config.connect_raw(Screened::new(secured, Screen::new(interview)), AsItIs).await {
-            Ok((client, mut connection)) => {
+            Ok((client, connection)) => {
                 let (program, onnotice) = (program.clone(), settings.onnotice);
-                let (alive, ended) = watch::channel(None);
-                let task = tokio::spawn(async move {
-                    // Its end is told to every statement that waits on it.
-                    while let Some(event) = std::future::poll_fn(|context| connection.poll_message(context)).await {
-                        match (event, onnotice) {
-                            (Ok(AsyncMessage::Notice(notice)), Some(function)) => {
-                                program.notice(function, Error::refused(notice));
-                            }
-                            (Ok(_), _) => {}
-                            (Err(error), _) => {
-                                alive.send_replace(improper(&error));
-                                break;
-                            }
-                        }
+                let (client, ended) = Client::spawn(client, connection, move |notice| {
+                    if let Some(function) = onnotice {
+                        program.notice(function, Error::refused(notice));
                     }
                 });
-                return Ok((
-                    ClientWrapper::new(client, task),
-                    ended,
-                    Route { endpoint, attempt: *attempt, tls: tls.clone() },
-                ));
+                return Ok((client, ended, Route { endpoint, attempt: *attempt, tls: tls.clone() }));
             }
             Err(error) => {
                 let (error, may_try_else) = refused(host, error);
@@ -240,86 +221,6 @@ async fn connect(
         }
     }
     Err(last.unwrap_or_else(|| failure(host, code::INVALID_OPTIONS, "cannot be connected to in any way")))
-}
-
-/// What is wrong with the answer that ended a connection, as far as its own statement is to know.
-fn improper(error: &tokio_postgres::Error) -> Option<&'static str> {
-    match ProtocolViolation::of(error.source()?)? {
-        ProtocolViolation::Improper(text) => Some(text),
-        _ => None,
-    }
-}
-
-/// The server's own error, or why it could not be spoken to; and whether someone was there with whom something else may be
-/// tried.
-fn refused(host: &Host, error: tokio_postgres::Error) -> (Error, bool) {
-    let text = describe(&error);
-    if text.ends_with("password missing") {
-        let text = "asks for a password; give it in the connection string, as the option `password`, in PGPASSWORD or in \
-                    the password file";
-        return (failure(host, code::PASSWORD_MISSING, text), true);
-    }
-    match error.into_source().map(<dyn error::Error + Send + Sync>::downcast::<DbError>) {
-        None => (failure(host, code::CONNECTION_CLOSED, &format!("cannot be connected to: {text}")), true),
-        Some(Ok(error)) => (Error::Database(Arc::new(Refusal { error: *error, host: Some(address(host)) })), true),
-        Some(Err(source)) => explain(host, &text, &*source),
-    }
-}
-
-fn explain(host: &Host, text: &str, error: &(dyn error::Error + 'static)) -> (Error, bool) {
-    if let Some(violation) = ProtocolViolation::of(error) {
-        let error = match violation {
-            ProtocolViolation::Forbidden(text) => failure(host, code::AUTHENTICATION_REFUSED, text),
-            _ => failure(host, code::INVALID_ANSWER, &format!("cannot be connected to: {violation}")),
-        };
-        return (error, false);
-    }
-    if let Some(Explained { code, message, is_final }) = tls::explain(error, text) {
-        return (failure(host, code, &format!("cannot be connected to: {message}")), !is_final);
-    }
-    let code = error.downcast_ref().map_or(code::CONNECTION_CLOSED, io_code);
-    let hint = match code {
-        "ECONNREFUSED" => "; is PostgreSQL running there?",
-        "ENOTFOUND" => "; is the host name right?",
-        _ => "",
-    };
-    let has_answered = [code::CONNECTION_CLOSED, "ECONNRESET", "EPIPE", "TLS_FAILED"].contains(&code);
-    (failure(host, code, &format!("cannot be connected to: {text}{hint}")), has_answered)
-}
-
-/// `error`, with the host that it came from.
-fn locate(host: &Host, error: Error) -> Error {
-    match error {
-        Error::Failure(failure) if failure.host.is_none() => Error::Failure(Arc::new(Failure {
-            code: failure.code,
-            message: failure.message.clone(),
-            host: Some(address(host)),
-            cause: failure.cause.clone(),
-            thrown: failure.thrown,
-        })),
-        error => error,
-    }
-}
-
-/// `text` follows the host's name.
-pub(super) fn failure(host: &Host, code: &'static str, text: &str) -> Error {
-    let message = format!("{} {text}", name(host));
-    Error::Failure(Arc::new(Failure { code, message, host: Some(address(host)), cause: None, thrown: None }))
-}
-
-pub(super) fn address(host: &Host) -> Address {
-    match host {
-        Host::Tcp { name, port, .. } => Address { address: name.clone(), port: Some(*port) },
-        Host::Unix { .. } => Address { address: name(host), port: None },
-    }
-}
-
-fn name(host: &Host) -> String {
-    match host {
-        Host::Tcp { name, port, .. } if name.contains(':') => format!("[{name}]:{port}"),
-        Host::Tcp { name, port, .. } => format!("{name}:{port}"),
-        Host::Unix { directory, port } => format!("{}/.s.PGSQL.{port}", directory.display()),
-    }
 }
 
 /// A moment of the range: connections opened together need not all be replaced together.

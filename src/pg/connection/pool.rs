@@ -7,13 +7,14 @@ use std::{
 };
 
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
-use deadpool_postgres::ClientWrapper;
-use tokio::{sync::watch, time::Instant};
+use tokio::time::Instant;
 use tokio_postgres::SimpleQueryMessage;
 
 use super::{
     ahead::{Ahead, Source},
     cancel::{self, Route},
+    client::{Client, Ended},
+    host_error::locate,
     hosts::Hosts,
     network::Network,
     open::{self, Opened, Peer, Program},
@@ -21,7 +22,7 @@ use super::{
 };
 use crate::pg::{
     chance::Chance,
-    error::{Error, Failure, code},
+    error::{Error, code},
     settings::{Host, Settings, SocketSettings},
     statement::ReadyStatements,
 };
@@ -41,7 +42,7 @@ pub(in crate::pg) struct Opener {
 
 /// An open connection.
 pub(in crate::pg) struct Connection {
-    pub(in crate::pg) client: Arc<ClientWrapper>,
+    pub(in crate::pg) client: Arc<Client>,
     pub(in crate::pg) statements: ReadyStatements,
     /// How long a round trip took when it was opened, as far as known.
     pub(in crate::pg) round_trip: Option<Duration>,
@@ -51,7 +52,7 @@ pub(in crate::pg) struct Connection {
     network: Arc<dyn Network>,
     socket: SocketSettings,
     pub(in crate::pg) retire_at: Option<Instant>,
-    ended: watch::Receiver<Option<&'static str>>,
+    ended: Ended,
     ahead: Mutex<Option<Ahead>>,
 }
 
@@ -80,20 +81,9 @@ impl Connection {
 
     /// `error` of this connection, with the host that it was spoken to, and why the connection was ended here.
     pub(in crate::pg) fn locate(&self, error: Error) -> Error {
-        let improper = *self.ended.borrow();
-        match (error, improper) {
-            (Error::Failure(failure), Some(improper)) if failure.code == code::CONNECTION_CLOSED => {
-                self.failure(code::INVALID_ANSWER, improper.to_owned(), None)
-            }
-            (Error::Failure(failure), _) if failure.host.is_none() => {
-                self.failure(failure.code, failure.message.clone(), failure.cause.clone())
-            }
-            (error, _) => error,
-        }
-    }
-
-    fn failure(&self, code: &'static str, message: String, cause: Option<Error>) -> Error {
-        Error::Failure(Arc::new(Failure { code, message, host: Some(open::address(&self.host)), cause, thrown: None }))
+        let improper = self.ended.borrow().clone().filter(|_| error.code() == code::CONNECTION_CLOSED);
+        let error = improper.unwrap_or(error);
+        locate(&self.host, error)
     }
 
     /// Ends when the connection is lost.

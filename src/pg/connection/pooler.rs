@@ -50,7 +50,7 @@ impl AsyncWrite for Written {
 
 impl AsyncRead for Written {
     fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        // The only thing that is ever awaited: may it be TLS?
+        // The driver awaits one answer, to its request for TLS: yes.
         buffer.put_slice(b"S");
         Poll::Ready(Ok(()))
     }

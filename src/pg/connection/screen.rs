@@ -1,12 +1,13 @@
 //! What a server may send: which message, when, and how long. Checked before the driver reads on, since the driver keeps
 //! whatever is announced, however long it is and whoever announced it.
 
-use std::{error, fmt, io, mem};
+use std::{error, io, mem};
 
 use super::{
     authentication::{Interview, Objection},
     completion::{self, Completion},
 };
+use crate::pg::error::{Error, code};
 
 /// How far the conversation has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,33 +73,13 @@ impl Stage {
     }
 }
 
-/// Why a server is not listened to any further.
-#[derive(Debug)]
-pub(super) enum ProtocolViolation {
-    /// What it asks before it lets the client in is not answered.
-    Forbidden(String),
-    /// It has sent what PostgreSQL does not send.
-    Unexpected(String),
-    /// Its answer ends as none of PostgreSQL's does.
-    Improper(&'static str),
-}
-
-impl fmt::Display for ProtocolViolation {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Forbidden(text) | Self::Unexpected(text) => text,
-            Self::Improper(text) => text,
-        })
-    }
-}
-
-impl error::Error for ProtocolViolation {}
-
-impl ProtocolViolation {
-    /// The one for which a stream was ended.
-    pub(super) fn of<'a>(error: &'a (dyn error::Error + 'static)) -> Option<&'a Self> {
-        error.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref()
-    }
+/// The error for which a stream was ended, whose code tells what the server did: it asked for what is forbidden
+/// (`AUTHENTICATION_REFUSED`), sent what PostgreSQL does not send (`CONNECTION_CLOSED`), or ended an answer as PostgreSQL ends
+/// none (`INVALID_ANSWER`).
+pub(super) fn violation<'a>(error: &'a (dyn error::Error + 'static)) -> Option<&'a Error> {
+    const CODES: [&str; 3] = [code::AUTHENTICATION_REFUSED, code::CONNECTION_CLOSED, code::INVALID_ANSWER];
+    let inner = error.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref::<Error>();
+    inner.filter(|error| CODES.contains(&error.code()))
 }
 
 /// How a message begins.
@@ -135,7 +116,7 @@ impl Screen {
         Self { interview, ..Self::default() }
     }
 
-    pub(super) fn look(&mut self, mut bytes: &[u8]) -> Result<(), ProtocolViolation> {
+    pub(super) fn look(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
         loop {
             let skipped = self.rest.min(bytes.len());
             self.rest -= skipped;
@@ -161,7 +142,7 @@ impl Screen {
     }
 
     /// The message that `bytes` begin with, once what is read of it is there.
-    fn message<'a>(&self, bytes: &'a [u8]) -> Result<Option<Message<'a>>, ProtocolViolation> {
+    fn message<'a>(&self, bytes: &'a [u8]) -> Result<Option<Message<'a>>, Error> {
         let Some(&kind) = bytes.first() else { return Ok(None) };
         let longest = self.stage.longest(kind);
         let Some(([_, length @ ..], after)) = bytes.split_first_chunk::<5>() else {
@@ -180,7 +161,7 @@ impl Screen {
         Ok(after.get(..read).map(|body| Message { kind, length, body }))
     }
 
-    fn read(&mut self, message: &Message<'_>) -> Result<(), ProtocolViolation> {
+    fn read(&mut self, message: &Message<'_>) -> Result<(), Error> {
         if self.stage == Stage::Authentication {
             if message.kind != b'R' {
                 return Ok(());
@@ -188,7 +169,7 @@ impl Screen {
             match self.interview.hear(message.body) {
                 Ok(true) => self.stage = Stage::Startup,
                 Ok(false) => {}
-                Err(Objection::Refused(text)) => return Err(ProtocolViolation::Forbidden(text)),
+                Err(Objection::Refused(text)) => return Err(Error::failure(code::AUTHENTICATION_REFUSED, text)),
                 Err(Objection::Malformed) => return Err(self.unexpected(message.body)),
             }
             return Ok(());
@@ -203,17 +184,18 @@ impl Screen {
         }
         if self.kept > KEPT {
             let text = format!("the server sent more than {KEPT} bytes of settings and notices unasked");
-            return Err(ProtocolViolation::Unexpected(text));
+            return Err(Error::failure(code::CONNECTION_CLOSED, text));
         }
-        self.completion.judge(message.kind, message.body).map_err(ProtocolViolation::Improper)
+        self.completion.judge(message.kind, message.body).map_err(|text| Error::failure(code::INVALID_ANSWER, text))
     }
 
-    fn unexpected(&self, bytes: &[u8]) -> ProtocolViolation {
+    fn unexpected(&self, bytes: &[u8]) -> Error {
         let begin = bytes[..bytes.len().min(16)].escape_ascii();
-        ProtocolViolation::Unexpected(match self.stage {
+        let text = match self.stage {
             Stage::Authentication => format!("what answered is no PostgreSQL: \"{begin}\""),
             _ => format!("the server sent a message of another type or length than PostgreSQL: \"{begin}\""),
-        })
+        };
+        Error::failure(code::CONNECTION_CLOSED, text)
     }
 }
 

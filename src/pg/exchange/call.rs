@@ -1,4 +1,4 @@
-//! A call on its way: what it asks for, and who is told how it ended.
+//! A call: the statement and parameters that are sent for it, and who is told how it ended.
 
 use std::{borrow::Cow, ops::Deref, slice, sync::Arc};
 
@@ -9,46 +9,46 @@ use crate::pg::{
     value::Form,
 };
 
-/// How a call travelled.
+/// How a call was sent, for those who observe calls.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Journey {
-    /// How often it set out.
+pub struct Trace {
+    /// How often the call was sent.
     pub sent: u32,
-    /// How many calls the last statement that it set out with was for.
+    /// How many calls were in the last batch that the call was sent with.
     pub batch: u32,
 }
 
-/// Where a call comes from, and its answer goes to.
+/// Makes calls, and gets their answers.
 pub trait Caller: Send + Sync {
     /// Settles the call that the caller knows by `slot`.
-    fn settle(&self, slot: u32, result: Result<Answer, Error>, journey: Journey);
+    fn settle(&self, slot: u32, result: Result<Answer, Error>, trace: Trace);
 }
 
-/// Settles a call, once; when it is dropped unsettled, as destroyed.
+/// Settles one call, once. A reply that is dropped unsettled settles with `CONNECTION_DESTROYED`.
 pub struct Reply {
     to: Option<To>,
-    journey: Journey,
+    trace: Trace,
 }
 
 enum To {
     Caller(Arc<dyn Caller>, u32),
-    Function(Box<dyn FnOnce(Result<Answer, Error>, Journey) + Send + Sync>),
+    Function(Box<dyn FnOnce(Result<Answer, Error>, Trace) + Send + Sync>),
 }
 
 impl Reply {
-    /// Takes nothing from the heap, as there are many of them.
+    /// Allocates nothing: every lookup has a reply.
     pub fn new(caller: Arc<dyn Caller>, slot: u32) -> Self {
-        Self { to: Some(To::Caller(caller, slot)), journey: Journey::default() }
+        Self { to: Some(To::Caller(caller, slot)), trace: Trace::default() }
     }
 
-    pub fn with(settle: impl FnOnce(Result<Answer, Error>, Journey) + Send + Sync + 'static) -> Self {
-        Self { to: Some(To::Function(Box::new(settle))), journey: Journey::default() }
+    pub fn with(settle: impl FnOnce(Result<Answer, Error>, Trace) + Send + Sync + 'static) -> Self {
+        Self { to: Some(To::Function(Box::new(settle))), trace: Trace::default() }
     }
 
-    /// Its call sets out, with so many in one statement.
-    pub(in crate::pg) fn set_out(&mut self, batch: u32) {
-        self.journey.sent += 1;
-        self.journey.batch = batch;
+    /// The call is sent in a batch of this size.
+    pub(in crate::pg) fn mark_sent(&mut self, batch: u32) {
+        self.trace.sent += 1;
+        self.trace.batch = batch;
     }
 
     pub fn settle(mut self, result: Result<Answer, Error>) {
@@ -57,8 +57,8 @@ impl Reply {
 
     fn take(&mut self, result: impl FnOnce() -> Result<Answer, Error>) {
         match self.to.take() {
-            Some(To::Caller(caller, slot)) => caller.settle(slot, result(), self.journey),
-            Some(To::Function(settle)) => settle(result(), self.journey),
+            Some(To::Caller(caller, slot)) => caller.settle(slot, result(), self.trace),
+            Some(To::Function(settle)) => settle(result(), self.trace),
             None => {}
         }
     }
@@ -93,7 +93,7 @@ impl Deref for Parameters {
 pub struct Call {
     pub statement: Arc<Statement>,
     pub parameters: Parameters,
-    /// What the parameters' texts were made for.
+    /// The forms that the parameters' texts were written in.
     pub forms: Cow<'static, [Form]>,
     pub reply: Reply,
 }

@@ -1,12 +1,18 @@
 //! What it means for a call when its statement ends without an answer. This is the only place that says so.
 
+use tokio_postgres::error::SqlState;
+
 use super::verdict::Verdict;
 use crate::pg::{
     connection::Peer,
-    error::{Error, code, sqlstate},
+    error::{Error, class, code},
     settings::Target,
     statement::Access,
 };
+
+/// Of resources, an operator, the system, and internal errors.
+const SYSTEM_CLASSES: [&str; 4] =
+    [class::INSUFFICIENT_RESOURCES, class::OPERATOR_INTERVENTION, class::SYSTEM_ERROR, class::INTERNAL_ERROR];
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -33,7 +39,7 @@ pub(super) enum Ending {
     NoServer,
     /// `25P04`: the statement has taken longer than `transaction_timeout`. The connection ends with it.
     TransactionTimeout,
-    /// `40001` or `40P01`: rolled back for another one's sake.
+    /// `40001` or `40P01`: rolled back in favour of another transaction.
     Contention,
     /// `25006`, where `target_session_attrs` asks for a server that takes writes.
     ReadOnly,
@@ -70,25 +76,24 @@ pub(super) enum Consequence {
 
 impl Ending {
     pub(super) fn of(error: &Error, target: Target) -> Self {
-        if !error.is_database() {
+        let Some(state) = error.sqlstate() else {
             return match error.code() {
                 code::CONNECTION_CLOSED => Self::Lost,
                 code::QUERY_TIMEOUT => Self::Silence,
                 _ => Self::Nonsense,
             };
-        }
-        match error.code() {
-            sqlstate::TRANSACTION_TIMEOUT => Self::TransactionTimeout,
-            sqlstate::TOO_MANY_CONNECTIONS | sqlstate::STATEMENT_COMPLETION_UNKNOWN => Self::NoServer,
-            code if code.starts_with(sqlstate::CONNECTION_EXCEPTION_CLASS) => Self::NoServer,
+        };
+        match *state {
+            // PostgreSQL 17's TRANSACTION_TIMEOUT, for which the driver has no name.
+            _ if state.code() == "25P04" => Self::TransactionTimeout,
+            SqlState::TOO_MANY_CONNECTIONS | SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN => Self::NoServer,
+            _ if error.is_of_class(&[class::CONNECTION_EXCEPTION]) => Self::NoServer,
             _ if error.is_fatal() && error.has_source() => Self::FatalWithSource,
             _ if error.is_loss() => Self::Fatal,
-            sqlstate::SERIALIZATION_FAILURE | sqlstate::DEADLOCK_DETECTED => Self::Contention,
-            sqlstate::QUERY_CANCELED => Self::Refused,
-            code if !error.has_source() && sqlstate::SYSTEM_CLASSES.iter().any(|class| code.starts_with(class)) => {
-                Self::NoServer
-            }
-            sqlstate::READ_ONLY_SQL_TRANSACTION if target == Target::ReadWrite => Self::ReadOnly,
+            SqlState::T_R_SERIALIZATION_FAILURE | SqlState::T_R_DEADLOCK_DETECTED => Self::Contention,
+            SqlState::QUERY_CANCELED => Self::Refused,
+            _ if !error.has_source() && error.is_of_class(&SYSTEM_CLASSES) => Self::NoServer,
+            SqlState::READ_ONLY_SQL_TRANSACTION if target == Target::ReadWrite => Self::ReadOnly,
             _ => Self::Refused,
         }
     }
@@ -111,7 +116,7 @@ impl Ending {
             (Self::HeldUp, ..) => Consequence::AgainAlone,
             (Self::Contention, ..) => Consequence::Contended,
             (Self::ReadOnly, ..) => Consequence::Again,
-            // One of several that share an error may be the only one that it is about: it has rolled back all of them.
+            // The error of a batch may be about one of its calls, and has rolled back all of them.
             (Self::Refused, ..)
             | (Self::Nonsense | Self::Silence, Stage::Unsent | Stage::Cancelled, _)
             | (Self::TransactionTimeout, Stage::Unsent | Stage::Sent | Stage::Cancelled, _)

@@ -3,17 +3,19 @@
 
 use std::{mem, sync::Arc};
 
+use tokio_postgres::error::SqlState;
+
 use super::{
     ending::{Fault, Stage},
     limits::{Limits, Spares},
     send::{read, write},
-    stale::{is_stale, may_be_guard, may_be_stale},
+    stale::{is_stale, may_be_probe, may_be_stale},
     transaction::execute_apart,
     verdict::Answer,
 };
 use crate::pg::{
     connection::{Ahead, Connection, Lookups},
-    error::{Error, code, sqlstate},
+    error::{Error, class, code},
     statement::{Count, Ready, Statement, columns_ahead},
     value::{Decoding, Form, Text, UNKNOWN, array_literal},
 };
@@ -28,7 +30,7 @@ enum Attempt {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Request<'a> {
     pub(super) calls: &'a [&'a [Option<String>]],
-    /// What the parameters' texts were made for.
+    /// The forms that the parameters' texts were written in.
     pub(super) forms: &'a [Form],
 }
 
@@ -38,7 +40,7 @@ impl Request<'_> {
     }
 }
 
-/// How often a statement is made ready again when the tables change.
+/// How often a statement is prepared again when the tables change.
 const ATTEMPTS: usize = 5;
 
 /// Sends `statement`, and returns the answer to each call of the request in their order.
@@ -57,7 +59,7 @@ pub(super) async fn execute(
                 if !may_pass_apart(statement, &error) {
                     return Err(Fault::Ended { error, stage });
                 }
-                if error.code() == sqlstate::FEATURE_NOT_SUPPORTED {
+                if error.sqlstate() == Some(&SqlState::FEATURE_NOT_SUPPORTED) {
                     statement.stay_apart();
                 }
             }
@@ -96,20 +98,28 @@ async fn read_apart(
     Ok(vec![Answer::Rows(first.beside(second, |fields, position| statement.agree_columns(fields, Some(position))))])
 }
 
-/// The server refuses two lookups in one statement, which have too many columns together, or two insertions in one statement, and may take one after the other: a rule cannot be applied to the
-/// first (`0A000`), or what is checked of the second row (a policy, a constraint, a function) has to see the first.
+/// The server may take two statements one after the other that it refuses as one: lookups which have too many columns together
+/// (`54011`), or insertions where a rule cannot be applied to the first (`0A000`), or where what is checked of the second row (a
+/// policy, a constraint, a function) has to see the first.
 fn may_pass_apart(statement: &Statement, error: &Error) -> bool {
-    const NO_CLASSES: [&str; 9] = ["08", "22", "25", "40", "53", "55", "57", "58", "XX"];
-    let code = error.code();
-    match code {
-        sqlstate::UNIQUE_VIOLATION => false,
-        sqlstate::TOO_MANY_COLUMNS => true,
+    const OTHERWISE: [&str; 10] = [
+        class::CONNECTION_EXCEPTION,
+        class::DATA_EXCEPTION,
+        class::INVALID_TRANSACTION_STATE,
+        class::TRANSACTION_ROLLBACK,
+        class::SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION,
+        class::INSUFFICIENT_RESOURCES,
+        class::OBJECT_NOT_IN_PREREQUISITE_STATE,
+        class::OPERATOR_INTERVENTION,
+        class::SYSTEM_ERROR,
+        class::INTERNAL_ERROR,
+    ];
+    match error.sqlstate() {
+        Some(&SqlState::UNIQUE_VIOLATION) => false,
+        Some(&SqlState::TOO_MANY_COLUMNS) => true,
         _ if !statement.access.is_write() => false,
-        sqlstate::INSUFFICIENT_PRIVILEGE => true,
-        _ => {
-            !code.starts_with(sqlstate::SYNTAX_OR_ACCESS_CLASS)
-                && !NO_CLASSES.iter().any(|class| code.starts_with(class))
-        }
+        Some(&SqlState::INSUFFICIENT_PRIVILEGE) => true,
+        _ => !error.is_of_class(&OTHERWISE),
     }
 }
 
@@ -128,11 +138,11 @@ async fn execute_whole(
     }
     for _ in 0..ATTEMPTS {
         if request.forms.contains(&UNKNOWN) {
-            // What is ready may be so for types that have changed.
+            // The prepared statement may have been prepared for types that have changed.
             connection.statements.forget(statement);
         }
         let was_ready = connection.statements.is_ready(statement);
-        let is_guarded = statement.is_guarded();
+        let is_probed = statement.is_probed();
         let is_old = was_ready || statement.known_shape().is_some();
         let (result, ready) = match limits.preparing(ready(connection, statement, request.count())).await {
             Ok(None) => (Ok(Attempt::Stale), None),
@@ -145,9 +155,9 @@ async fn execute_whole(
                     return Err(Fault::Ended { error, stage: Stage::Unsent });
                 }
                 if let Some((error, stage, before)) = refused.take() {
-                    // The server's idea of the parameters has not changed: it is the value that it refuses.
+                    // The parameters have the types of before: the server refuses the value.
                     let is_value = is_about_value(&error) && ready.takes_the_same(&before);
-                    // Nor has its idea of the columns: it is the value that cannot be read.
+                    // The columns are those of before: the value cannot be read.
                     let is_answer = is_misread(statement, &error) && Arc::ptr_eq(&ready.shape, &before.shape);
                     if is_value || is_answer {
                         return Err(Fault::Ended { error, stage });
@@ -161,17 +171,17 @@ async fn execute_whole(
             Ok(Attempt::Answers(answers)) => return Ok(answers),
             Ok(Attempt::Stale) => {}
             Err(Fault::Ended { error, stage }) if !error.is_loss() => {
-                let is_guard = !was_ready && is_guarded && may_be_guard(&error);
-                if is_guard {
-                    statement.give_up_guard();
+                let is_probe = !was_ready && is_probed && may_be_probe(&error);
+                if is_probe {
+                    statement.give_up_probe();
                 }
-                if ready.is_none() && !is_guard && statement.two().is_some() && is_stale(&error) {
-                    // It has not been prepared for other tables: it has not been prepared.
+                if ready.is_none() && !is_probe && statement.two().is_some() && is_stale(&error) {
+                    // The error came from preparing: no stale statement caused it.
                     return Err(Fault::Ended { error, stage });
                 }
                 let is_misread =
                     ready.is_some() && is_misread(statement, &error) && !mem::replace(&mut was_misread, true);
-                let is_worth_another = is_guard || is_stale(&error) || is_misread || (is_old && may_be_stale(&error));
+                let is_worth_another = is_probe || is_stale(&error) || is_misread || (is_old && may_be_stale(&error));
                 if !is_worth_another {
                     return Err(Fault::Ended { error, stage });
                 }
@@ -252,5 +262,5 @@ fn is_misread(statement: &Statement, error: &Error) -> bool {
 }
 
 fn is_about_value(error: &Error) -> bool {
-    error.code().starts_with(sqlstate::DATA_EXCEPTION_CLASS)
+    error.is_of_class(&[class::DATA_EXCEPTION])
 }

@@ -13,11 +13,12 @@ use tokio::{
     task::JoinHandle,
     time::{self, Instant},
 };
+use tokio_postgres::error::SqlState;
 
 use super::ending::{Fault, Stage};
 use crate::pg::{
     connection::{Connection, Peer},
-    error::{Error, code, sqlstate},
+    error::{Error, code},
     settings::Settings,
     statement::Access,
 };
@@ -25,11 +26,11 @@ use crate::pg::{
 /// Calls that are sent together are parted when their statement takes longer than this: a lock or a function that one of
 /// them meets does not hold up the others.
 const HELD_UP: Duration = Duration::from_secs(1);
-/// As `HELD_UP`, for what goes before the sending: a lock on the table holds that up as well. It may take many round trips.
+/// As `HELD_UP`, for preparing a statement, which a lock on the table holds up too, and which may take many round trips.
 const PREPARING: Duration = Duration::from_secs(5);
-/// How many answers of the server that may take: a type may lead to others, that have to be looked up.
+/// How many answers of the server preparing may take: the driver looks up types, and the types that they are made of.
 const MOST_ANSWERS: u32 = 150;
-/// The same through a pooler, whose servers may have statements of the driver's names: each name that is tried takes eight.
+/// As `MOST_ANSWERS`, through a pooler, whose servers may have statements of the driver's names: every name tried takes eight.
 const MOST_ANSWERS_POOLED: u32 = 4_000;
 /// How long a server that was told to cancel a change has to say how that ended.
 const CANCEL_GRACE: Duration = Duration::from_secs(2);
@@ -70,13 +71,13 @@ impl<'a, S: Spares> Limits<'a, S> {
         self.cancelling
     }
 
-    /// Bounds what goes before the sending.
+    /// Bounds preparing the statement.
     pub(super) async fn preparing<T>(&mut self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Fault> {
         let bound = self.held_up_after(PREPARING);
         let mut work = pin!(work);
         let mut answers = 0;
         let most = if self.connection.peer == Peer::Pooler { MOST_ANSWERS_POOLED } else { MOST_ANSWERS };
-        // Whatever is sent for it is polled for once an answer has come.
+        // tokio polls `work` once for every answer of the server.
         let counted = poll_fn(|context| {
             answers += 1;
             if answers > most { Poll::Ready(None) } else { work.as_mut().poll(context).map(Some) }
@@ -124,7 +125,7 @@ impl<'a, S: Spares> Limits<'a, S> {
         match time::timeout(CANCEL_GRACE, work).await {
             // A deferred constraint is checked, and can be cancelled, after the command is complete.
             Ok(Err(Fault::Ended { error, stage: Stage::Sent | Stage::Complete }))
-                if error.code() == sqlstate::QUERY_CANCELED =>
+                if error.sqlstate() == Some(&SqlState::QUERY_CANCELED) =>
             {
                 Err(Fault::Ended { error: self.silence(Some(error)), stage: Stage::Cancelled })
             }
@@ -153,7 +154,7 @@ impl<'a, S: Spares> Limits<'a, S> {
         self.cancelling = Some(tokio::spawn(async move {
             cancel.await;
             if let Some(before) = before {
-                // It is only waited for: that it failed changes nothing.
+                // The task is only waited for: a failed request to cancel changes nothing.
                 let _ = before.await;
             }
         }));

@@ -19,7 +19,7 @@ mod call;
 
 mod verdict;
 
-pub use call::{Call, Caller, Journey, Parameters, Reply};
+pub use call::{Call, Caller, Parameters, Reply, Trace};
 pub(in crate::pg) use carry_out::{Outcome, carry_out};
 pub(in crate::pg) use limits::Spares;
 pub use verdict::Answer;

@@ -1,29 +1,36 @@
 //! Errors that say, or may say, that a statement was prepared for other tables than there are.
 
-use crate::pg::error::{Error, sqlstate};
+use tokio_postgres::error::SqlState;
+
+use crate::pg::error::{Error, class};
 
 /// The errors of a statement that was prepared for other tables, or on another server behind a pooler; the last is that
 /// of a list of columns which is longer than the table is by now.
 pub(super) fn is_stale(error: &Error) -> bool {
-    const CODES: [&str; 3] =
-        [sqlstate::FEATURE_NOT_SUPPORTED, sqlstate::INVALID_STATEMENT_NAME, sqlstate::INVALID_COLUMN_REFERENCE];
-    error.is_database() && CODES.contains(&error.code())
+    matches!(
+        error.sqlstate(),
+        Some(
+            &(SqlState::FEATURE_NOT_SUPPORTED
+                | SqlState::INVALID_SQL_STATEMENT_NAME
+                | SqlState::INVALID_COLUMN_REFERENCE)
+        )
+    )
 }
 
-/// What such a statement can run into as well.
+/// The errors that a statement for other tables may cause, and that a current one may cause too.
 pub(super) fn may_be_stale(error: &Error) -> bool {
-    let code = error.code();
-    error.is_database()
-        && (code.starts_with(sqlstate::SYNTAX_OR_ACCESS_CLASS) || code.starts_with(sqlstate::DATA_EXCEPTION_CLASS))
+    error.is_of_class(&[class::SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION, class::DATA_EXCEPTION])
 }
 
 /// The relation returns nothing, the role may not read it, a type has no binary form, or there are too many columns.
-pub(super) fn may_be_guard(error: &Error) -> bool {
-    [
-        sqlstate::FEATURE_NOT_SUPPORTED,
-        sqlstate::INSUFFICIENT_PRIVILEGE,
-        sqlstate::UNDEFINED_FUNCTION,
-        sqlstate::TOO_MANY_COLUMNS,
-    ]
-    .contains(&error.code())
+pub(super) fn may_be_probe(error: &Error) -> bool {
+    matches!(
+        error.sqlstate(),
+        Some(
+            &(SqlState::FEATURE_NOT_SUPPORTED
+                | SqlState::INSUFFICIENT_PRIVILEGE
+                | SqlState::UNDEFINED_FUNCTION
+                | SqlState::TOO_MANY_COLUMNS)
+        )
+    )
 }

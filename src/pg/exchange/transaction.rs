@@ -9,7 +9,7 @@ use super::{
     ending::{Fault, Stage},
     limits::{Limits, Spares},
     send::{sent, write},
-    stale::{is_stale, may_be_guard, may_be_stale},
+    stale::{is_stale, may_be_probe, may_be_stale},
     verdict::Answer,
 };
 use crate::pg::{
@@ -19,7 +19,7 @@ use crate::pg::{
     value::{Form, Text},
 };
 
-/// How often the insertions are made ready: each may have to do without its guard, and the tables may change meanwhile.
+/// How often the insertions are prepared: each may have to do without its probe, and the tables may change meanwhile.
 const ATTEMPTS: usize = 5;
 
 /// Carries out the two statements; the parameters of the second follow those of the first.
@@ -71,8 +71,8 @@ async fn ready_one(connection: &Connection, statement: &Statement) -> Result<Arc
     let prepare = || connection.statements.prepare(&connection.client, statement, Count::One);
     let changed = || Error::failure(code::INVALID_ANSWER, "the tables change faster than they are read");
     match Box::pin(prepare()).await {
-        Err(error) if statement.is_guarded() && may_be_guard(&error) => {
-            statement.give_up_guard();
+        Err(error) if statement.is_probed() && may_be_probe(&error) => {
+            statement.give_up_probe();
             Box::pin(prepare()).await?.ok_or_else(changed)
         }
         result => result?.ok_or_else(changed),
@@ -94,7 +94,7 @@ async fn insert(
     )
     .await;
     if let Err(error) = begun {
-        // What followed was a transaction each.
+        // Without `BEGIN` every statement that followed was a transaction of its own.
         let error = Error::caused_by(code::CONNECTION_CLOSED, "no transaction was begun", error.into());
         return Err(Fault::Ended { error, stage: Stage::Complete });
     }

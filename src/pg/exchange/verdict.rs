@@ -11,7 +11,7 @@ pub enum Answer {
     Done(u64),
     Rows(Rows),
     Text(String),
-    /// The parameters' texts were made for other types than the server's, which are these. Nothing was sent.
+    /// Nothing was sent: the parameters' texts have to be written in these forms, since the server's types are others.
     Forms(Vec<Form>),
 }
 
@@ -21,9 +21,9 @@ pub(in crate::pg) enum Verdict {
     /// Its connection was lost, or had no server, and nothing has been done: another connection may serve it. The error is
     /// for when no more time is left for that.
     Again(Error),
-    /// One of those that it was sent with was refused, or has held up the others, and nothing has been done.
+    /// A call of the same batch was refused, or has held up the batch, and nothing has been done.
     AgainAlone,
-    /// The server has rolled it back for another one's sake.
+    /// The server has rolled the change back in favour of another transaction: `40001` or `40P01`.
     Contended(Error),
     Failed(Error),
     /// The change may have been made or not. The error says so, and has what happened as its cause.

@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeMap,
     mem,
-    ops::Deref,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
@@ -17,13 +16,13 @@ use tokio::{
 };
 
 use super::scheduler::{
-    Command, Connection as Fate, Ending, Limits, Loan, Opened, Queued, Return, Scheduler, Time, WorkerId,
+    Command, Connection as Fate, Ending, Limits, Opened, Queued, Return, Scheduler, Time, WorkerId,
 };
 use crate::pg::{
     chance::Chance,
-    connection::{Connection, Lease, Lookups, Pool, Source},
+    connection::{Lease, Lookups, Pool, Source},
     error::{Error, code},
-    exchange::{Call, Spares},
+    exchange::Call,
     settings::Settings,
 };
 
@@ -53,10 +52,10 @@ pub(super) struct Dispatcher {
     work: Work,
     began: Instant,
     state: Mutex<State>,
-    /// The scheduler is to be woken earlier than it was.
+    /// The scheduler has to be woken earlier than `armed`.
     rearmed: Notify,
     /// A connection has been opened.
-    connected: Notify,
+    pub(super) connected: Notify,
     chance: Arc<Chance>,
     /// A worker may keep the thread busy while it waits for an answer that comes soon.
     pub(super) may_spin: bool,
@@ -157,7 +156,7 @@ impl Dispatcher {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What spreads a pause: from a half to three halves of it.
+    /// The factor that spreads a pause: 0.5 to 1.5.
     pub(super) fn chance(&self) -> f64 {
         0.5 + self.chance.fraction()
     }
@@ -209,7 +208,7 @@ impl Dispatcher {
                 self.undelivered(worker, order);
             }
         }
-        // Whoever is told may call again.
+        // A caller that is told may make another call, which takes the lock.
         for (queued, ending) in settled {
             self.settle(queued, ending);
         }
@@ -254,6 +253,10 @@ impl Dispatcher {
         }
     }
 
+    pub(super) fn lease_of(&self, id: WorkerId) -> Option<Arc<Lease>> {
+        self.state().workers.get(&id)?.lease.clone()
+    }
+
     /// A worker is about to close its connection.
     pub(super) fn closed(&self, id: WorkerId) {
         if let Some(mailbox) = self.state().workers.get_mut(&id) {
@@ -293,44 +296,5 @@ async fn keep_time(dispatcher: Arc<Dispatcher>) {
                 }
             }
         }
-    }
-}
-
-/// A connection that has nothing to do, lent for one question.
-pub(in crate::pg) struct Spare {
-    dispatcher: Arc<Dispatcher>,
-    id: WorkerId,
-    lease: Arc<Lease>,
-}
-
-impl Deref for Spare {
-    type Target = Connection;
-
-    fn deref(&self) -> &Connection {
-        &self.lease
-    }
-}
-
-impl Drop for Spare {
-    fn drop(&mut self) {
-        let is_open = !self.lease.client.is_closed();
-        self.dispatcher.tell(|scheduler, now| scheduler.checked(now, self.id, is_open));
-    }
-}
-
-impl Spares for Arc<Dispatcher> {
-    type Spare = Spare;
-
-    async fn lend(&self) -> Option<Spare> {
-        let id = loop {
-            let connected = self.connected.notified();
-            match self.tell(Scheduler::borrow) {
-                Loan::Of(id) => break id,
-                Loan::Later => connected.await,
-                Loan::None => return None,
-            }
-        };
-        let lease = self.state().workers.get(&id).and_then(|mailbox| mailbox.lease.clone())?;
-        Some(Spare { dispatcher: self.clone(), id, lease })
     }
 }

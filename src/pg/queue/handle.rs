@@ -69,8 +69,8 @@ impl Queue {
         known.entry(statement.key()).or_insert_with(|| Arc::new(statement)).clone()
     }
 
-    /// Takes the calls in: they are settled whatever happens. They leave when the turn of the event loop that they come in
-    /// is over, which `are_last` and `flush` say, or when they fill a batch.
+    /// Queues calls, each of which is settled whatever happens. They are sent when they fill a batch, or when the turn of
+    /// the event loop is over: with `are_last`, or by `flush`.
     pub fn join(&self, calls: impl IntoIterator<Item = Call>, are_last: bool) {
         self.dispatcher.tell(|scheduler, now| {
             scheduler.queued(now, calls);
@@ -80,7 +80,7 @@ impl Queue {
         });
     }
 
-    /// The calls that have come may leave.
+    /// The calls that are queued may be sent.
     pub fn flush(&self) {
         self.dispatcher.tell(Scheduler::flushed);
     }

@@ -4,6 +4,8 @@ mod handle;
 
 mod worker;
 
+mod spare;
+
 mod dispatch;
 
 mod work;

@@ -1,6 +1,5 @@
-//! Statements that follow close upon one another, one at a time, as in a loop that awaits each call, or a few at once. To
-//! fall asleep and be woken takes the thread longer than all else that it does for them: while they come so, the thread
-//! spins until the next event.
+//! Spinning in place of sleeping, for a loop that awaits one call after the other, or a few at once: falling asleep and being
+//! woken would take the thread longer than all its work for such a call.
 
 use std::{
     future::poll_fn,
@@ -14,7 +13,7 @@ use tokio::{task, time::Instant};
 /// How long the thread spins, for an answer as for the next statement. A server on the same machine takes half as long for
 /// ten lookups.
 const SPIN: Duration = Duration::from_micros(200);
-/// So many in a row have come, and been answered, in less than that before it does.
+/// How many statements in a row have to follow one another within `SPIN` before the thread spins.
 const IN_A_ROW: u32 = 8;
 
 /// How fast lone statements have followed one another.

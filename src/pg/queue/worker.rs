@@ -198,8 +198,8 @@ impl Worker<'_> {
             && self.succession.send(Instant::now())
     }
 
-    /// Tells the scheduler that a statement has ended, and then whoever waits for its calls: who calls again at once finds
-    /// this connection free.
+    /// Tells the scheduler that a statement has ended, and then settles its calls: a caller that calls again at once finds this
+    /// connection free.
     fn answer(&self, flight: u64, calls: Vec<Queued<Call>>, verdicts: Vec<Verdict>, fate: Fate) {
         let mut settled = Vec::with_capacity(calls.len());
         let mut returned = Vec::new();
@@ -223,7 +223,7 @@ impl Worker<'_> {
 async fn send(dispatcher: &Arc<Dispatcher>, lease: &Lease, flight: u64, mut calls: Vec<Queued<Call>>) -> Event {
     let together = u32::try_from(calls.len()).unwrap_or(u32::MAX);
     for queued in &mut calls {
-        queued.work.reply.set_out(together);
+        queued.work.reply.mark_sent(together);
     }
     let works: Vec<&Call> = calls.iter().map(|queued| &queued.work).collect();
     let outcome = carry_out(lease, &dispatcher.settings, &works, dispatcher).await;
@@ -234,7 +234,7 @@ async fn is_open(lease: &Lease, asks: bool) -> bool {
     if asks {
         return lease.client.check_connection().await.is_ok();
     }
-    // Lets the connection find out that it was closed while nobody looked.
+    // One turn of the runtime, in which the driver reads that the connection was closed.
     task::yield_now().await;
     !lease.client.is_closed()
 }

@@ -1,7 +1,7 @@
 //! How the client may be asked to prove who it is, and who has to own the server: `require_auth`, `requirepeer`.
 //! <https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNECT-REQUIRE-AUTH>
 
-use super::option_value::Problem;
+use super::value::Problem;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::pg) enum Method {

@@ -3,11 +3,12 @@
 use std::{fs, path::PathBuf};
 
 use super::{
-    option_value::{Invalid, OptionValue, Options},
     options,
     stated::Stated,
-    tls::HomeFiles,
+    stated_tls::HomeFiles,
+    value::{OptionValue, Options},
 };
+use crate::pg::error::Error;
 
 /// Looks up an environment variable.
 pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -57,7 +58,7 @@ pub(super) const VARIABLES: [(&str, &str); 40] = [
     ("PGCLIENTENCODING", "client_encoding"),
 ];
 
-pub(super) fn read(environment: Environment) -> Result<Stated, Invalid> {
+pub(super) fn read(environment: Environment) -> Result<Stated, Error> {
     let value = |(variable, name): &(&str, &str)| Some(((*name).to_owned(), OptionValue::Text(environment(variable)?)));
     let texts: Options = VARIABLES.iter().rev().filter_map(value).collect();
     options::read_texts(&texts, |name| {
@@ -113,10 +114,10 @@ pub(super) fn user(environment: Environment) -> Option<String> {
 }
 
 /// The number of an account of this machine.
-pub(super) fn account(name: &str) -> Result<u32, Invalid> {
+pub(super) fn account(name: &str) -> Result<u32, Error> {
     let accounts = fs::read_to_string("/etc/passwd").unwrap_or_default();
     account_number(&accounts, name)
-        .ok_or_else(|| Invalid::new(format!("`requirepeer`: /etc/passwd has no account {name:?}")))
+        .ok_or_else(|| Error::invalid(format!("`requirepeer`: /etc/passwd has no account {name:?}")))
 }
 
 fn account_number(accounts: &str, name: &str) -> Option<u32> {

@@ -6,7 +6,8 @@ use std::{
     path::PathBuf,
 };
 
-use super::option_value::{Invalid, OptionValue, Problem};
+use super::value::{OptionValue, Problem};
+use crate::pg::error::Error;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Host {
@@ -120,7 +121,7 @@ pub(super) fn hosts(
     places: Option<Vec<Place>>,
     ports: Option<Vec<Option<u16>>>,
     addresses: Option<Vec<Option<IpAddr>>>,
-) -> Result<Vec<Host>, Invalid> {
+) -> Result<Vec<Host>, Error> {
     let count = places.as_ref().map_or_else(|| addresses.as_ref().map_or(1, Vec::len), Vec::len);
     let places = places.unwrap_or_else(|| vec![Place::default(); count]);
     let ports = match ports.as_deref() {
@@ -143,12 +144,12 @@ pub(super) fn hosts(
     Ok(places.into_iter().zip(ports).zip(addresses).map(host).collect())
 }
 
-fn aligned<T: Copy>(values: Option<Vec<Option<T>>>, count: usize, name: &str) -> Result<Vec<Option<T>>, Invalid> {
+fn aligned<T: Copy>(values: Option<Vec<Option<T>>>, count: usize, name: &str) -> Result<Vec<Option<T>>, Error> {
     match values {
         None => Ok(vec![None; count]),
         Some(values) if values.len() == count => Ok(values),
         Some(values) => {
-            Err(Invalid::new(format!("`{name}` lists {} values for {count} hosts; give one for each", values.len())))
+            Err(Error::invalid(format!("`{name}` lists {} values for {count} hosts; give one for each", values.len())))
         }
     }
 }

@@ -13,18 +13,19 @@ use tokio_postgres::{Config, config};
 use super::{
     authentication::Methods,
     environment::{self, Environment},
-    host, options, password, service_file, session as session_settings,
+    host, options, password, service_file, session,
     stated::{Limit, Stated},
     url,
 };
 pub use super::{
     host::Host,
-    option_value::{Invalid, Options},
     password::Password,
     socket::SocketSettings,
     stated::Target,
     tls::{ChannelBinding, Tls},
+    value::Options,
 };
+use crate::pg::error::Error;
 
 /// Whether statements are prepared under a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -88,7 +89,7 @@ impl Settings {
         known: &Options,
         options: &Options,
         environment: Environment,
-    ) -> Result<Self, Invalid> {
+    ) -> Result<Self, Error> {
         let mut stated = options::read(options)?;
         if let Some(url) = url {
             stated = stated.over(url::read(url)?);
@@ -102,23 +103,23 @@ impl Settings {
         Self::from_stated(stated.over(surroundings), environment)
     }
 
-    fn from_stated(mut stated: Stated, environment: Environment) -> Result<Self, Invalid> {
+    fn from_stated(mut stated: Stated, environment: Environment) -> Result<Self, Error> {
         let hosts = match stated.socket.take() {
             Some((directory, port)) => vec![Host::Unix { directory, port }],
             None => host::hosts(stated.hosts.take(), stated.ports.take(), stated.addresses.take())?,
         };
         if cfg!(not(unix)) && hosts.iter().any(|host| matches!(host, Host::Unix { .. })) {
-            return Err(Invalid::new(
+            return Err(Error::invalid(
                 "unix sockets are not available on this platform; give `host` a name or an address",
             ));
         }
         let user = stated.user.or_else(|| environment::user(environment));
-        let user = user.ok_or_else(|| Invalid::new("the user is not known; give the option `user`"))?;
+        let user = user.ok_or_else(|| Error::invalid("the user is not known; give the option `user`"))?;
         let password = stated.password.unwrap_or(Password::None);
         let password_file = match (&password, stated.password_file) {
             (Password::None, Some(path)) if password::is_exposed(&path) => {
                 let message = format!("others may read the password file {0}; run chmod 0600 {0}", path.display());
-                return Err(Invalid::new(message));
+                return Err(Error::invalid(message));
             }
             (Password::None, path) => path.or_else(|| environment::password_file(environment)),
             _ => None,
@@ -220,7 +221,7 @@ impl Settings {
                 name => settings.push((name, value.as_str())),
             }
         }
-        let command_line = session_settings::command_line(written, &settings);
+        let command_line = session::command_line(written, &settings);
         if !command_line.is_empty() {
             config.options(command_line);
         }

@@ -1,5 +1,5 @@
 //! What the user said: options, the connection string, a service file, the environment, merged into `Settings`. Imports
-//! nothing else of `pg`.
+//! nothing of `pg` but its error.
 
 mod merged;
 
@@ -11,13 +11,19 @@ mod url;
 
 mod options;
 
-mod ssl_option;
+mod misspelt;
+
+mod table;
+
+mod ssl;
 
 mod session;
 
 mod socket;
 
 mod stated;
+
+mod stated_tls;
 
 mod tls;
 
@@ -27,15 +33,14 @@ mod password;
 
 mod host;
 
-mod option_value;
+mod value;
 
 pub(in crate::pg) use authentication::{Method, Methods};
 pub use merged::Settings;
 pub(in crate::pg) use merged::{Host, Password, Prepare, Target};
-pub(in crate::pg) use option_value::Invalid;
-pub use option_value::{OptionValue, Options};
 pub use options::is_read as is_option;
 pub use socket::SocketSettings;
 #[cfg(test)]
-pub(in crate::pg) use tls::{HomeFiles, Ssl, StatedTls};
+pub(in crate::pg) use stated_tls::{HomeFiles, Ssl, StatedTls};
 pub(in crate::pg) use tls::{Identity, Material, Mode, Revocation, Roots, Tls, Version};
+pub use value::{OptionValue, Options};

@@ -1,222 +1,15 @@
-//! Every setting by its name: where it may be written, and what it sets.
-
-use postgres_protocol::escape::escape_identifier;
+//! Options as a source gives them, read by their names.
 
 use super::{
-    authentication::Methods,
-    host,
-    option_value::{Invalid, OptionValue, Options, Problem},
-    password::{Password, Secret},
-    session as session_settings, ssl_option,
-    stated::{Limit, Stated, Target},
-    tls::{ChannelBinding, Material, Roots, Showing, Ssl},
+    misspelt::{is_never_empty, misspelt_protection, suggestion},
+    session,
+    stated::Stated,
+    stated_tls::Ssl,
+    table::{OPTIONS, Writer},
+    tls::Roots,
+    value::{OptionValue, Options},
 };
-
-type Setter = fn(&mut Stated, &OptionValue) -> Result<(), Problem>;
-
-/// Who writes a setting.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Writer {
-    /// JavaScript, in an options object.
-    Program,
-    /// A connection string, a service file or the environment: texts only.
-    Text,
-    Both,
-}
-
-struct Setting {
-    name: &'static str,
-    writer: Writer,
-    set: Setter,
-    /// `null` says something: the limit is off.
-    takes_null: bool,
-}
-
-const fn option(name: &'static str, set: Setter) -> Setting {
-    Setting { name, writer: Writer::Program, set, takes_null: false }
-}
-
-const fn text(name: &'static str, set: Setter) -> Setting {
-    Setting { name, writer: Writer::Text, set, takes_null: false }
-}
-
-const fn both(name: &'static str, set: Setter) -> Setting {
-    Setting { name, writer: Writer::Both, set, takes_null: false }
-}
-
-const fn limit(name: &'static str, writer: Writer, set: Setter) -> Setting {
-    Setting { name, writer, set, takes_null: true }
-}
-
-/// Later ones are stronger: of two names for one thing the last that is given counts.
-const SETTINGS: &[Setting] = &[
-    option("connection", connection),
-    both("host", |stated, value| set(&mut stated.hosts, host::places(value))),
-    option("hostname", |stated, value| set(&mut stated.hosts, host::places(value))),
-    text("hostaddr", |stated, value| set(&mut stated.addresses, host::addresses(value))),
-    both("port", |stated, value| set(&mut stated.ports, host::ports(value))),
-    option("path", |stated, value| match value {
-        OptionValue::Boolean(false) => Ok(()),
-        value => set(&mut stated.socket, host::socket(value)),
-    }),
-    option("db", |stated, value| set(&mut stated.database, value.text())),
-    option("database", |stated, value| set(&mut stated.database, value.text())),
-    text("dbname", |stated, value| set(&mut stated.database, value.text())),
-    both("username", |stated, value| set(&mut stated.user, value.text())),
-    both("user", |stated, value| set(&mut stated.user, value.text())),
-    both("password", password),
-    option("pass", password),
-    text("passfile", |stated, value| set(&mut stated.password_file, value.text().map(Into::into))),
-    text("service", |stated, value| set(&mut stated.service, value.text())),
-    text("connection_limit", |stated, value| set(&mut stated.max, connections(value))),
-    both("max", |stated, value| set(&mut stated.max, connections(value))),
-    both("max_pipeline", |stated, value| set(&mut stated.max_pipeline, value.positive())),
-    limit("timeout", Writer::Program, |stated, value| set(&mut stated.idle_timeout, value.seconds().map(Limit))),
-    limit("idle_timeout", Writer::Both, |stated, value| set(&mut stated.idle_timeout, value.seconds().map(Limit))),
-    limit("connect_timeout", Writer::Both, |stated, value| {
-        set(&mut stated.connect_timeout, value.seconds().map(Limit))
-    }),
-    limit("max_lifetime", Writer::Both, |stated, value| match value {
-        // An instance of `postgres` carries its default in this form.
-        OptionValue::Function(_) => Ok(()),
-        value => set(&mut stated.max_lifetime, value.seconds().map(Limit)),
-    }),
-    limit("keepalives_idle", Writer::Text, |stated, value| set(&mut stated.keep_alive, value.seconds().map(Limit))),
-    limit("keep_alive", Writer::Both, |stated, value| set(&mut stated.keep_alive, value.seconds().map(Limit))),
-    text("keepalives", |stated, value| {
-        if !value.boolean()? {
-            stated.keep_alive = Some(Limit(None));
-        }
-        Ok(())
-    }),
-    text("tcp_user_timeout", |stated, value| {
-        set(&mut stated.tcp_user_timeout, value.seconds().map(|limit| Limit(limit.map(|thousand| thousand / 1000))))
-    }),
-    limit("socket_timeout", Writer::Text, |stated, value| set(&mut stated.query_timeout, value.seconds().map(Limit))),
-    limit("query_timeout", Writer::Both, |stated, value| set(&mut stated.query_timeout, value.seconds().map(Limit))),
-    text("pgbouncer", |stated, value| set(&mut stated.has_pooler, value.boolean())),
-    text("statement_cache_size", |stated, value| {
-        if *value == OptionValue::Text("0".into()) {
-            stated.has_pooler = Some(true);
-        }
-        Ok(())
-    }),
-    text("prepared_statements", |stated, value| set(&mut stated.prepares, value.boolean())),
-    option("share", |stated, value| set(&mut stated.shares, value.boolean())),
-    both("prepare", |stated, value| set(&mut stated.prepares, value.boolean())),
-    option("no_prepare", |stated, value| {
-        if value.boolean()? {
-            stated.prepares = Some(false);
-        }
-        Ok(())
-    }),
-    both("ssl", |stated, value| ssl_option::read(&mut stated.tls, value)),
-    text("sslmode", |stated, value| ssl_option::read(&mut stated.tls, value)),
-    text("sslaccept", |stated, value| match value.text()?.as_str() {
-        "strict" => set(&mut stated.tls.is_strict, Ok(true)),
-        "accept_invalid_certs" => set(&mut stated.tls.is_strict, Ok(false)),
-        _ => Err(Problem::refused("must be strict or accept_invalid_certs")),
-    }),
-    // Prisma's too: the client's certificate, in a form that is not read here.
-    text("sslidentity", |stated, _| {
-        stated.tls.is_strict.get_or_insert(false);
-        Ok(())
-    }),
-    text("sslrootcert", |stated, value| {
-        let roots = value.text().map(|path| match path.as_str() {
-            "system" => Roots::System { extra: None },
-            path => Roots::Given(Material::File(path.into())),
-        });
-        set(&mut stated.tls.roots, roots)
-    }),
-    text("sslcert", |stated, value| {
-        set(&mut stated.tls.certificate, value.text().map(|path| Material::File(path.into())))
-    }),
-    text("sslkey", |stated, value| set(&mut stated.tls.key, value.text().map(|path| Material::File(path.into())))),
-    text("sslpassword", |stated, value| set(&mut stated.tls.passphrase, value.text().map(Secret))),
-    text("sslcrl", |stated, value| {
-        let lists = Some(Material::File(value.text()?.into()));
-        stated.tls.revocation.get_or_insert_default().lists = lists;
-        Ok(())
-    }),
-    text("sslcrldir", |stated, value| {
-        stated.tls.revocation.get_or_insert_default().directory = Some(value.text()?.into());
-        Ok(())
-    }),
-    text("sslsni", |stated, value| set(&mut stated.tls.sends_server_name, value.boolean())),
-    text("sslcertmode", |stated, value| match value.text()?.as_str() {
-        "disable" => set(&mut stated.tls.showing, Ok(Showing::Never)),
-        "allow" => set(&mut stated.tls.showing, Ok(Showing::IfAsked)),
-        "require" => set(&mut stated.tls.showing, Ok(Showing::Always)),
-        _ => Err(Problem::refused("must be disable, allow or require")),
-    }),
-    text("ssl_min_protocol_version", |stated, value| {
-        stated.tls.minimum = ssl_option::version(value)?.or(stated.tls.minimum);
-        Ok(())
-    }),
-    text("ssl_max_protocol_version", |stated, value| match ssl_option::version(value)? {
-        Some(version) => set(&mut stated.tls.maximum, Ok(version)),
-        None => Err(Problem::refused("must be TLSv1.2 or TLSv1.3")),
-    }),
-    both("sslnegotiation", |stated, value| match value.text()?.as_str() {
-        "direct" => set(&mut stated.tls.is_direct, Ok(true)),
-        "postgres" => set(&mut stated.tls.is_direct, Ok(false)),
-        _ => Err(Problem::refused("must be direct or postgres")),
-    }),
-    both("channel_binding", |stated, value| match value.text()?.as_str() {
-        "disable" => set(&mut stated.tls.channel_binding, Ok(ChannelBinding::Disable)),
-        "prefer" => set(&mut stated.tls.channel_binding, Ok(ChannelBinding::Prefer)),
-        "require" => set(&mut stated.tls.channel_binding, Ok(ChannelBinding::Require)),
-        _ => Err(Problem::refused("must be disable, prefer or require")),
-    }),
-    both("target_session_attrs", |stated, value| {
-        let name = value.text()?;
-        let target = Target::ALL.iter().find(|(known, _)| *known == name).map(|(_, target)| *target);
-        let names = "must be any, read-write, read-only, primary, standby or prefer-standby";
-        set(&mut stated.target, target.ok_or_else(|| Problem::refused(names)))
-    }),
-    text("application_name", |stated, value| session(stated, "application_name", value)),
-    text("fallback_application_name", |stated, value| set(&mut stated.fallback_application_name, value.text())),
-    text("options", |stated, value| session(stated, "options", value)),
-    text("schema", |stated, value| {
-        session(stated, "search_path", &OptionValue::Text(escape_identifier(&value.text()?)))
-    }),
-    text("currentSchema", |stated, value| session(stated, "search_path", value)),
-    text("search_path", |stated, value| session(stated, "search_path", value)),
-    option("onnotice", |stated, value| match value {
-        OptionValue::Function(handle) => set(&mut stated.onnotice, Ok(*handle)),
-        OptionValue::Boolean(false) => Ok(()),
-        _ => Err(Problem::expected("must be a function")),
-    }),
-    // Answers that come from the server are always UTF-8.
-    text("client_encoding", |_, _| Ok(())),
-    both("require_auth", |stated, value| set(&mut stated.authentication, Methods::named(&value.text()?))),
-    both("requirepeer", |stated, value| set(&mut stated.server_account, value.text())),
-    text("gssencmode", |_, value| match value.text()?.as_str() {
-        "require" => Err(Problem::refused("is not supported: there is no GSSAPI encryption here")),
-        _ => Ok(()),
-    }),
-    option("socket", |_, value| match value {
-        OptionValue::Boolean(false) => Ok(()),
-        _ => {
-            Err(Problem::refused("cannot be used: connections are made outside of JavaScript; give `host` and `port`"))
-        }
-    }),
-    option("transform", |_, value| {
-        if sets_something(value) {
-            let text = "cannot be honoured: rows keep the names and values that the server sends; leave it out";
-            return Err(Problem::refused(text));
-        }
-        Ok(())
-    }),
-    option("types", |_, value| {
-        if sets_something(value) {
-            let text = "cannot be honoured: values are read as `postgres` reads them without it; leave it out";
-            return Err(Problem::refused(text));
-        }
-        Ok(())
-    }),
-];
+use crate::pg::error::Error;
 
 /// Options of `postgres` that change nothing here, and what its instances carry beside them.
 const IGNORED: [&str; 12] = [
@@ -234,152 +27,36 @@ const IGNORED: [&str; 12] = [
     "shared",
 ];
 
-/// Names that other drivers use, and what to write here.
-const ELSEWHERE: [(&str, &str); 10] = [
-    ("application_name", "write `connection: { application_name: ... }`"),
-    ("connectionString", "give the connection string as the first argument"),
-    ("connectionTimeoutMillis", "use `connect_timeout`, in seconds"),
-    ("idleTimeoutMillis", "use `idle_timeout`, in seconds"),
-    ("keepAlive", "use `keep_alive`, in seconds"),
-    ("maxLifetimeSeconds", "use `max_lifetime`"),
-    ("options", "write `connection: { options: ... }`"),
-    ("schema", "write `connection: { search_path: ... }`"),
-    ("sslmode", "use `ssl`"),
-    ("url", "give the connection string as the first argument"),
-];
-
-fn set<T>(place: &mut Option<T>, value: Result<T, Problem>) -> Result<(), Problem> {
-    *place = Some(value?);
-    Ok(())
-}
-
-/// No server can have more (`MAX_BACKENDS`), and the pool makes room for all of them at once.
-const MOST_CONNECTIONS: usize = 262_143;
-
-fn connections(value: &OptionValue) -> Result<usize, Problem> {
-    let max = value.positive()?;
-    if max > MOST_CONNECTIONS {
-        return Err(Problem::expected("must be a positive integer up to 262143, which no server exceeds"));
-    }
-    Ok(max)
-}
-
-fn password(stated: &mut Stated, value: &OptionValue) -> Result<(), Problem> {
-    let password = match value {
-        OptionValue::Text(_) => Password::Text(Secret(value.text()?)),
-        OptionValue::Function(handle) => Password::Asked(*handle),
-        _ => {
-            return Err(Problem::refused("must be a string, or a function that returns it or a promise of it"));
-        }
-    };
-    set(&mut stated.password, Ok(password))
-}
-
-fn session(stated: &mut Stated, name: &str, value: &OptionValue) -> Result<(), Problem> {
-    stated.set_session(name, value.text()?);
-    Ok(())
-}
-
-/// The startup parameters of `postgres`; it leaves there what it does not know of a connection string, so that the
-/// members are read as a connection string's.
-fn connection(stated: &mut Stated, value: &OptionValue) -> Result<(), Problem> {
-    let OptionValue::Map(members) = value else {
-        return Err(Problem::expected("must be an object: names and values of session settings"));
-    };
-    for (name, value) in members {
-        let value = match value {
-            OptionValue::Undefined | OptionValue::Null => continue,
-            OptionValue::Number(number) => OptionValue::Text(number.to_string()),
-            OptionValue::Boolean(boolean) => OptionValue::Text(boolean.to_string()),
-            value => value.clone(),
-        };
-        let known = SETTINGS.iter().find(|setting| setting.name == name && setting.writer != Writer::Program);
-        let done = match known {
-            Some(_) if value.is_left_out() && name != "application_name" => Ok(()),
-            Some(setting) => (setting.set)(stated, &value),
-            None if session_settings::is_name(name) => session(stated, name, &value),
-            None => Err(Problem::refused("is not the name of a session setting")),
-        };
-        done.map_err(|problem| problem.of(name))?;
-    }
-    Ok(())
-}
-
-/// Some member is neither `undefined` nor an object without any such member.
-fn sets_something(value: &OptionValue) -> bool {
-    match value {
-        OptionValue::Undefined | OptionValue::Boolean(false) => false,
-        OptionValue::Map(members) => members.iter().any(|(_, value)| sets_something(value)),
-        _ => true,
-    }
-}
-
 /// The value of the option of this name has a meaning here.
 pub fn is_read(name: &str) -> bool {
-    SETTINGS.iter().any(|setting| setting.name == name && setting.writer != Writer::Text)
+    OPTIONS.iter().any(|option| option.name == name && option.writer != Writer::Text)
 }
 
 /// Reads an options object.
-pub(super) fn read(options: &Options) -> Result<Stated, Invalid> {
+pub(super) fn read(options: &Options) -> Result<Stated, Error> {
     let is_known = |name: &str| IGNORED.contains(&name) || is_read(name);
     if let Some((name, _)) = options.iter().find(|(name, value)| !is_known(name) && !value.is_left_out()) {
-        return Err(Invalid::new(format!("option `{name}` is not known{}", suggestion(name))));
+        return Err(Error::invalid(format!("option `{name}` is not known{}", suggestion(name))));
     }
     apply(options, Writer::Text, |name| format!("option `{name}`"))
 }
 
-/// What decides over how a connection is protected: misspelt or empty it must not be passed over.
-const PROTECTION: [&str; 19] = [
-    "ssl",
-    "sslmode",
-    "sslnegotiation",
-    "sslcertmode",
-    "channel_binding",
-    "require_auth",
-    "requirepeer",
-    "gssencmode",
-    "requiressl",
-    "sslrootcert",
-    "sslcert",
-    "sslkey",
-    "sslpassword",
-    "sslcrl",
-    "sslcrldir",
-    "sslaccept",
-    "ssl_min_protocol_version",
-    "ssl_max_protocol_version",
-    "tls",
-];
-
-/// How many of [`PROTECTION`], from the first, have to say something where they are given.
-const NEVER_EMPTY: usize = 9;
-
-/// The name of a setting that decides over protection, and that this name, which is none, looks like.
-fn misspelt_protection(name: &str) -> Option<&'static str> {
-    let letters = |name: &str| name.replace(['_', '-'], "").to_ascii_lowercase();
-    let plain = letters(name);
-    PROTECTION.into_iter().find(|known| {
-        let distance = distance(&plain, &letters(known));
-        distance == 0 || distance == 1 && known.len() > 5
-    })
-}
-
 /// Reads texts by their names; `label` says where a name was found.
-pub(super) fn read_texts(texts: &Options, label: impl Fn(&str) -> String) -> Result<Stated, Invalid> {
-    for (name, _) in texts.iter().filter(|(name, _)| !SETTINGS.iter().any(|setting| setting.name == name)) {
+pub(super) fn read_texts(texts: &Options, label: impl Fn(&str) -> String) -> Result<Stated, Error> {
+    for (name, _) in texts.iter().filter(|(name, _)| !OPTIONS.iter().any(|option| option.name == name)) {
         let advice = match misspelt_protection(name) {
             None => continue,
             Some("tls") => "write `sslmode`".to_owned(),
             Some("requiressl") => "write `sslmode=require`".to_owned(),
             Some(known) => format!("did you mean `{known}`?"),
         };
-        return Err(Invalid::new(format!("{} is not known; {advice}", label(name))));
+        return Err(Error::invalid(format!("{} is not known; {advice}", label(name))));
     }
     let mut stated = apply(texts, Writer::Program, label)?;
     for (name, value) in texts {
-        let is_setting = session_settings::is_known(name) && !SETTINGS.iter().any(|setting| setting.name == name);
+        let is_session_setting = session::is_known(name) && !OPTIONS.iter().any(|option| option.name == name);
         if let OptionValue::Text(value) = value
-            && is_setting
+            && is_session_setting
             && !value.is_empty()
         {
             stated.set_session(name, value.replace('\0', ""));
@@ -388,29 +65,29 @@ pub(super) fn read_texts(texts: &Options, label: impl Fn(&str) -> String) -> Res
     Ok(stated)
 }
 
-fn apply(values: &Options, except: Writer, label: impl Fn(&str) -> String) -> Result<Stated, Invalid> {
+fn apply(values: &Options, except: Writer, label: impl Fn(&str) -> String) -> Result<Stated, Error> {
     let mut stated = Stated::default();
-    for setting in SETTINGS.iter().filter(|setting| setting.writer != except) {
-        let last = values.iter().rev().find(|(name, _)| name == setting.name);
+    for option in OPTIONS.iter().filter(|option| option.writer != except) {
+        let last = values.iter().rev().find(|(name, _)| name == option.name);
         let Some((name, value)) = last else { continue };
-        if *value == OptionValue::Text(String::new()) && PROTECTION[..NEVER_EMPTY].contains(&name.as_str()) {
-            return Err(Invalid::new(format!("{} is empty; leave it out, or say what is wanted", label(name))));
+        if *value == OptionValue::Text(String::new()) && is_never_empty(name) {
+            return Err(Error::invalid(format!("{} is empty; leave it out, or say what is wanted", label(name))));
         }
-        if value.is_left_out() || *value == OptionValue::Null && !setting.takes_null {
+        if value.is_left_out() || *value == OptionValue::Null && !option.takes_null {
             continue;
         }
-        (setting.set)(&mut stated, value).map_err(|problem| {
+        (option.set)(&mut stated, value).map_err(|problem| {
             let label = label(&format!("{name}{}", problem.member));
             let shown = match value {
                 OptionValue::Text(_) => String::new(),
                 value if problem.shows_kind => format!(", not {}", value.kind()),
                 _ => String::new(),
             };
-            Invalid::new(format!("{label} {}{shown}", problem.text))
+            Error::invalid(format!("{label} {}{shown}", problem.text))
         })?;
     }
     if stated.tls.ssl == Some(Ssl::Off) && matches!(stated.tls.roots, Some(Roots::System { .. })) {
-        return Err(Invalid::new(format!(
+        return Err(Error::invalid(format!(
             "{} asks for verification and {} switches TLS off; remove one",
             label("sslrootcert"),
             label("sslmode"),
@@ -418,38 +95,6 @@ fn apply(values: &Options, except: Writer, label: impl Fn(&str) -> String) -> Re
     }
     stated.collect_ports();
     Ok(stated)
-}
-
-fn suggestion(name: &str) -> String {
-    if let Some((_, advice)) = ELSEWHERE.iter().find(|(known, _)| *known == name) {
-        return format!("; {advice}");
-    }
-    if session_settings::is_known(name) {
-        return format!("; write `connection: {{ {name}: ... }}`");
-    }
-    let names = SETTINGS.iter().filter(|setting| setting.writer != Writer::Text).map(|setting| setting.name);
-    let nearest = names.map(|known| (distance(&name.to_ascii_lowercase(), known), known)).min();
-    match nearest {
-        Some((distance, known)) if distance <= 1 + known.len() / 3 => {
-            format!("; did you mean `{known}`?")
-        }
-        _ => String::new(),
-    }
-}
-
-/// How many letters have to be put in, taken out or exchanged to make one word of the other.
-fn distance(from: &str, to: &str) -> usize {
-    let mut row: Vec<usize> = (0..=to.chars().count()).collect();
-    for (line, letter) in from.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = line + 1;
-        for (column, other) in to.chars().enumerate() {
-            let exchanged = diagonal + usize::from(letter != other);
-            diagonal = row[column + 1];
-            row[column + 1] = exchanged.min(row[column] + 1).min(diagonal + 1);
-        }
-    }
-    row[to.chars().count()]
 }
 
 #[cfg(test)]

@@ -4,20 +4,21 @@
 use std::{fs, path::PathBuf};
 
 use super::{
-    option_value::{Invalid, OptionValue, Options},
     options,
     stated::Stated,
+    value::{OptionValue, Options},
 };
+use crate::pg::error::Error;
 
 /// What the first of the files that knows the service states about it.
-pub(super) fn read(service: &str, files: &[PathBuf]) -> Result<Stated, Invalid> {
+pub(super) fn read(service: &str, files: &[PathBuf]) -> Result<Stated, Error> {
     for file in files {
         let Some(settings) = fs::read_to_string(file).ok().and_then(|text| section(&text, service)) else {
             continue;
         };
         return options::read_texts(&settings, |name| format!("`{name}` of service `{service}` in {}", file.display()));
     }
-    Err(Invalid::new(format!("service `{service}` is not defined; PGSERVICEFILE names the file with its [section]")))
+    Err(Error::invalid(format!("service `{service}` is not defined; PGSERVICEFILE names the file with its [section]")))
 }
 
 fn section(text: &str, service: &str) -> Option<Options> {
@@ -57,6 +58,6 @@ mod tests {
         let unknown = read("none", std::slice::from_ref(&path));
         fs::remove_file(&path).unwrap();
         assert_eq!(known.unwrap().ports, Some(vec![Some(5433)]));
-        assert!(unknown.is_err_and(|invalid| invalid.message.contains("`none`")));
+        assert!(unknown.is_err_and(|invalid| invalid.message().contains("`none`")));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
-use super::{authentication::Methods, host::Place, password::Password, tls::StatedTls};
+use super::{authentication::Methods, host::Place, password::Password, stated_tls::StatedTls};
 
 /// Which servers a connection may be made to.
 /// <https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNECT-TARGET-SESSION-ATTRS>

@@ -6,11 +6,12 @@ use percent_encoding::percent_decode_str;
 
 use super::{
     host::{self, Place},
-    option_value::{Invalid, OptionValue},
     options,
     password::{Password, Secret},
     stated::Stated,
+    value::OptionValue,
 };
+use crate::pg::error::Error;
 
 const SCHEMES: [&str; 2] = ["postgres", "postgresql"];
 
@@ -18,7 +19,7 @@ const SCHEMES: [&str; 2] = ["postgres", "postgresql"];
 ///
 /// Its parts are found from the outside in, so that a password may hold what should have been escaped in it: the last
 /// `@` before the path ends the credentials, and several hosts, which no general URL may have, are still hosts.
-pub(super) fn read(text: &str) -> Result<Stated, Invalid> {
+pub(super) fn read(text: &str) -> Result<Stated, Error> {
     let rest = after_scheme(text.trim())?;
     let (credentials, hosts, rest) = split(rest);
     let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
@@ -46,28 +47,28 @@ pub(super) fn read(text: &str) -> Result<Stated, Invalid> {
     let query = form_urlencoded::parse(query.as_bytes())
         .map(|(name, value)| (name.into_owned(), OptionValue::Text(value.into_owned())))
         .collect();
-    let query = options::read_texts(&query, |name| format!("first argument: `{name}` in the connection string"))?;
+    let query = options::read_texts(&query, |name| format!("connection: `{name}` in the connection string"))?;
     Ok(query.over(authority))
 }
 
-fn invalid(message: &str) -> Invalid {
-    Invalid::new(format!("first argument: the connection string is not valid; {message}"))
+fn invalid(message: &str) -> Error {
+    Error::invalid(format!("connection: the connection string is not valid; {message}"))
 }
 
-fn after_scheme(text: &str) -> Result<&str, Invalid> {
-    let expected = "first argument: expected a connection string that starts with postgres:// or postgresql://";
+fn after_scheme(text: &str) -> Result<&str, Error> {
+    let expected = "connection: expected a connection string that starts with postgres:// or postgresql://";
     if text.is_empty() {
-        return Err(Invalid::new(format!("{expected}, but it is empty; is the environment variable set?")));
+        return Err(Error::invalid(format!("{expected}, but it is empty; is the environment variable set?")));
     }
     let Some((scheme, rest)) = text.split_once("://") else {
-        return Err(Invalid::new(format!("{expected}, but it has no scheme")));
+        return Err(Error::invalid(format!("{expected}, but it has no scheme")));
     };
     if SCHEMES.iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
         return Ok(rest);
     }
     let is_scheme = scheme.chars().all(|letter| letter.is_ascii_alphanumeric() || "+-.:".contains(letter));
     let found = if is_scheme { format!("{scheme}://") } else { "something else".into() };
-    Err(Invalid::new(format!("{expected}, not with {found}")))
+    Err(Error::invalid(format!("{expected}, not with {found}")))
 }
 
 /// Splits into credentials, hosts, and the rest from the path on.
@@ -92,7 +93,7 @@ fn are_hosts(text: &str) -> bool {
 }
 
 /// `None` if there is no host at all.
-fn read_hosts(text: &str) -> Result<Option<Vec<Place>>, Invalid> {
+fn read_hosts(text: &str) -> Result<Option<Vec<Place>>, Error> {
     if text.is_empty() {
         return Ok(None);
     }
@@ -111,7 +112,7 @@ fn read_hosts(text: &str) -> Result<Option<Vec<Place>>, Invalid> {
     text.split(',').map(read).collect::<Result<_, _>>().map(Some)
 }
 
-fn decoded(text: &str) -> Result<Cow<'_, str>, Invalid> {
+fn decoded(text: &str) -> Result<Cow<'_, str>, Error> {
     let decoded = percent_decode_str(text).decode_utf8().map_err(|_| invalid("a %-escape in it is not UTF-8"))?;
     if decoded.contains('\0') { Err(invalid("it contains a NUL character")) } else { Ok(decoded) }
 }

@@ -9,9 +9,13 @@ use std::{
     },
 };
 
-use tokio_postgres::types::{Kind, Type};
+use tokio_postgres::types::Type;
 
-use super::{relation::Relations, server_text::ServerText};
+use super::{
+    batch::{Batch, Lookup},
+    relation::Relations,
+    shape::Shape,
+};
 use crate::pg::{
     chance::Chance,
     value::{Columns, Field},
@@ -27,62 +31,6 @@ pub(in crate::pg) enum Access {
     Write,
 }
 
-/// The text of a statement for many calls, around its parameters: each is an array that has an element for every call.
-/// The answer has the columns of the statement for one. A lookup's `position` says which call a row is for; that of a
-/// deletion stands behind them.
-#[derive(Debug)]
-pub struct Batch {
-    /// One more than parameters.
-    pub parts: Vec<String>,
-    pub lookup: Lookup,
-}
-
-/// What a statement for many calls looks for rows in.
-#[derive(Debug)]
-pub enum Lookup {
-    /// Nothing.
-    None,
-    /// Relations of these names. Unless all are tables the server might read the whole of one, so that each call has a
-    /// statement of its own.
-    Tables(Vec<String>),
-    /// Relations of these names. Unless all are tables the text is of the second parts, by which the server looks for each
-    /// call's rows as it does for one call.
-    Any(Vec<String>, Vec<String>),
-}
-
-impl Lookup {
-    fn relations(&self) -> &[String] {
-        match self {
-            Self::None => &[],
-            Self::Tables(names) | Self::Any(names, _) => names,
-        }
-    }
-}
-
-impl Batch {
-    /// With parameters whose elements have these types.
-    fn text(&self, elements: &[Type], relations: Relations) -> String {
-        let parts = match &self.lookup {
-            Lookup::Any(_, each) if relations == Relations::Others => each,
-            _ => &self.parts,
-        };
-        let mut text = String::new();
-        for (index, part) in parts.iter().enumerate() {
-            text.push_str(part);
-            if let Some(element) = elements.get(index) {
-                let (schema, name) = (quote(element.schema()), quote(element.name()));
-                // Writing to a `String` cannot fail.
-                let _ = write!(text, "${}::{schema}.{name}[]", index + 1);
-            }
-        }
-        text
-    }
-}
-
-pub(super) fn quote(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
 #[derive(Debug)]
 pub struct Statement {
     pub number: u64,
@@ -94,13 +42,13 @@ pub struct Statement {
     /// The same with a `RETURNING` clause that gives away no data, but whose types are those of the columns that are
     /// written: when one changes, the server refuses what is prepared (`0A000`) instead of casting a parameter of the old
     /// type.
-    guarded: Option<String>,
-    is_unguarded: AtomicBool,
+    probed: Option<String>,
+    is_unprobed: AtomicBool,
     /// The same as two statements: two changes, for one transaction, the second's parameters behind those of the first; or
     /// two lookups, each with the same parameter.
     two: OnceLock<Box<[Self; 2]>>,
     is_apart: AtomicBool,
-    /// Columns that are to be numbers, whatever their type.
+    /// Columns that JavaScript gets as numbers, whatever their type.
     pub(super) numbers: &'static [&'static str],
     /// The column of the first table that a lookup compares its parameter with.
     pub(super) looked_up: Option<&'static str>,
@@ -114,14 +62,14 @@ struct Known {
     is_doubtful: bool,
     /// What the statement for many calls looks into.
     relations: Option<Relations>,
-    /// Since the tables have changed, a comment behind what is prepared.
+    /// Appended to the text once the tables have changed: see `commented`.
     comment: String,
 }
 
 impl Statement {
-    pub fn write(sql: String, guarded: Option<String>, batch: Option<Batch>, declared: &[u32]) -> Self {
+    pub fn write(sql: String, probed: Option<String>, batch: Option<Batch>, declared: &[u32]) -> Self {
         let declared = declared.iter().map(|&oid| Type::from_oid(oid).unwrap_or(Type::UNKNOWN)).collect();
-        Self { guarded, ..Self::new(Access::Write, sql, declared, batch, &[]) }
+        Self { probed, ..Self::new(Access::Write, sql, declared, batch, &[]) }
     }
 
     pub fn read(sql: String, numbers: &'static [&'static str]) -> Self {
@@ -146,8 +94,8 @@ impl Statement {
             sql,
             declared,
             batch,
-            guarded: None,
-            is_unguarded: AtomicBool::new(false),
+            probed: None,
+            is_unprobed: AtomicBool::new(false),
             two: OnceLock::new(),
             is_apart: AtomicBool::new(false),
             numbers,
@@ -165,7 +113,7 @@ impl Statement {
         self.two.get().map(Deref::deref)
     }
 
-    /// The server has refused it as one statement.
+    /// The server has refused the two changes as one statement.
     pub(in crate::pg) fn is_apart(&self) -> bool {
         self.is_apart.load(Ordering::Relaxed)
     }
@@ -176,17 +124,17 @@ impl Statement {
 
     /// The text for one call.
     pub fn text(&self) -> &str {
-        self.guarded.as_deref().filter(|_| self.is_guarded()).unwrap_or(&self.sql)
+        self.probed.as_deref().filter(|_| self.is_probed()).unwrap_or(&self.sql)
     }
 
-    pub(in crate::pg) fn is_guarded(&self) -> bool {
-        self.guarded.is_some() && !self.is_unguarded.load(Ordering::Relaxed)
+    pub(in crate::pg) fn is_probed(&self) -> bool {
+        self.probed.is_some() && !self.is_unprobed.load(Ordering::Relaxed)
     }
 
-    /// Does without the guard from now on. Some relations return nothing (views with rules), some roles may not read, and
+    /// Does without the probe from now on. Some relations return nothing (views with rules), some roles may not read, and
     /// some types cannot be sent.
-    pub(in crate::pg) fn give_up_guard(&self) {
-        self.is_unguarded.store(true, Ordering::Relaxed);
+    pub(in crate::pg) fn give_up_probe(&self) {
+        self.is_unprobed.store(true, Ordering::Relaxed);
     }
 
     /// What tells it from every other statement.
@@ -202,8 +150,8 @@ impl Statement {
         key
     }
 
-    /// Many calls can be sent in one statement. Of changes, once the types of the parameters are known: the elements of an
-    /// array of arrays, or of rows, would come apart.
+    /// Many calls can be sent in one statement. A change can once the types of its parameters are known and each can be an
+    /// element of an array: `unnest` would take arrays of arrays and of rows apart.
     pub(in crate::pg) fn can_batch(&self) -> bool {
         let Some(batch) = self.batch.as_ref().filter(|_| !self.is_apart()) else { return false };
         let may_look = match &batch.lookup {
@@ -212,11 +160,10 @@ impl Statement {
         };
         may_look
             && (!self.access.is_write()
-                || (self.is_guarded()
-                    && self.known_shape().is_some_and(|shape| shape.parameters.iter().all(is_element))))
+                || (self.is_probed() && self.known_shape().is_some_and(|shape| shape.has_elements())))
     }
 
-    /// The relations that it has to be known of what they are, before many calls are sent in one statement.
+    /// The relations whose kinds have to be looked up before many calls are sent in one statement.
     pub(super) fn unknown_relations(&self) -> &[String] {
         match &self.batch {
             Some(batch) if self.known().relations.is_none() => batch.lookup.relations(),
@@ -234,7 +181,7 @@ impl Statement {
         Some(self.batch.as_ref()?.text(elements, relations))
     }
 
-    /// The shape, as far as anyone knows.
+    /// The shape that some connection has found, unless it is in doubt.
     pub(in crate::pg) fn known_shape(&self) -> Option<Arc<Shape>> {
         let known = self.known();
         known.shape.clone().filter(|shape| !known.is_doubtful && !shape.columns.are_given_up())
@@ -258,7 +205,7 @@ impl Statement {
     pub(in crate::pg) fn text_for(&self, shape: Option<&Shape>) -> String {
         let sql = self.text().to_owned();
         match shape {
-            Some(shape) => shape.dress(sql),
+            Some(shape) => shape.rewrite(sql),
             None => sql,
         }
     }
@@ -298,43 +245,13 @@ impl Statement {
     }
 }
 
-/// A text with it has not been prepared by anyone.
+/// A comment that makes a text one that nobody has prepared before.
 pub(super) fn unique_comment(chance: &Chance) -> String {
     format!(" /* {:016x} */", chance.number())
-}
-
-/// A value that is one in an array too, and whose array is written with commas.
-fn is_element(kind: &Type) -> bool {
-    matches!(kind.kind(), Kind::Simple | Kind::Enum(_)) && *kind != Type::BOX && *kind != Type::UNKNOWN
 }
 
 impl Access {
     pub(in crate::pg) fn is_write(self) -> bool {
         self == Self::Write
-    }
-}
-
-/// What the server has told of a statement.
-#[derive(Debug)]
-pub(in crate::pg) struct Shape {
-    pub columns: Arc<Columns>,
-    pub(super) parameters: Vec<Type>,
-    pub(super) server_text: Option<ServerText>,
-}
-
-impl Shape {
-    fn is_like(&self, other: &Self) -> bool {
-        self.columns.fields == other.columns.fields
-            && self.columns.position == other.columns.position
-            && self.parameters == other.parameters
-            && self.server_text == other.server_text
-    }
-
-    /// `sql` with a select list that asks for text, where that is needed.
-    pub(super) fn dress(&self, sql: String) -> String {
-        match &self.server_text {
-            Some(server_text) => server_text.dress(&sql),
-            None => sql,
-        }
     }
 }

@@ -6,12 +6,10 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use postgres_protocol::escape::escape_identifier;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
-use super::{
-    definition::{Shape, Statement, quote},
-    discover::discover,
-};
+use super::{definition::Statement, discover::discover, shape::Shape};
 use crate::pg::error::Error;
 
 /// The inner error is that of the statement. `are_lost`: the driver relies on statements that the server has no more.
@@ -35,7 +33,7 @@ pub(super) async fn describe_once(
         if is_ours && !before.contains(&name) {
             // What is left are the driver's questions for types, which it would use again.
             are_lost.store(true, Ordering::Relaxed);
-            client.batch_execute(&format!("DEALLOCATE {}", quote(&name))).await?;
+            client.batch_execute(&format!("DEALLOCATE {}", escape_identifier(&name))).await?;
         }
     }
     client.batch_execute("COMMIT").await?;

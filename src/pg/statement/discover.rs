@@ -5,8 +5,9 @@ use std::sync::Arc;
 use tokio_postgres::{Client, Column, Row, Statement as ServerStatement, types::Type};
 
 use super::{
-    definition::{Shape, Statement},
+    definition::Statement,
     server_text::{self, ServerText},
+    shape::Shape,
 };
 use crate::pg::{
     error::Error,

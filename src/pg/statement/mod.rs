@@ -8,11 +8,17 @@ mod discover;
 
 mod definition;
 
+mod batch;
+
+mod shape;
+
 mod server_text;
 
 mod relation;
 
-pub(in crate::pg) use definition::{Access, Shape};
-pub use definition::{Batch, Lookup, Statement};
+pub use batch::{Batch, Lookup};
+pub(in crate::pg) use definition::Access;
+pub use definition::Statement;
 pub(in crate::pg) use discover::columns_ahead;
 pub(in crate::pg) use prepare::{Count, Ready, ReadyStatements, Sending};
+pub(in crate::pg) use shape::Shape;

@@ -9,17 +9,18 @@ use std::sync::{
 };
 
 use tokio::sync::{RwLock, RwLockReadGuard};
-use tokio_postgres::{Client, Row, SimpleQueryStream, Statement as ServerStatement, types::Type};
+use tokio_postgres::{Client, Row, SimpleQueryStream, Statement as ServerStatement, error::SqlState, types::Type};
 
 use super::{
-    definition::{Shape, Statement, unique_comment},
+    definition::{Statement, unique_comment},
     describe::describe_once,
     discover::{discover, fields},
     relation,
+    shape::Shape,
 };
 use crate::pg::{
     chance::Chance,
-    error::{Error, code, sqlstate},
+    error::{Error, code},
     value::{Columns, Form, form},
 };
 
@@ -59,7 +60,7 @@ pub(in crate::pg) enum Count {
 #[derive(Debug)]
 pub(in crate::pg) struct ReadyStatements {
     may_prepare: bool,
-    /// Several changes may travel in one statement.
+    /// Several changes may be sent in one statement.
     pub(in crate::pg) may_batch_writes: bool,
     kept: Mutex<Vec<(u64, Count, Arc<Ready>)>>,
     transaction: RwLock<()>,
@@ -104,7 +105,7 @@ impl ReadyStatements {
         ready
     }
 
-    /// The server knows it no more, or knows it for tables that have changed: it has to be described again.
+    /// Forgets a statement that the server no longer has, or has prepared for tables that have changed.
     pub(in crate::pg) fn forget(&self, statement: &Statement) {
         self.kept().retain(|(number, ..)| *number != statement.number);
         statement.doubt_shape(&self.chance);
@@ -121,7 +122,7 @@ impl ReadyStatements {
         self.are_lost.load(Ordering::Relaxed)
     }
 
-    /// Makes the statement ready; `None` when what is ready for one call is of other tables than what would be for many.
+    /// Prepares the statement for one call or for many. `None` when the tables changed between the two: prepare again.
     pub(in crate::pg) async fn prepare(
         &self,
         client: &Client,
@@ -131,7 +132,7 @@ impl ReadyStatements {
         if self.are_lost() {
             return Err(replaced());
         }
-        // A lookup for one call has no use for the answer.
+        // The relations matter for batches only; a lookup for one call need not ask.
         let asks = count == Count::Many || statement.access.is_write();
         let asked = if asks { self.ask_relations(client, statement).await? } else { None };
         let one = if let Some(ready) = self.get(statement, Count::One) {
@@ -147,7 +148,7 @@ impl ReadyStatements {
             return Ok(Some(one));
         }
         let Some(sql) = statement.batch_text(&one.shape.parameters) else { return Ok(Some(one)) };
-        let sending = self.sending(client, statement, one.shape.dress(sql), Vec::new()).await?;
+        let sending = self.sending(client, statement, one.shape.rewrite(sql), Vec::new()).await?;
         if statement.access.is_write() {
             // The batch casts to the types that the parameters had when `one` was prepared.
             if !column_types(&sending).starts_with(&column_types(&one.sending)) {
@@ -205,7 +206,7 @@ impl ReadyStatements {
             // It is in the midst of a transaction, which may have failed.
             let found = found.inspect_err(|_| self.are_lost.store(true, Ordering::Relaxed))?;
             match found {
-                Err(error) if error.code() == sqlstate::DUPLICATE_STATEMENT => {}
+                Err(error) if error.sqlstate() == Some(&SqlState::DUPLICATE_PSTATEMENT) => {}
                 found => return found,
             }
         }
@@ -229,7 +230,7 @@ impl ReadyStatements {
                 (shape, None) => shape,
             },
         };
-        let sql = shape.dress(statement.text().to_owned());
+        let sql = shape.rewrite(statement.text().to_owned());
         let sending = self.sending(client, statement, sql, statement.declared.clone()).await?;
         let forms = shape.parameters.iter().map(form).collect();
         Ok(Ready { sending, shape, forms })
@@ -240,7 +241,7 @@ fn replaced() -> Error {
     Error::failure(code::CONNECTION_CLOSED, "the connection is replaced by another")
 }
 
-/// Of a statement that has been prepared under a name, as those are that change something for many calls.
+/// The types of the parameters of a statement prepared under a name; changes for many calls are always such.
 fn column_types(sending: &Sending) -> Vec<u32> {
     match sending {
         Sending::Prepared(statement) => statement.columns().iter().map(|column| column.type_().oid()).collect(),

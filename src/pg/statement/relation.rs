@@ -2,6 +2,7 @@
 //! of a view that groups, it may read every row for that.
 
 use futures_util::TryStreamExt;
+use postgres_protocol::escape::escape_literal;
 use tokio_postgres::{Client, Error, SimpleQueryMessage, SimpleQueryStream};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +17,7 @@ pub(super) async fn ask(client: &Client, names: &[String]) -> Result<SimpleQuery
     client.simple_query_raw(&question(names)).await
 }
 
-/// Of the answer.
+/// Reads the answer to `ask`.
 pub(super) async fn read(answer: SimpleQueryStream) -> Result<Relations, Error> {
     let messages: Vec<SimpleQueryMessage> = answer.try_collect().await?;
     let has_others = messages.iter().any(|message| matches!(message, SimpleQueryMessage::Row(_)));
@@ -25,7 +26,8 @@ pub(super) async fn read(answer: SimpleQueryStream) -> Result<Relations, Error> 
 
 /// A row says that there are others than tables.
 fn question(names: &[String]) -> String {
-    let oids: Vec<String> = names.iter().map(|name| format!("pg_catalog.to_regclass({})", literal(name))).collect();
+    let oids: Vec<String> =
+        names.iter().map(|name| format!("pg_catalog.to_regclass({})", escape_literal(name))).collect();
     format!(
         "WITH RECURSIVE relation(oid) AS (\
          SELECT pg_catalog.unnest(ARRAY[{}])::pg_catalog.oid \
@@ -35,19 +37,16 @@ fn question(names: &[String]) -> String {
     )
 }
 
-/// Whatever `standard_conforming_strings` is.
-fn literal(text: &str) -> String {
-    format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{literal, question};
+    use super::question;
 
     #[test]
     fn a_name_is_quoted_for_sessions_that_take_backslashes_for_escapes_too() {
-        assert_eq!(literal(r#""it's a \ name""#), r#"E'"it''s a \\ name"'"#);
-        let sql = question(&["\"a\"".to_owned(), "\"b\"".to_owned()]);
-        assert!(sql.contains(r#"ARRAY[pg_catalog.to_regclass(E'"a"'), pg_catalog.to_regclass(E'"b"')]"#), "{sql}");
+        let sql = question(&[r#""it's a \ name""#.to_owned(), "\"b\"".to_owned()]);
+        assert!(
+            sql.contains(r#"ARRAY[pg_catalog.to_regclass( E'"it''s a \\ name"'), pg_catalog.to_regclass('"b"')]"#),
+            "{sql}"
+        );
     }
 }

@@ -18,7 +18,7 @@ pub(super) struct ServerText {
 }
 
 impl ServerText {
-    pub(super) fn dress(&self, sql: &str) -> String {
+    pub(super) fn rewrite(&self, sql: &str) -> String {
         format!("{}{sql}{}", self.before, self.after)
     }
 

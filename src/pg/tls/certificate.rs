@@ -51,11 +51,9 @@ impl<'a> Certificate<'a> {
     }
 
     /// The extension that `T` reads: an error where it cannot be read, or stands there twice.
-    pub(super) fn extension<T: for<'b> Decode<'b> + AssociatedOid>(&self) -> Result<Option<T>, Unreadable> {
-        match self.fields().get_extension::<T>() {
-            Ok(found) => Ok(found.map(|(_, extension)| extension)),
-            Err(_) => Err(Unreadable),
-        }
+    pub(super) fn extension<T: for<'b> Decode<'b> + AssociatedOid>(&self) -> der::Result<Option<T>> {
+        let found = self.fields().get_extension::<T>().map_err(|_| der::ErrorKind::Failed)?;
+        Ok(found.map(|(_, extension)| extension))
     }
 
     pub(super) fn has_begun(&self, now: UnixTime) -> bool {
@@ -113,9 +111,6 @@ impl<'a> Certificate<'a> {
         self.fields().subject_public_key_info().to_der().ok()
     }
 }
-
-/// An extension that stands twice, or is no DER of its kind.
-pub(super) struct Unreadable;
 
 fn signed(der: &[u8]) -> der::Result<Signed<'_>> {
     SliceReader::new(der)?.sequence(|reader| {

@@ -15,11 +15,13 @@ use super::{
     algorithms,
     identity::{self, Shown},
     revocation, roots,
-    rules::Broken,
     stream::Stream,
     verifier::{Trust, Verifier},
 };
-use crate::pg::settings::{Host, Invalid, Mode, Tls, Version};
+use crate::pg::{
+    error::Error,
+    settings::{Host, Mode, Tls, Version},
+};
 
 /// Registered for PostgreSQL; a server that is spoken to directly has to choose it, lest another protocol's server take
 /// what is meant for this one.
@@ -53,7 +55,7 @@ impl Connector {
 
     /// What a handshake has to have brought beside a certificate that is accepted.
     fn check<S>(&self, stream: Stream<S>) -> io::Result<Stream<S>> {
-        let refused = |code, text| Err(io::Error::new(io::ErrorKind::InvalidData, Broken::new(code, text)));
+        let refused = |code, text| Err(io::Error::new(io::ErrorKind::InvalidData, Error::failure(code, text)));
         if self.is_direct && stream.0.get_ref().1.alpn_protocol() != Some(PROTOCOL) {
             return refused(
                 "TLS_NOT_SUPPORTED",
@@ -78,12 +80,12 @@ fn server_name(tls: &Tls, host: &Host, checks_name: bool) -> String {
 }
 
 /// The connector for one host. Reads the files that the settings name, so that renewed ones count for new connections.
-pub(in crate::pg) fn connector(tls: &Tls, host: &Host) -> Result<Connector, Invalid> {
+pub(in crate::pg) fn connector(tls: &Tls, host: &Host) -> Result<Connector, Error> {
     let provider = Arc::new(algorithms::provider());
     let algorithms = provider.signature_verification_algorithms;
     let is_used = tls.mode != Mode::Disable && !matches!(host, Host::Unix { .. });
     if tls.must_show && !is_used {
-        return Err(Invalid::new("`sslcertmode` require needs TLS, which a unix socket does not have"));
+        return Err(Error::invalid("`sslcertmode` require needs TLS, which a unix socket does not have"));
     }
     let checks_name = is_used && tls.mode == Mode::VerifyFull;
     let trust = match tls.mode {
@@ -115,7 +117,7 @@ fn client(
     provider: Arc<CryptoProvider>,
     verifier: Verifier,
     shown: &Arc<Shown>,
-) -> Result<ClientConfig, Invalid> {
+) -> Result<ClientConfig, Error> {
     let versions: Vec<_> = [(Version::Tls12, &TLS12), (Version::Tls13, &TLS13)]
         .into_iter()
         .filter(|(version, _)| (tls.minimum..=tls.maximum).contains(version))
@@ -123,7 +125,7 @@ fn client(
         .collect();
     let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&versions)
-        .map_err(|error| Invalid::new(format!("TLS cannot be set up: {error}")))?;
+        .map_err(|error| Error::invalid(format!("TLS cannot be set up: {error}")))?;
     let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
     Ok(builder.with_client_cert_resolver(shown.clone()))
 }

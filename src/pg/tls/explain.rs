@@ -4,7 +4,8 @@ use std::{error, io};
 
 use rustls::{AlertDescription, CertificateError, OtherError};
 
-use super::{negotiation::Forged, rules::Broken};
+use super::negotiation::FORGED;
+use crate::pg::error::{Error, Kind};
 
 /// What to tell of a failure.
 #[derive(Debug, PartialEq)]
@@ -20,17 +21,15 @@ pub(in crate::pg) struct Explained {
 /// driver's error.
 pub(in crate::pg) fn explain(error: &(dyn error::Error + 'static), text: &str) -> Option<Explained> {
     let inner = error.downcast_ref::<io::Error>()?.get_ref()?;
-    if let Some(forged) = inner.downcast_ref::<Forged>() {
-        return Some(Explained { code: "TLS_FAILED", message: forged.to_string(), is_final: true });
-    }
-    if let Some(broken) = broken_rule(inner) {
-        return Some(Explained { code: broken.code, message: broken.to_string(), is_final: false });
+    if let Some(Kind::Failure { code, message }) = own(inner).map(Error::kind) {
+        return Some(Explained { code, message: message.clone(), is_final: *code == FORGED });
     }
     let (code, advice) = advice(inner.downcast_ref()?)?;
     Some(Explained { code, message: format!("{text}; {advice}"), is_final: false })
 }
 
-fn broken_rule<'a>(error: &'a (dyn error::Error + Send + Sync + 'static)) -> Option<&'a Broken> {
+/// The error of this room: a rule that does not hold, or what was wrong before the handshake.
+fn own<'a>(error: &'a (dyn error::Error + Send + Sync + 'static)) -> Option<&'a Error> {
     match error.downcast_ref() {
         Some(rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(other)))) => other.downcast_ref(),
         Some(_) => None,

@@ -25,7 +25,10 @@ use rustls::{
 use x509_cert::der::{self, Decode, Reader, SliceReader, asn1::OctetStringRef};
 
 use super::{certificate::Certificate, material};
-use crate::pg::settings::{Identity, Invalid, Material};
+use crate::pg::{
+    error::Error,
+    settings::{Identity, Material},
+};
 
 /// Shows one certificate, or none, and remembers whether the server has asked.
 #[derive(Debug)]
@@ -56,29 +59,29 @@ impl ResolvesClientCert for Shown {
 }
 
 /// The client's certificate and key; rustls itself would not take one of version 1.
-pub(super) fn certified(identity: &Identity, provider: &CryptoProvider) -> Result<CertifiedKey, Invalid> {
+pub(super) fn certified(identity: &Identity, provider: &CryptoProvider) -> Result<CertifiedKey, Error> {
     let certificates = material::certificates(&identity.certificate, "sslcert", "ssl.cert")?;
     let place = material::place(&identity.key, "sslkey", "ssl.key");
     let key = provider
         .key_provider
         .load_private_key(private_key(identity)?)
-        .map_err(|error| Invalid::new(format!("{place} cannot be used: {error}")))?;
+        .map_err(|error| Error::invalid(format!("{place} cannot be used: {error}")))?;
     let public = key.public_key();
     let own = certificates.first().and_then(|certificate| Certificate::read(certificate)?.public_key());
     match (public, own) {
         (Some(public), Some(own)) if public.as_ref() != own => {
-            Err(Invalid::new(format!("{place} is not the key of the client certificate")))
+            Err(Error::invalid(format!("{place} is not the key of the client certificate")))
         }
         _ => Ok(CertifiedKey::new(certificates, key)),
     }
 }
 
-fn private_key(identity: &Identity) -> Result<PrivateKeyDer<'static>, Invalid> {
+fn private_key(identity: &Identity) -> Result<PrivateKeyDer<'static>, Error> {
     if let Material::File(path) = &identity.key
         && is_exposed(path)
     {
         let advice = "run chmod 0600 on it (0640 where it is root's, for a group)";
-        return Err(Invalid::new(format!("others may read the private key `sslkey` ({}); {advice}", path.display())));
+        return Err(Error::invalid(format!("others may read the private key `sslkey` ({}); {advice}", path.display())));
     }
     let bytes = material::bytes(&identity.key, "sslkey")?;
     let key = PrivateKeyDer::from_pem_slice(&bytes).ok().or_else(|| PrivateKeyDer::try_from(bytes.clone()).ok());
@@ -89,21 +92,21 @@ fn private_key(identity: &Identity) -> Result<PrivateKeyDer<'static>, Invalid> {
     let text = String::from_utf8_lossy(&bytes);
     if text.contains("BEGIN ENCRYPTED PRIVATE KEY") {
         let Some(passphrase) = &identity.passphrase else {
-            return Err(Invalid::new(format!("{place} is encrypted: add `sslpassword` (`ssl.passphrase`)")));
+            return Err(Error::invalid(format!("{place} is encrypted: add `sslpassword` (`ssl.passphrase`)")));
         };
         // Under this label the text is read as what it is inside: DER.
         let unlabelled = text.replace("ENCRYPTED PRIVATE KEY", "PRIVATE KEY");
         let wrapped = PrivatePkcs8KeyDer::from_pem_slice(unlabelled.as_bytes());
-        let encrypted = wrapped.map_err(|_| Invalid::new(format!("{place} is not valid PEM")))?;
+        let encrypted = wrapped.map_err(|_| Error::invalid(format!("{place} is not valid PEM")))?;
         return decrypted(encrypted.secret_pkcs8_der(), passphrase.reveal().as_bytes())
-            .map_err(|problem| Invalid::new(format!("{place} {problem}")));
+            .map_err(|problem| Error::invalid(format!("{place} {problem}")));
     }
     let advice = if text.contains("ENCRYPTED") {
         "is encrypted in an old way that is not supported; convert it with openssl pkcs8 -topk8"
     } else {
         "does not hold a private key in PEM or DER"
     };
-    Err(Invalid::new(format!("{place} {advice}")))
+    Err(Error::invalid(format!("{place} {advice}")))
 }
 
 /// By libpq's rule: nobody but the owner may do anything with the file, unless that is root, whose group may read it.

@@ -7,7 +7,7 @@ use rustls::pki_types::{
     pem::{self, PemObject},
 };
 
-use crate::pg::settings::{Invalid, Material};
+use crate::pg::{error::Error, settings::Material};
 
 /// Where a certificate or a key was given, for a message.
 pub(super) fn place(material: &Material, file: &str, option: &str) -> String {
@@ -17,10 +17,10 @@ pub(super) fn place(material: &Material, file: &str, option: &str) -> String {
     }
 }
 
-pub(super) fn bytes(material: &Material, file: &str) -> Result<Vec<u8>, Invalid> {
+pub(super) fn bytes(material: &Material, file: &str) -> Result<Vec<u8>, Error> {
     match material {
         Material::File(path) => fs::read(path)
-            .map_err(|error| Invalid::new(format!("`{file}`: {} cannot be read: {error}", path.display()))),
+            .map_err(|error| Error::invalid(format!("`{file}`: {} cannot be read: {error}", path.display()))),
         Material::Text(text) => Ok(text.clone()),
     }
 }
@@ -29,10 +29,10 @@ pub(super) fn certificates(
     material: &Material,
     file: &str,
     option: &str,
-) -> Result<Vec<CertificateDer<'static>>, Invalid> {
+) -> Result<Vec<CertificateDer<'static>>, Error> {
     let found: Result<Vec<_>, pem::Error> = CertificateDer::pem_slice_iter(&bytes(material, file)?).collect();
     match found {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        _ => Err(Invalid::new(format!("{} does not hold a PEM certificate", place(material, file, option)))),
+        _ => Err(Error::invalid(format!("{} does not hold a PEM certificate", place(material, file, option)))),
     }
 }

@@ -3,7 +3,6 @@
 //! <https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SSL>
 
 use std::{
-    error, fmt,
     future::{Ready, ready},
     io,
     pin::Pin,
@@ -16,29 +15,21 @@ use tokio_postgres::{
     tls::{ChannelBinding, TlsConnect, TlsStream},
 };
 
-use super::{connector::Connector, rules::Broken, stream::Stream};
+use super::{connector::Connector, stream::Stream};
+use crate::pg::error::Error;
 
 /// A length of eight, and the number that asks for TLS in place of a version.
 const REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
+
+/// The code of an answer that came before encryption and is not the server's: anybody on the way can have written it, so that
+/// nothing of it is shown and no other way is tried.
+pub(super) const FORGED: &str = "TLS_FAILED";
 
 /// A connection, encrypted or not.
 pub(in crate::pg) enum Secured<S> {
     Plain(S),
     Encrypted(Box<Stream<S>>),
 }
-
-/// What came before encryption is not the server's answer: anybody on the way can have written it, so that nothing of it is
-/// shown and no other way is tried.
-#[derive(Debug)]
-pub(super) struct Forged(pub(super) &'static str);
-
-impl fmt::Display for Forged {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.0)
-    }
-}
-
-impl error::Error for Forged {}
 
 /// Encrypts the connection, as far as `attempt` asks for it and the server agrees.
 pub(in crate::pg) async fn secure<S>(mut stream: S, attempt: SslMode, connector: &Connector) -> io::Result<Secured<S>>
@@ -54,13 +45,13 @@ where
         // Room for more than the one byte of the answer: a server says nothing further before it is spoken to.
         let mut answer = [0; 16];
         let length = stream.read(&mut answer).await?;
-        let forged = |text| io::Error::new(io::ErrorKind::InvalidData, Forged(text));
+        let forged = |text| io::Error::new(io::ErrorKind::InvalidData, Error::failure(FORGED, text));
         match answer[..length] {
             [b'S'] => {}
             [b'N'] if attempt == SslMode::Prefer => return Ok(Secured::Plain(stream)),
             [b'N'] => {
                 let text = "the server does not support TLS; switch on `ssl` in its configuration, or connect with sslmode=disable";
-                return Err(io::Error::new(io::ErrorKind::InvalidData, Broken::new("TLS_NOT_SUPPORTED", text)));
+                return Err(io::Error::new(io::ErrorKind::InvalidData, Error::failure("TLS_NOT_SUPPORTED", text)));
             }
             [] => return Err(io::ErrorKind::UnexpectedEof.into()),
             [b'S' | b'N', ..] => {

@@ -14,14 +14,17 @@ use x509_cert::{
     ext::pkix::KeyUsage,
 };
 
-use super::{certificate::Certificate, material, rules::Broken};
-use crate::pg::settings::{Invalid, Material, Revocation};
+use super::{certificate::Certificate, material};
+use crate::pg::{
+    error::Error,
+    settings::{Material, Revocation},
+};
 
 /// The lists that the settings name, those that are not yet valid left out.
-pub(super) fn lists(revocation: &Revocation) -> Result<Vec<CertRevocationList<'static>>, Invalid> {
+pub(super) fn lists(revocation: &Revocation) -> Result<Vec<CertRevocationList<'static>>, Error> {
     let mut files: Vec<Material> = revocation.lists.clone().into_iter().collect();
     if let Some(directory) = &revocation.directory {
-        let cannot = |error| Invalid::new(format!("`sslcrldir`: {} cannot be read: {error}", directory.display()));
+        let cannot = |error| Error::invalid(format!("`sslcrldir`: {} cannot be read: {error}", directory.display()));
         for entry in fs::read_dir(directory).map_err(cannot)? {
             let path = entry.map_err(cannot)?.path();
             if path.extension().is_some_and(|extension| is_hashed(&extension.to_string_lossy())) {
@@ -33,7 +36,7 @@ pub(super) fn lists(revocation: &Revocation) -> Result<Vec<CertRevocationList<'s
     for file in files {
         let bytes = material::bytes(&file, "sslcrl")?;
         let wrong = || {
-            Invalid::new(format!(
+            Error::invalid(format!(
                 "{} does not hold a revocation list in PEM",
                 material::place(&file, "sslcrl", "ssl.crl")
             ))
@@ -46,7 +49,7 @@ pub(super) fn lists(revocation: &Revocation) -> Result<Vec<CertRevocationList<'s
         for der in found.iter().filter(|der| has_begun(der)) {
             let list = OwnedCertRevocationList::from_der(der).map_err(|error| {
                 let place = material::place(&file, "sslcrl", "ssl.crl");
-                Invalid::new(format!("{place} holds a revocation list that cannot be used: {error}"))
+                Error::invalid(format!("{place} holds a revocation list that cannot be used: {error}"))
             })?;
             lists.push(list.into());
         }
@@ -82,16 +85,16 @@ pub(super) fn options<'a>(lists: &'a [&'a CertRevocationList<'a>]) -> Option<Rev
 }
 
 /// webpki asks the lists of everything below a root; OpenSSL asks them of the root too, and whether it may sign lists.
-pub(super) fn check_root(root: &Certificate<'_>, lists: &[&CertRevocationList<'_>]) -> Result<(), Broken> {
+pub(super) fn check_root(root: &Certificate<'_>, lists: &[&CertRevocationList<'_>]) -> Result<(), Error> {
     if root.extension::<KeyUsage>().is_ok_and(|usage| usage.is_some_and(|usage| !usage.crl_sign())) {
         let text = "the certificate of an authority above the server's may not sign revocation lists (keyUsage)";
-        return Err(Broken::new("UNABLE_TO_GET_CRL", text));
+        return Err(Error::failure("UNABLE_TO_GET_CRL", text));
     }
     let subject = root.fields().subject().to_der().unwrap_or_default();
     let serial = root.fields().serial_number().as_bytes();
     let mut own = lists.iter().filter(|list| subject.ends_with(list.issuer()));
     if own.any(|list| !matches!(list.find_serial(serial), Ok(None))) {
-        return Err(Broken::new("CERT_REVOKED", "the certificate of an authority above the server's is revoked"));
+        return Err(Error::failure("CERT_REVOKED", "the certificate of an authority above the server's is revoked"));
     }
     Ok(())
 }

@@ -9,7 +9,10 @@ use rustls::pki_types::{CertificateDer, TrustAnchor};
 use webpki::{EndEntityCert, anchor_from_trusted_cert};
 
 use super::{certificate::Certificate, distinguished_name, material};
-use crate::pg::settings::{Invalid, Material, Roots};
+use crate::pg::{
+    error::Error,
+    settings::{Material, Roots},
+};
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Trusted {
@@ -59,7 +62,7 @@ impl Trusted {
     }
 }
 
-pub(super) fn trusted(roots: &Roots) -> Result<Arc<Trusted>, Invalid> {
+pub(super) fn trusted(roots: &Roots) -> Result<Arc<Trusted>, Error> {
     match roots {
         Roots::System { extra } => {
             let extra = extra.clone().map(Material::File);

@@ -2,8 +2,6 @@
 //! paths between intermediates, and the constraints on alternative names; what it leaves out, and all that it does not ask
 //! of a root, is here.
 
-use std::{error, fmt};
-
 use rustls::pki_types::UnixTime;
 use x509_cert::{
     der::{
@@ -16,7 +14,8 @@ use x509_cert::{
     },
 };
 
-use super::certificate::{Certificate, Unreadable};
+use super::certificate::Certificate;
+use crate::pg::error::Error;
 
 /// From the server's certificate to a root.
 pub(super) struct Path<'a> {
@@ -87,7 +86,7 @@ const RULES: [Rule; 10] = [
             Ok(None) => {
                 !link.certificate.has_extensions() || matches!(link.certificate.extension::<KeyUsage>(), Ok(Some(_)))
             }
-            Err(Unreadable) => false,
+            Err(_) => false,
         },
     },
     Rule {
@@ -200,29 +199,8 @@ fn is_within(name: &str, constraints: &NameConstraints) -> bool {
     (permitted.is_empty() || permitted.iter().any(is_below)) && !excluded.iter().any(is_below)
 }
 
-/// A rule that does not hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Broken {
-    pub(super) code: &'static str,
-    text: String,
-}
-
-impl Broken {
-    pub(super) fn new(code: &'static str, text: impl Into<String>) -> Self {
-        Self { code, text: text.into() }
-    }
-}
-
-impl fmt::Display for Broken {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.text)
-    }
-}
-
-impl error::Error for Broken {}
-
 /// The first rule that a certificate of the path breaks, from the root down, as OpenSSL reports it.
-pub(super) fn check(path: &Path<'_>) -> Result<(), Broken> {
+pub(super) fn check(path: &Path<'_>) -> Result<(), Error> {
     let issuers: Vec<_> = path.intermediates.iter().chain(path.root).collect();
     for (index, issuer) in issuers.iter().enumerate().rev() {
         let below = issuers[..index].iter().filter(|other| !other.is_self_issued()).count();
@@ -231,10 +209,10 @@ pub(super) fn check(path: &Path<'_>) -> Result<(), Broken> {
     apply(Role::Leaf, &Link { certificate: path.leaf, below: 0, path })
 }
 
-fn apply(role: Role, link: &Link<'_>) -> Result<(), Broken> {
+fn apply(role: Role, link: &Link<'_>) -> Result<(), Error> {
     let broken = RULES.iter().find(|rule| rule.of.contains(&role) && !(rule.holds)(link));
     broken.map_or(Ok(()), |rule| {
         let whose = if role == Role::Leaf { "of the server" } else { "of an authority above the server's" };
-        Err(Broken::new(rule.code, format!("the certificate {whose} {}", rule.failure)))
+        Err(Error::failure(rule.code, format!("the certificate {whose} {}", rule.failure)))
     })
 }

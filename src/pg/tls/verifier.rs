@@ -15,8 +15,9 @@ use super::{
     certificate::Certificate,
     host_name, revocation,
     roots::Trusted,
-    rules::{self, Broken, Path},
+    rules::{self, Path},
 };
+use crate::pg::error;
 
 /// Who is believed, and whether the name counts.
 #[derive(Debug)]
@@ -127,13 +128,13 @@ impl Trust {
         if self.lists.is_some() {
             let text = "the server's certificate is its own root, an authority's or of version 1: whether it is revoked \
                         is not looked up";
-            return Err(refused(Broken::new("UNABLE_TO_GET_CRL", text)));
+            return Err(refused(error::Error::failure("UNABLE_TO_GET_CRL", text)));
         }
         let check = |root: Option<&Certificate<'_>>| {
             if root.is_some_and(|root| !matches!(root.extension::<NameConstraints>(), Ok(None))) {
                 let text = "the certificate of an authority above the server's constrains names, which is not looked up \
                             for one of version 1 or of an authority (nameConstraints)";
-                return Err(Broken::new("CERT_REJECTED", text));
+                return Err(error::Error::failure("CERT_REJECTED", text));
             }
             rules::check(&Path { leaf, intermediates: &[], root, now, names })
         };
@@ -153,7 +154,7 @@ impl Trust {
     }
 }
 
-fn refused(rule: Broken) -> Error {
+fn refused(rule: error::Error) -> Error {
     CertificateError::Other(OtherError(Arc::new(rule))).into()
 }
 
@@ -195,9 +196,11 @@ fn explained(error: webpki::Error) -> Error {
             "the certificate is signed by an algorithm that is not accepted: ECDSA with P-256, P-384 \
               or P-521, RSA with SHA-2 and at least 2048 bits, and Ed25519 are",
         ),
-        other => return refused(Broken::new("CERT_REJECTED", format!("the certificate cannot be used: {other}"))),
+        other => {
+            return refused(error::Error::failure("CERT_REJECTED", format!("the certificate cannot be used: {other}")));
+        }
     };
-    refused(Broken::new(code, text))
+    refused(error::Error::failure(code, text))
 }
 
 impl Verifier {

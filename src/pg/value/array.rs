@@ -1,88 +1,80 @@
 //! Arrays, in the server's binary form and in its text. Both may nest; a custom lower bound is not told to JavaScript,
-//! whose arrays have none.
+//! whose arrays have none. `None` stands for bytes or a text that are no array.
 
-use super::decode::{Decoder, Malformed, Value};
+use super::decode::{Decoder, Value};
 
 /// PostgreSQL's own limit (`MAXDIM`), which also bounds the recursion here.
 const MAX_DIMENSIONS: usize = 6;
 /// What is made of the elements is no longer than PostgreSQL's longest text (`MaxAllocSize`): ten bytes can be a `numeric` of
 /// 131,072 digits.
 const LONGEST: usize = 1 << 30;
+/// The length of an element that is NULL.
+const NULL: i32 = -1;
 
 /// `int32 dimensions, int32 has_nulls, oid element`, per dimension `int32 length, int32 lower bound`, then the elements,
 /// each `int32 length` (-1 for NULL) and bytes (`array_send` in `arrayfuncs.c`).
-pub(super) fn read_binary(bytes: &[u8], decoder: Decoder) -> Result<Value<'_>, Malformed> {
+pub(super) fn read_binary(bytes: &[u8], decoder: Decoder) -> Option<Value<'_>> {
     let mut rest = bytes;
-    let dimensions = take_length(&mut rest)?.ok_or(Malformed)?;
+    let dimensions = usize::try_from(take_length(&mut rest)?).ok()?;
     take(&mut rest, 8)?;
     if dimensions > MAX_DIMENSIONS {
-        return Err(Malformed);
+        return None;
     }
     let mut lengths = Vec::with_capacity(dimensions);
     for _ in 0..dimensions {
-        lengths.push(take_length(&mut rest)?.ok_or(Malformed)?);
+        lengths.push(usize::try_from(take_length(&mut rest)?).ok()?);
         take(&mut rest, 4)?;
     }
     let array = read_dimension(&mut rest, &lengths, decoder, &mut { LONGEST })?;
-    if rest.is_empty() { Ok(array) } else { Err(Malformed) }
+    if rest.is_empty() { Some(array) } else { None }
 }
 
-fn read_dimension<'a>(
-    rest: &mut &'a [u8],
-    lengths: &[usize],
-    decoder: Decoder,
-    room: &mut usize,
-) -> Result<Value<'a>, Malformed> {
+fn read_dimension<'a>(rest: &mut &'a [u8], lengths: &[usize], decoder: Decoder, room: &mut usize) -> Option<Value<'a>> {
     let Some((&length, inner)) = lengths.split_first() else {
-        return Ok(Value::Array(Vec::new()));
+        return Some(Value::Array(Vec::new()));
     };
     // Each element takes four bytes at least: a length that the message cannot hold must not be allocated for.
-    let elements = inner.iter().try_fold(length, |product, &more| product.checked_mul(more)).ok_or(Malformed)?;
+    let elements = inner.iter().try_fold(length, |product, &more| product.checked_mul(more))?;
     if elements > rest.len() / 4 || (elements == 0 && !(length == 0 && inner.is_empty())) {
-        return Err(Malformed);
+        return None;
     }
     let mut values = Vec::with_capacity(length);
     for _ in 0..length {
         values.push(if inner.is_empty() {
             match take_length(rest)? {
-                Some(size) => {
-                    let value = decoder.read(take(rest, size)?)?;
+                NULL => Value::Null,
+                length => {
+                    let value = decoder.read(take(rest, usize::try_from(length).ok()?)?)?;
                     if let Value::Made(text) = &value {
-                        *room = room.checked_sub(text.len()).ok_or(Malformed)?;
+                        *room = room.checked_sub(text.len())?;
                     }
                     value
                 }
-                None => Value::Null,
             }
         } else {
             read_dimension(rest, inner, decoder, room)?
         });
     }
-    Ok(Value::Array(values))
+    Some(Value::Array(values))
 }
 
-fn take<'a>(rest: &mut &'a [u8], size: usize) -> Result<&'a [u8], Malformed> {
-    let (taken, after) = rest.split_at_checked(size).ok_or(Malformed)?;
+fn take<'a>(rest: &mut &'a [u8], size: usize) -> Option<&'a [u8]> {
+    let (taken, after) = rest.split_at_checked(size)?;
     *rest = after;
-    Ok(taken)
+    Some(taken)
 }
 
-/// `None` for -1, the length of NULL.
-fn take_length(rest: &mut &[u8]) -> Result<Option<usize>, Malformed> {
-    let bytes = take(rest, 4)?.try_into().map_err(|_| Malformed)?;
-    match i32::from_be_bytes(bytes) {
-        -1 => Ok(None),
-        length => usize::try_from(length).map(Some).map_err(|_| Malformed),
-    }
+fn take_length(rest: &mut &[u8]) -> Option<i32> {
+    Some(i32::from_be_bytes(take(rest, 4)?.try_into().ok()?))
 }
 
 /// An array's text: <https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO>.
-pub(super) fn read_text(text: &str, delimiter: u8) -> Result<Value<'_>, Malformed> {
+pub(super) fn read_text(text: &str, delimiter: u8) -> Option<Value<'_>> {
     // `[2:3]={a,b}`: bounds that do not start at 1.
-    let start = if text.starts_with('[') { text.find('=').ok_or(Malformed)? + 1 } else { 0 };
+    let start = if text.starts_with('[') { text.find('=')? + 1 } else { 0 };
     let mut literal = Literal { text, at: start, delimiter };
     let array = literal.array(0)?;
-    if literal.at == text.len() { Ok(array) } else { Err(Malformed) }
+    if literal.at == text.len() { Some(array) } else { None }
 }
 
 struct Literal<'a> {
@@ -92,19 +84,19 @@ struct Literal<'a> {
 }
 
 impl<'a> Literal<'a> {
-    fn peek(&self) -> Result<u8, Malformed> {
-        self.text.as_bytes().get(self.at).copied().ok_or(Malformed)
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
     }
 
-    fn array(&mut self, depth: usize) -> Result<Value<'a>, Malformed> {
+    fn array(&mut self, depth: usize) -> Option<Value<'a>> {
         if self.peek()? != b'{' || depth == MAX_DIMENSIONS {
-            return Err(Malformed);
+            return None;
         }
         self.at += 1;
         let mut values = Vec::new();
         if self.peek()? == b'}' {
             self.at += 1;
-            return Ok(Value::Array(values));
+            return Some(Value::Array(values));
         }
         loop {
             values.push(match self.peek()? {
@@ -115,14 +107,14 @@ impl<'a> Literal<'a> {
             let after = self.peek()?;
             self.at += 1;
             match after {
-                b'}' => return Ok(Value::Array(values)),
+                b'}' => return Some(Value::Array(values)),
                 byte if byte == self.delimiter => {}
-                _ => return Err(Malformed),
+                _ => return None,
             }
         }
     }
 
-    fn quoted(&mut self) -> Result<Value<'a>, Malformed> {
+    fn quoted(&mut self) -> Option<Value<'a>> {
         self.at += 1;
         let mut made = Vec::new();
         loop {
@@ -136,18 +128,18 @@ impl<'a> Literal<'a> {
         }
         self.at += 1;
         // The bytes are those of a `str` less some ASCII ones.
-        String::from_utf8(made).map(Value::Made).map_err(|_| Malformed)
+        String::from_utf8(made).map(Value::Made).ok()
     }
 
-    fn bare(&mut self) -> Result<Value<'a>, Malformed> {
+    fn bare(&mut self) -> Option<Value<'a>> {
         let start = self.at;
         while !matches!(self.peek()?, b'}' | b'{' | b'"') && self.peek()? != self.delimiter {
             self.at += 1;
         }
         match self.text.get(start..self.at) {
-            None | Some("") => Err(Malformed),
-            Some("NULL") => Ok(Value::Null),
-            Some(text) => Ok(Value::Text(text)),
+            None | Some("") => None,
+            Some("NULL") => Some(Value::Null),
+            Some(text) => Some(Value::Text(text)),
         }
     }
 }
@@ -155,7 +147,7 @@ impl<'a> Literal<'a> {
 #[cfg(test)]
 mod tests {
     use super::{read_binary, read_text};
-    use crate::pg::value::decode::{Decoder, Malformed, Value};
+    use crate::pg::value::decode::{Decoder, Value};
 
     fn binary(lengths: &[i32], elements: &[Option<i32>]) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -181,10 +173,10 @@ mod tests {
     #[test]
     fn binary_arrays_nest_and_hold_null() {
         let number = |value| Value::Number(value);
-        assert_eq!(read_binary(&binary(&[], &[]), Decoder::Int4), Ok(Value::Array(Vec::new())));
+        assert_eq!(read_binary(&binary(&[], &[]), Decoder::Int4), Some(Value::Array(Vec::new())));
         assert_eq!(
             read_binary(&binary(&[2, 2], &[Some(1), None, Some(3), Some(4)]), Decoder::Int4),
-            Ok(Value::Array(vec![
+            Some(Value::Array(vec![
                 Value::Array(vec![number(1.0), Value::Null]),
                 Value::Array(vec![number(3.0), number(4.0)]),
             ]))
@@ -194,7 +186,7 @@ mod tests {
     #[test]
     fn a_binary_array_that_claims_more_than_it_holds_is_malformed() {
         for lengths in [&[i32::MAX, i32::MAX][..], &[i32::MAX], &[3], &[-1], &[1, 0], &[1, 1, 1, 1, 1, 1, 1]] {
-            assert_eq!(read_binary(&binary(lengths, &[Some(1)]), Decoder::Int4), Err(Malformed), "{lengths:?}");
+            assert_eq!(read_binary(&binary(lengths, &[Some(1)]), Decoder::Int4), None, "{lengths:?}");
         }
     }
 
@@ -204,9 +196,9 @@ mod tests {
         for _ in 0..6 {
             nested = Value::Array(vec![nested]);
         }
-        assert_eq!(read_binary(&binary(&[1; 6], &[Some(1)]), Decoder::Int4), Ok(nested));
+        assert_eq!(read_binary(&binary(&[1; 6], &[Some(1)]), Decoder::Int4), Some(nested));
         // 2^32 times 2^32 elements are none, to whoever counts in 64 bits.
-        assert_eq!(read_binary(&binary(&[1 << 30, 1 << 30, 16], &[]), Decoder::Int4), Err(Malformed));
+        assert_eq!(read_binary(&binary(&[1 << 30, 1 << 30, 16], &[]), Decoder::Int4), None);
         let element_of = |length: i32| {
             let mut bytes = binary(&[1], &[Some(1)]);
             let at = bytes.len() - 8;
@@ -214,45 +206,45 @@ mod tests {
             bytes
         };
         for length in [5, i32::MAX, -2, i32::MIN, 3] {
-            assert_eq!(read_binary(&element_of(length), Decoder::Int4), Err(Malformed), "{length}");
+            assert_eq!(read_binary(&element_of(length), Decoder::Int4), None, "{length}");
         }
         for end in 0..binary(&[2], &[Some(1), None]).len() {
-            assert_eq!(read_binary(&binary(&[2], &[Some(1), None])[..end], Decoder::Int4), Err(Malformed), "{end}");
+            assert_eq!(read_binary(&binary(&[2], &[Some(1), None])[..end], Decoder::Int4), None, "{end}");
         }
     }
 
     #[test]
     fn an_arrays_text_nests_six_times_at_most_and_is_parted_by_its_delimiter_alone() {
         let nested = |depth: usize| format!("{}a{}", "{".repeat(depth), "}".repeat(depth));
-        assert!(read_text(&nested(6), b',').is_ok());
+        assert!(read_text(&nested(6), b',').is_some());
         for depth in [7, 8, 100_000] {
-            assert_eq!(read_text(&nested(depth), b','), Err(Malformed), "{depth}");
+            assert_eq!(read_text(&nested(depth), b','), None, "{depth}");
         }
         for other in ["{{a};{b}}", "{{a}x{b}}", "{\"a\" \"b\"}", "{\"a\";\"b\"}"] {
-            assert_eq!(read_text(other, b','), Err(Malformed), "{other}");
+            assert_eq!(read_text(other, b','), None, "{other}");
         }
-        assert_eq!(read_text("{a;b}", b','), Ok(Value::Array(vec![Value::Text("a;b")])));
-        assert_eq!(read_text("{a,b}", b';'), Ok(Value::Array(vec![Value::Text("a,b")])));
+        assert_eq!(read_text("{a;b}", b','), Some(Value::Array(vec![Value::Text("a;b")])));
+        assert_eq!(read_text("{a,b}", b';'), Some(Value::Array(vec![Value::Text("a,b")])));
     }
 
     #[test]
     fn an_arrays_text_is_read_as_the_server_writes_it() {
         let text = |value| Value::Text(value);
         let made = |value: &str| Value::Made(value.to_owned());
-        assert_eq!(read_text("{}", b','), Ok(Value::Array(Vec::new())));
+        assert_eq!(read_text("{}", b','), Some(Value::Array(Vec::new())));
         assert_eq!(
             read_text(r#"[0:1][5:6]={{a,NULL},{"NULL","é\"\\,"}}"#, b','),
-            Ok(Value::Array(vec![
+            Some(Value::Array(vec![
                 Value::Array(vec![text("a"), Value::Null]),
                 Value::Array(vec![made("NULL"), made("é\"\\,")]),
             ]))
         );
         assert_eq!(
             read_text("{(1,1),(0,0);(2,2),(1,1)}", b';'),
-            Ok(Value::Array(vec![text("(1,1),(0,0)"), text("(2,2),(1,1)")]))
+            Some(Value::Array(vec![text("(1,1),(0,0)"), text("(2,2),(1,1)")]))
         );
         for malformed in ["", "{", "{a", "{a}}", "{\"a", "{a,}", "a", "[1:2]{a}", "{a\"b\"}"] {
-            assert_eq!(read_text(malformed, b','), Err(Malformed), "{malformed}");
+            assert_eq!(read_text(malformed, b','), None, "{malformed}");
         }
     }
 }

@@ -49,17 +49,14 @@ pub(in crate::pg) enum Decoder {
     Timestamp,
 }
 
-/// The bytes are not what the type's binary form allows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Malformed;
-
 /// PostgreSQL counts dates and times from 2000-01-01; JavaScript from 1970-01-01.
 const EPOCH_DAYS: f64 = 10_957.0;
 const DAY_MILLISECONDS: f64 = 86_400_000.0;
 
 impl Decoder {
-    pub(super) fn read(self, bytes: &[u8]) -> Result<Value<'_>, Malformed> {
-        Ok(match self {
+    /// `None` where the bytes are not what the type's binary form allows.
+    pub(super) fn read(self, bytes: &[u8]) -> Option<Value<'_>> {
+        Some(match self {
             Self::Boolean => Value::Boolean(u8::from_be_bytes(exactly(bytes)?) != 0),
             Self::Int2 => Value::Number(f64::from(i16::from_be_bytes(exactly(bytes)?))),
             Self::Int4 => Value::Number(f64::from(i32::from_be_bytes(exactly(bytes)?))),
@@ -67,12 +64,12 @@ impl Decoder {
             Self::Int8Number => Value::Number(nearest(i64::from_be_bytes(exactly(bytes)?))),
             Self::Oid => Value::Number(f64::from(u32::from_be_bytes(exactly(bytes)?))),
             Self::Float8 => Value::Number(f64::from_be_bytes(exactly(bytes)?)),
-            Self::Numeric => Value::Made(numeric::read(bytes).ok_or(Malformed)?),
+            Self::Numeric => Value::Made(numeric::read(bytes)?),
             Self::Text => readable(bytes),
             Self::Jsonb => match bytes.split_first() {
                 // The version of the binary form; there has been one.
                 Some((1, json)) => readable(json),
-                _ => return Err(Malformed),
+                _ => return None,
             },
             Self::Uuid => Value::Made(uuid(exactly(bytes)?)),
             Self::Bytes => Value::Bytes(bytes),
@@ -91,8 +88,8 @@ impl Decoder {
     }
 }
 
-fn exactly<const LENGTH: usize>(bytes: &[u8]) -> Result<[u8; LENGTH], Malformed> {
-    bytes.try_into().map_err(|_| Malformed)
+fn exactly<const LENGTH: usize>(bytes: &[u8]) -> Option<[u8; LENGTH]> {
+    bytes.try_into().ok()
 }
 
 /// The server's text is UTF-8, but for the upper half of its type `"char"`.
@@ -121,23 +118,23 @@ fn uuid(bytes: [u8; 16]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Decoder, Malformed, Value};
+    use super::{Decoder, Value};
 
     #[test]
     fn values_are_those_of_a_driver_that_speaks_text() {
-        let made = |text: &str| Ok(Value::Made(text.to_owned()));
+        let made = |text: &str| Some(Value::Made(text.to_owned()));
         assert_eq!(Decoder::Int8.read(&i64::MIN.to_be_bytes()), made("-9223372036854775808"));
-        assert_eq!(Decoder::Date.read(&(-10_957i32).to_be_bytes()), Ok(Value::Number(0.0)));
-        assert_eq!(Decoder::Timestamp.read(&(-1i64).to_be_bytes()), Ok(Value::Number(946_684_799_999.0)));
-        assert_eq!(Decoder::Timestamp.read(&i64::MAX.to_be_bytes()), Ok(Value::Number(f64::INFINITY)));
-        assert_eq!(Decoder::Jsonb.read(b"\x01{}"), Ok(Value::Text("{}")));
+        assert_eq!(Decoder::Date.read(&(-10_957i32).to_be_bytes()), Some(Value::Number(0.0)));
+        assert_eq!(Decoder::Timestamp.read(&(-1i64).to_be_bytes()), Some(Value::Number(946_684_799_999.0)));
+        assert_eq!(Decoder::Timestamp.read(&i64::MAX.to_be_bytes()), Some(Value::Number(f64::INFINITY)));
+        assert_eq!(Decoder::Jsonb.read(b"\x01{}"), Some(Value::Text("{}")));
         assert_eq!(Decoder::Uuid.read(&[0xa0; 16]), made("a0a0a0a0-a0a0-a0a0-a0a0-a0a0a0a0a0a0"));
     }
 
     #[test]
     fn a_value_of_the_wrong_length_is_malformed() {
-        assert_eq!(Decoder::Int4.read(&[0; 3]), Err(Malformed));
-        assert_eq!(Decoder::Uuid.read(&[0; 17]), Err(Malformed));
-        assert_eq!(Decoder::Jsonb.read(b""), Err(Malformed));
+        assert_eq!(Decoder::Int4.read(&[0; 3]), None);
+        assert_eq!(Decoder::Uuid.read(&[0; 17]), None);
+        assert_eq!(Decoder::Jsonb.read(b""), None);
     }
 }

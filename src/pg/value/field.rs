@@ -10,7 +10,7 @@ use tokio_postgres::{
 
 use super::{
     array,
-    decode::{Decoder, Malformed, Value},
+    decode::{Decoder, Value},
 };
 
 /// What JavaScript has still to do with a value, or with each leaf of an array.
@@ -102,7 +102,7 @@ impl Reading {
         }
     }
 
-    pub(super) fn read(self, bytes: &[u8]) -> Result<Value<'_>, Malformed> {
+    pub(super) fn read(self, bytes: &[u8]) -> Option<Value<'_>> {
         match self {
             Self::Scalar(decoder) => decoder.read(bytes),
             Self::Array(decoder) => array::read_binary(bytes, decoder),

@@ -1,4 +1,4 @@
-//! A parameter travels as text: the server parses it exactly as it does for any driver that speaks text.
+//! A parameter is sent as text: the server parses it exactly as it does for any driver that speaks text.
 
 use std::error::Error;
 

@@ -1,4 +1,4 @@
-//! The rows that answer the calls of one statement, decoded. They lie in one piece, which crosses to the JavaScript thread
+//! The rows that answer the calls of one statement, decoded. They lie in one piece, which is handed to the JavaScript thread
 //! as a whole, while what the driver has read from the socket is free again.
 
 use std::{ops::Range, slice, sync::Arc};
@@ -172,10 +172,10 @@ impl Decoding {
         for (index, field) in columns.fields.iter().enumerate() {
             let column = columns.server_index(index);
             let value = match row::bytes(row, column) {
-                None => Ok(field.reading.null()),
+                None => Some(field.reading.null()),
                 Some(bytes) => field.reading.read(bytes),
             };
-            decoded.push(&value.map_err(|_| {
+            decoded.push(&value.ok_or_else(|| {
                 let kind = row.columns().get(column).map_or("unknown", |column| column.type_().name());
                 let message =
                     format!("the server's bytes for the column {:?} are not what its type, {kind}, allows", field.name);

@@ -22,7 +22,7 @@ pub(super) const YOUNG: Duration = Duration::from_millis(250);
 const HANGING: Duration = Duration::from_secs(5);
 
 impl<C: Work> Scheduler<C> {
-    /// `answered`: the worker that has just done so takes what waits, though its turn of the event loop may not be over.
+    /// The worker `answered` has just answered: it takes calls that are not flushed yet.
     pub(super) fn decide(&mut self, now: Time, answered: Option<WorkerId>) {
         self.now = now;
         self.close_what_is_over(now);
@@ -111,7 +111,7 @@ impl<C: Work> Scheduler<C> {
         let is_fresh = now.saturating_sub(since) <= FRESH;
         let rows = self.rows();
         let mut admission = self.admission(now, &rows);
-        // A connection that is being looked at is for a write.
+        // A connection in `Checking` will serve a write.
         admission.kinds.writes &=
             is_fresh || self.checking(now) < self.waiting.write_batches(admission, self.batches(now));
         let Some(source) = self.waiting.oldest(admission) else { return false };
@@ -133,7 +133,7 @@ impl<C: Work> Scheduler<C> {
             return false;
         }
         let may_follow = |worker: &&Worker| match &worker.state {
-            // What is sent alone may be slow, and a write may wait for another.
+            // A lookup that is sent alone may be slow, and a write may wait for another.
             State::Busy { flights } => {
                 flights.len() < IN_FLIGHT
                     && flights.iter().all(|flight| flight.kind == Kind::Lookups && flight.calls > 1)

@@ -8,7 +8,8 @@ use super::{
     worker::{Kind, Opened, State, Worker, WorkerId},
 };
 
-/// An attempt to connect that begins with a call, and lasts as long as the call may wait, says more than that it waited.
+/// A call waits this much longer than its deadline, so that an attempt to connect that ends with the deadline still gives its
+/// own error.
 const GRACE: Duration = Duration::from_millis(50);
 /// How long the contended writes of a user who has set no limit are tried.
 const CONTENTION_PATIENCE: Duration = Duration::from_secs(30);
@@ -22,7 +23,7 @@ const OUTAGE_PAUSE: [Duration; 2] = [Duration::from_millis(20), Duration::from_m
 const CANCEL: Duration = Duration::from_secs(2);
 
 impl<C: Work> Scheduler<C> {
-    /// Calls have come. They leave at the end of the turn of the event loop, when it is flushed, or when a batch is full.
+    /// Calls are queued. They are sent when they fill a batch, or when they are flushed at the end of the turn of the event loop.
     pub(in crate::pg::queue) fn queued(&mut self, now: Time, calls: impl IntoIterator<Item = C>) {
         for call in calls {
             self.waiting.push(call);
@@ -33,7 +34,7 @@ impl<C: Work> Scheduler<C> {
         self.decide(now, None);
     }
 
-    /// All calls that have come may leave.
+    /// All calls that are queued may be sent.
     pub(in crate::pg::queue) fn flushed(&mut self, now: Time) {
         self.waiting.flush(self.limits.patience.map(|patience| now + patience + GRACE));
         self.decide(now, None);
@@ -70,7 +71,7 @@ impl<C: Work> Scheduler<C> {
         } else {
             self.refusals = Refusals::default();
             let unreachable = self.unreachable.clone();
-            // Who has come since the attempt began is owed another one.
+            // Calls queued after the attempt began wait for the next attempt.
             for queued in self.waiting.drain(|queued| queued.number <= first) {
                 self.settle(queued, unreachable.clone().map_or(Ending::TimedOut, Ending::Failed));
             }
@@ -78,7 +79,7 @@ impl<C: Work> Scheduler<C> {
         self.decide(now, None);
     }
 
-    /// So long a round trip took.
+    /// A round trip took this long.
     fn took(&mut self, time: Duration) {
         self.nearest = Some(self.nearest.map_or(time, |nearest| nearest.min(time)));
     }
@@ -206,7 +207,7 @@ impl<C: Work> Scheduler<C> {
             // The next one may be of another server.
             self.nearest = None;
             if was_opened {
-                // The pause was for the sake of those that served.
+                // The pause spared the server while other connections served; none does now.
                 self.refusals = Refusals::default();
             }
         }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::{
+    batch::BATCH,
     machine::Scheduler,
     queued::{Time, Work},
-    waiting::BATCH,
     worker::Kind,
 };
 
@@ -14,7 +14,7 @@ const ENOUGH: usize = 3;
 /// A server is near that answers a single lookup within this.
 const NEAR: Duration = Duration::from_millis(1);
 /// After this without an answer, lookups do not wait for a connection any more.
-pub(super) const PROMPT: Duration = Duration::from_millis(5);
+pub(super) const RESPONSIVE: Duration = Duration::from_millis(5);
 /// A lookup that was sent by itself is silent when it has no answer after this.
 pub(super) const SILENT: Duration = Duration::from_secs(1);
 
@@ -23,7 +23,7 @@ pub(super) const SILENT: Duration = Duration::from_secs(1);
 pub(super) struct InFlight {
     pub(super) calls: usize,
     /// Connections that are likely to answer lookups soon.
-    prompt: usize,
+    responsive: usize,
     /// Connections with a write.
     writing: usize,
     /// Connections with a lookup that was sent by itself.
@@ -36,11 +36,11 @@ impl<C: Work> Scheduler<C> {
     pub(super) fn in_flight(&self, now: Time) -> InFlight {
         let mut counted = InFlight::default();
         for worker in &self.workers {
-            let mut is_prompt = false;
+            let mut is_responsive = false;
             for flight in worker.flights() {
                 counted.calls += flight.calls;
                 match flight.kind {
-                    Kind::Lookups => is_prompt |= flight.sent + PROMPT > now,
+                    Kind::Lookups => is_responsive |= flight.sent + RESPONSIVE > now,
                     Kind::Write => {}
                     Kind::Alone => {
                         counted.alone += 1;
@@ -48,7 +48,7 @@ impl<C: Work> Scheduler<C> {
                     }
                 }
             }
-            counted.prompt += usize::from(is_prompt);
+            counted.responsive += usize::from(is_responsive);
             counted.writing += usize::from(worker.has(Kind::Write));
         }
         counted
@@ -59,7 +59,7 @@ impl<C: Work> Scheduler<C> {
     pub(super) fn is_well_served(&self, in_flight: &InFlight) -> bool {
         self.nearest.is_some_and(|time| time < NEAR)
             && in_flight.calls >= ENOUGH * BATCH.start()
-            && in_flight.prompt >= ENOUGH
+            && in_flight.responsive >= ENOUGH
     }
 
     /// Writes may wait for each other in the server. One connection is left to lookups, so that these go on.

@@ -50,7 +50,7 @@ pub(in crate::pg::queue) enum Return<E> {
     Lost(E),
     /// Its batch failed, or was held up.
     Alone,
-    /// The server rolled it back for another one's sake.
+    /// The server rolled the write back: `40001` or `40P01`.
     Contended(E),
 }
 
@@ -64,7 +64,7 @@ pub(in crate::pg::queue) enum Connection {
     Cancelled,
 }
 
-/// What there is to borrow.
+/// Whether a connection can be borrowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::pg::queue) enum Loan {
     Of(WorkerId),
@@ -93,7 +93,7 @@ pub(in crate::pg::queue) struct Scheduler<C: Work> {
     pub(super) was_connected: bool,
     /// Why no connection could be opened, since there has been none.
     pub(super) unreachable: Option<C::Error>,
-    /// The server was there before, and may be again.
+    /// A connection has been open before, so that the server may come back.
     pub(super) is_outage: bool,
     pub(super) refusals: Refusals,
     /// The shortest round trip: of a connection when it was opened, or of a single lookup.

@@ -31,9 +31,11 @@ mod waiting;
 
 mod admission;
 
+mod batch;
+
 mod queued;
 
+pub use batch::SMALLEST_BATCH;
 pub(super) use machine::{Command, Connection, Ending, Limits, Loan, Return, Scheduler};
 pub(super) use queued::{Queued, Time, Work};
-pub use waiting::SMALLEST_BATCH;
 pub(super) use worker::{Opened, WorkerId};

@@ -7,8 +7,8 @@ use proptest::{collection::vec, prelude::*};
 
 use super::{
     Connection, Opened, Return,
+    batch::BATCH,
     model::{Job, MS, SECOND, World},
-    waiting::BATCH,
 };
 
 #[derive(Clone, Debug)]

@@ -20,7 +20,7 @@ pub(in crate::pg::queue) trait Work {
     fn bytes(&self) -> usize;
     /// Tells the row of a write from other rows, as far as the call names one.
     fn row(&self) -> Option<u64>;
-    /// Both may be sent in one statement; false of a call and itself where it can only be sent alone.
+    /// Both calls may be sent in one statement. A call that can only be sent alone does not share a batch with itself.
     fn shares_batch(&self, other: &Self) -> bool;
 }
 
@@ -32,7 +32,7 @@ pub(in crate::pg::queue) struct Queued<C: Work> {
     /// Until when the call waits for a connection, counted from when it may leave; of a contended write, until when it is
     /// sent again.
     pub(super) deadline: Option<Time>,
-    /// Of few calls.
+    /// `None` for most calls: nothing has happened to them.
     past: Option<Box<Past<C::Error>>>,
 }
 
@@ -43,7 +43,7 @@ struct Past<E> {
     contention: Option<Contention<E>>,
 }
 
-/// The server rolled a write back for another one's sake.
+/// The server rolled a write back in favour of another transaction: `40001` or `40P01`.
 #[derive(Clone, Debug)]
 struct Contention<E> {
     times: u32,
@@ -64,7 +64,7 @@ impl<C: Work> Queued<C> {
         self.past.as_ref()?.contention.as_ref()
     }
 
-    /// It is sent by itself from now on: its batch failed, was held up, or lost its connection.
+    /// Has the call sent by itself from now on: its batch failed, was held up, or lost its connection.
     pub(super) fn part(&mut self) {
         self.past().is_alone = true;
     }

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     Connection, Ending, Loan, Opened, Return, WorkerId,
+    batch::{BATCH, batch_size},
     model::{Job, MS, SECOND, World},
-    waiting::{BATCH, batch_size},
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);

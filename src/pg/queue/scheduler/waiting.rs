@@ -1,21 +1,12 @@
-//! The calls that no connection has: in queues that are judged each by itself, oldest first within a queue.
+//! The calls that wait to be sent, in one queue for each statement of lookups and one for writes, oldest first.
 
-use std::{collections::VecDeque, mem, ops::RangeInclusive};
+use std::{collections::VecDeque, mem};
 
 use super::{
     admission::{Admission, Batches, Source},
+    batch::{BATCH, BATCH_MOST, WRITES, batch_size, group, most_writes},
     queued::{Queued, Row, Time, Work},
 };
-
-/// Lookups in one statement, at most: a quarter of the calls in flight and waiting, within these bounds. 16 gave the most
-/// answers a second with 64 in flight, 64 with 256, and 128 with 1,024.
-pub(super) const BATCH: RangeInclusive<usize> = SMALLEST_BATCH as usize..=128;
-/// `lib/connection.js` hands over so many calls at a time.
-pub const SMALLEST_BATCH: u32 = 16;
-/// Writes in one statement, at most: when one of them is refused all are sent again.
-const WRITES: usize = 32;
-/// Parameters that are longer than this together are sent apart: a message has an end.
-const BATCH_BYTES: usize = 1 << 20;
 
 #[derive(Clone, Debug)]
 pub(super) struct Lookups<C: Work> {
@@ -29,10 +20,10 @@ pub(super) struct Waiting<C: Work> {
     /// Lookups that are sent by themselves.
     pub(super) alone: VecDeque<Queued<C>>,
     pub(super) writes: VecDeque<Queued<C>>,
-    /// Writes that the server rolled back for another one's sake, and writes of their rows; oldest first.
+    /// Writes that the server rolled back (`40001`, `40P01`), and writes of the same rows; oldest first.
     pub(super) contended: VecDeque<Queued<C>>,
     last_number: u64,
-    /// The calls up to this number may leave.
+    /// The calls up to this number have been flushed: they need not fill a batch to be sent.
     flushed: u64,
     /// No deadline of a call is before this.
     pub(super) earliest: Option<Time>,
@@ -69,12 +60,12 @@ impl<C: Work> Waiting<C> {
         &mut self.lookups[at].calls
     }
 
-    /// The calls that have been queued may leave, and wait until `deadline`.
+    /// Flushes all calls that are queued; those flushed now wait until `deadline`.
     pub(super) fn flush(&mut self, deadline: Option<Time>) {
         let flushed = mem::replace(&mut self.flushed, self.last_number);
         if let Some(deadline) = deadline {
             for calls in self.lookups.iter_mut().map(|lookups| &mut lookups.calls).chain([&mut self.writes]) {
-                // They are the last of their queue.
+                // Calls that were not flushed before are the last of their queue.
                 for queued in calls.iter_mut().rev().take_while(|queued| queued.number > flushed) {
                     queued.deadline = Some(deadline);
                 }
@@ -302,26 +293,4 @@ impl<C: Work> Waiting<C> {
     pub(super) fn flushed(&self) -> u64 {
         self.flushed
     }
-}
-
-const BATCH_MOST: usize = *BATCH.end();
-
-/// How many calls one statement is for, at most, when so many wait beside those in flight.
-pub(super) fn batch_size(in_flight: usize, waiting: usize) -> usize {
-    ((in_flight + waiting) / 4).clamp(*BATCH.start(), *BATCH.end())
-}
-
-fn most_writes(in_flight: usize, waiting: usize, may_batch: bool) -> usize {
-    if may_batch { batch_size(in_flight, waiting).min(WRITES) } else { 1 }
-}
-
-/// How many of the first calls may be sent in one statement, of `most`.
-fn group<C: Work>(calls: &VecDeque<Queued<C>>, most: usize) -> usize {
-    let Some(first) = calls.front() else { return 0 };
-    let mut room = BATCH_BYTES;
-    let fits = |queued: &&Queued<C>| {
-        room = room.saturating_sub(queued.work.bytes());
-        room > 0 && first.shares_batch(queued)
-    };
-    calls.iter().take(most).take_while(fits).count().max(1)
 }

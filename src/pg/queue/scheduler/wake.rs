@@ -1,8 +1,8 @@
-//! When the scheduler wants to look again.
+//! When time alone gives the scheduler something to do.
 
 use super::{
     decide::YOUNG,
-    in_flight::{PROMPT, SILENT},
+    in_flight::{RESPONSIVE, SILENT},
     machine::{CHECK, Scheduler},
     queued::{Time, Work},
     worker::{Kind, State, Worker},
@@ -26,7 +26,7 @@ impl<C: Work> Scheduler<C> {
                 State::Busy { flights } => {
                     let waited_for = |at: usize| match flights.get(at)? {
                         flight if flight.kind == Kind::Alone => Some(flight.sent + SILENT).filter(|_| alone_wait),
-                        flight => Some(flight.sent + PROMPT).filter(|_| is_well_served),
+                        flight => Some(flight.sent + RESPONSIVE).filter(|_| is_well_served),
                     };
                     [waited_for(0), waited_for(1)]
                 }

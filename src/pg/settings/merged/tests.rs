@@ -5,13 +5,13 @@ use std::fs;
 use tokio_postgres::config::SslMode;
 
 use super::*;
-use crate::pg::settings::option_value::OptionValue;
+use crate::pg::settings::value::OptionValue;
 
 fn text(text: &str) -> OptionValue {
     OptionValue::Text(text.into())
 }
 
-fn read(url: Option<&str>, options: &[(&str, OptionValue)], variables: &[(&str, &str)]) -> Result<Settings, Invalid> {
+fn read(url: Option<&str>, options: &[(&str, OptionValue)], variables: &[(&str, &str)]) -> Result<Settings, Error> {
     let options = options.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     let environment =
         |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
@@ -274,7 +274,7 @@ fn a_service_stands_between_the_connection_string_and_the_environment() {
     let settings = settings.unwrap();
     assert_eq!((host(&settings), settings.database.as_str()), (("service", 7), "url"));
     assert_eq!(settings.user, "service");
-    assert!(missing.unwrap_err().message.contains("`none`"));
+    assert!(missing.unwrap_err().message().contains("`none`"));
 }
 
 #[cfg(unix)]
@@ -300,7 +300,7 @@ fn the_password_file_is_asked_for_every_connection_and_every_host() {
     let exposed = read(Some("postgres://u@a/d"), &[], &[("PGPASSFILE", &file)]);
     let unneeded = read(Some("postgres://u:p@a/d"), &[], &[("PGPASSFILE", &file)]);
     fs::remove_file(&path).unwrap();
-    assert!(exposed.unwrap_err().message.contains("chmod"));
+    assert!(exposed.unwrap_err().message().contains("chmod"));
     assert!(unneeded.is_ok());
 }
 
@@ -363,10 +363,10 @@ fn every_variable_changes_the_settings_or_says_why_not() {
             Ok(settings) if variable == "PGCLIENTENCODING" => assert_eq!(settings, unset),
             Ok(settings) => assert_ne!(settings, unset, "{variable}"),
             Err(invalid) if variable == "PGSERVICE" => {
-                assert!(invalid.message.contains("`require`"));
+                assert!(invalid.message().contains("`require`"));
             }
             Err(invalid) => {
-                assert!(refused.contains(&variable) && invalid.message.contains(variable), "{invalid}");
+                assert!(refused.contains(&variable) && invalid.message().contains(variable), "{invalid}");
             }
         }
     }

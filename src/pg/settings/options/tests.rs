@@ -1,17 +1,21 @@
 //! What an options object may hold.
 
 use super::*;
+use crate::pg::settings::{
+    misspelt::{NEVER_EMPTY, PROTECTION, distance},
+    password::{Password, Secret},
+};
 
 fn text(text: &str) -> OptionValue {
     OptionValue::Text(text.into())
 }
 
-fn one(name: &str, value: OptionValue) -> Result<Stated, Invalid> {
+fn one(name: &str, value: OptionValue) -> Result<Stated, Error> {
     read(&vec![(name.into(), value)])
 }
 
 fn message(name: &str, value: OptionValue) -> String {
-    one(name, value).err().map(|invalid| invalid.message).unwrap_or_default()
+    one(name, value).err().map(|invalid| invalid.message().to_owned()).unwrap_or_default()
 }
 
 fn object(name: &str, value: OptionValue) -> OptionValue {
@@ -191,7 +195,7 @@ fn the_distance_of_words_counts_letters() {
 #[test]
 fn what_decides_over_protection_is_neither_misspelt_nor_empty() {
     let read = |name: &str, value: &str| read_texts(&vec![(name.into(), text(value))], |name| format!("`{name}`"));
-    let message = |name, value| read(name, value).err().map(|invalid| invalid.message).unwrap_or_default();
+    let message = |name, value| read(name, value).err().map(|invalid| invalid.message().to_owned()).unwrap_or_default();
     let misspelt = [
         ("sslMode", "sslmode"),
         ("ssl_mode", "sslmode"),

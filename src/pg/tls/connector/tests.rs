@@ -18,7 +18,7 @@ fn text(text: &str) -> Material {
 }
 
 fn message(tls: &Tls) -> String {
-    connector(tls, &host()).err().map(|invalid| invalid.message).unwrap_or_default()
+    connector(tls, &host()).err().map(|invalid| invalid.message().to_owned()).unwrap_or_default()
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A setting as it was given: by JavaScript, or as text by a connection string, a file or the environment.
 
-use std::{borrow::Cow, error, fmt, time::Duration};
+use std::{borrow::Cow, time::Duration};
 
 /// A JavaScript value, free of JavaScript.
 #[derive(Clone, PartialEq)]
@@ -20,27 +20,7 @@ pub enum OptionValue {
 /// The members of an options object, in their order.
 pub type Options = Vec<(String, OptionValue)>;
 
-/// What is wrong with a setting: which one, and what it has to be. Never holds a password or a whole connection string.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Invalid {
-    pub message: String,
-}
-
-impl Invalid {
-    pub(in crate::pg) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into() }
-    }
-}
-
-impl fmt::Display for Invalid {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.message)
-    }
-}
-
-impl error::Error for Invalid {}
-
-/// What is wrong with a value; whoever knows where the value comes from makes an [`Invalid`] of it.
+/// What is wrong with a value; whoever knows which setting has the value makes an `Error` of it.
 #[derive(Debug)]
 pub struct Problem {
     /// The path below the setting: `.ca` of `ssl`.

@@ -1,9 +1,10 @@
 //! The option `ssl`, as `postgres` takes it: on or off, the name of a mode, or an object for Node's `tls.connect`.
 
 use super::{
-    option_value::{OptionValue, Problem},
     password::Secret,
-    tls::{Material, Revocation, Roots, Ssl, StatedTls, Version},
+    stated_tls::{Ssl, StatedTls},
+    tls::{Material, Revocation, Roots, Version},
+    value::{OptionValue, Problem},
 };
 
 const MODES: &str = "must be true, false, disable, allow, prefer, require, verify-ca, verify-full or no-verify";
