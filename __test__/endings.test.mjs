@@ -156,15 +156,17 @@ describe("an answer whose end is none of PostgreSQL's", () => {
   }
 });
 
-test("a type that leads to others, and these to others, is given up in the end", limit, async (t) => {
+test("a type that leads to others, and these to others, is read as text", limit, async (t) => {
   const chain = Array.from({ length: 150 }, (_, n) => `CREATE TYPE chain${n} AS (next ${n === 0 ? "INT" : `chain${n - 1}`});`);
   await sql.unsafe(chain.join(" "));
-  for (const [length, expected] of [[20, "found"], [150, "INVALID_ANSWER"]]) {
+  for (const length of [20, 150]) {
     const user = `with_${length}`;
     await sql.unsafe(`CREATE TABLE ${user} (id TEXT PRIMARY KEY, chain chain${length - 1}); INSERT INTO ${user} VALUES ('u', NULL)`);
     const { adapter } = openAdapter(t, database.url, { max: 1 }, { ...tableNames, user });
-    const found = adapter.getUser("u").then(({ chain: value }) => value ?? "found", ({ code }) => code);
-    assert.equal(await within(10, "the call settles", found), expected);
+    // The first lookup is not prepared, the later ones are.
+    for (let times = 0; times < 3; times += 1) {
+      assert.deepEqual(await within(10, "the call settles", adapter.getUser("u")), { id: "u", chain: null });
+    }
     assert.equal((await adapter.getKey("nobody")), null);
   }
 });

@@ -28,7 +28,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(70);
 const HELD_UP: Duration = Duration::from_secs(1);
 
 /// The session is over.
-#[derive(Debug)]
 pub(super) struct Over;
 
 pub(super) struct Session {

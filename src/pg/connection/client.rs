@@ -1,11 +1,11 @@
 //! The driver's client, and the task that reads what the server sends to it.
 
-use std::{error::Error, future::poll_fn, ops::Deref};
+use std::{error::Error, future::poll_fn};
 
+use deadpool_postgres::ClientWrapper;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::watch,
-    task::JoinHandle,
 };
 use tokio_postgres::{AsyncMessage, error::DbError};
 
@@ -14,57 +14,38 @@ use crate::pg::error::{self, code};
 
 /// Ends the task, and with it the connection, when it is dropped: also when nobody waits any longer for the connection to be
 /// opened.
-pub(in crate::pg) struct Client {
-    client: tokio_postgres::Client,
-    task: JoinHandle<()>,
-}
+pub(in crate::pg) type Client = ClientWrapper;
 
 /// Closed when the connection is lost. Holds what is wrong with the answer that ended the connection, as far as the
 /// statement of that answer is to know.
 pub(super) type Ended = watch::Receiver<Option<error::Error>>;
 
-impl Client {
-    /// `notice` gets the server's notices.
-    pub(super) fn spawn<S, T>(
-        client: tokio_postgres::Client,
-        mut connection: tokio_postgres::Connection<S, T>,
-        notice: impl Fn(DbError) + Send + 'static,
-    ) -> (Self, Ended)
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let (alive, ended) = watch::channel(None);
-        let task = tokio::spawn(async move {
-            while let Some(event) = poll_fn(|context| connection.poll_message(context)).await {
-                match event {
-                    Ok(AsyncMessage::Notice(error)) => notice(error),
-                    Ok(_) => {}
-                    Err(error) => {
-                        alive.send_replace(improper(&error));
-                        break;
-                    }
+/// `notice` gets the server's notices.
+pub(super) fn spawn<S, T>(
+    client: tokio_postgres::Client,
+    mut connection: tokio_postgres::Connection<S, T>,
+    notice: impl Fn(DbError) + Send + 'static,
+) -> (Client, Ended)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (alive, ended) = watch::channel(None);
+    let task = tokio::spawn(async move {
+        while let Some(event) = poll_fn(|context| connection.poll_message(context)).await {
+            match event {
+                Ok(AsyncMessage::Notice(error)) => notice(error),
+                Ok(_) => {}
+                Err(error) => {
+                    alive.send_replace(improper(&error));
+                    break;
                 }
             }
-        });
-        (Self { client, task }, ended)
-    }
+        }
+    });
+    (ClientWrapper::new(client, task), ended)
 }
 
 fn improper(error: &tokio_postgres::Error) -> Option<error::Error> {
     violation(error.source()?).filter(|error| error.code() == code::INVALID_ANSWER).cloned()
-}
-
-impl Deref for Client {
-    type Target = tokio_postgres::Client;
-
-    fn deref(&self) -> &Self::Target {
-        &self.client
-    }
-}
-
-impl Drop for Client {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
 }

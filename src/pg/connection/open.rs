@@ -18,7 +18,7 @@ use super::{
     aside::aside,
     authentication::{self, Interview},
     cancel::Route,
-    client::{Client, Ended},
+    client::{self, Client, Ended},
     host_error::{explain, failure, locate, refused},
     network::Network,
     pooler, race,
@@ -203,7 +203,7 @@ async fn connect(
         match config.connect_raw(Screened::new(secured, Screen::new(interview)), AsItIs).await {
             Ok((client, connection)) => {
                 let (program, onnotice) = (program.clone(), settings.onnotice);
-                let (client, ended) = Client::spawn(client, connection, move |notice| {
+                let (client, ended) = client::spawn(client, connection, move |notice| {
                     if let Some(function) = onnotice {
                         program.notice(function, Error::refused(notice));
                     }
