@@ -7,11 +7,12 @@ import { after, before, describe, test } from "node:test";
 import { LuciaError } from "lucia";
 
 import { postgres } from "../index.js";
-import { within } from "./support/bounded.mjs";
+import { eventually, within } from "./support/bounded.mjs";
 import { createTables, freshDatabase, tableNames } from "./support/database.mjs";
 import { startModule } from "./support/environment.mjs";
 import { USERS, populate, read, reads } from "./support/load.mjs";
 import { pgbouncers, startPgbouncer } from "./support/pgbouncer.mjs";
+import { startProxy } from "./support/proxy.mjs";
 import { createWhoami, whoamiAdapter } from "./support/whoami.mjs";
 
 const programs = pgbouncers();
@@ -155,6 +156,30 @@ test("`prepare: false` gives a column that was renamed under its new name", asyn
     await initializer.end();
     await own.drop();
   }
+});
+
+test("`prepare: false` looks no type up for a change, also of columns whose types are not built in", async (t) => {
+  const own = await freshDatabase();
+  t.after(() => own.drop());
+  await createTables(own.sql);
+  await own.sql.unsafe("CREATE TYPE mood AS ENUM ('glad', 'sad'); CREATE DOMAIN small AS INT; ALTER TABLE auth_user ADD mood mood, ADD size small");
+  const proxy = await startProxy(own.url);
+  t.after(() => proxy.stop());
+  const initializer = postgres(proxy.url(own.url), tableNames, { prepare: false, max: 1 });
+  t.after(() => initializer.end());
+  const adapter = initializer(LuciaError);
+  await adapter.setUser({ id: "u", mood: "glad", size: 1 }, null);
+  await adapter.updateUser("u", { mood: "sad" });
+  await adapter.deleteUser("nobody");
+  // Over a new connection, whose driver has looked nothing up.
+  proxy.reset();
+  await eventually(10, "the connection is gone", () => initializer.stats().connections === 0);
+  proxy.record();
+  await adapter.setUser({ id: "v", mood: "sad", size: 2 }, null);
+  await adapter.updateUser("u", { mood: "glad" });
+  await adapter.deleteUser("nobody");
+  assert.deepEqual([...proxy.timesSent(/pg_type/g)], []);
+  assert.deepEqual((await own.sql`SELECT id, mood FROM auth_user ORDER BY id`).map((row) => ({ ...row })), [{ id: "u", mood: "glad" }, { id: "v", mood: "sad" }]);
 });
 
 /** Several processes at once, each with its own order of statements. */

@@ -127,6 +127,12 @@ impl Statement {
         self.probed.as_deref().filter(|_| self.is_probed()).unwrap_or(&self.sql)
     }
 
+    /// The same where nothing is prepared: what is planned anew each time needs no probe, whose types the driver would look
+    /// up after the change.
+    pub(super) fn unprepared_text(&self) -> &str {
+        &self.sql
+    }
+
     pub(in crate::pg) fn is_probed(&self) -> bool {
         self.probed.is_some() && !self.is_unprobed.load(Ordering::Relaxed)
     }

@@ -21,7 +21,7 @@ pub(super) async fn describe_once(
 ) -> Result<Result<Arc<Shape>, Error>, Error> {
     client.batch_execute("BEGIN").await?;
     let before = prepared_names(client).await?;
-    let sql = format!("{}{comment}", statement.text());
+    let sql = format!("{}{comment}", statement.unprepared_text());
     let found = discover(client, statement, &sql, false).await.map(|(shape, _)| shape);
     if found.is_err() {
         // One message: between two of them a pooler may take another process of the server.

@@ -230,7 +230,8 @@ impl ReadyStatements {
                 (shape, None) => shape,
             },
         };
-        let sql = shape.rewrite(statement.text().to_owned());
+        let text = if self.may_prepare { statement.text() } else { statement.unprepared_text() };
+        let sql = shape.rewrite(text.to_owned());
         let sending = self.sending(client, statement, sql, statement.declared.clone()).await?;
         let forms = shape.parameters.iter().map(form).collect();
         Ok(Ready { sending, shape, forms })
