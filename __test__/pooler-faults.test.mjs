@@ -117,24 +117,40 @@ for (const { program, name } of programs) {
     });
     after(() => server?.stop());
 
-    test("fails no read", limit, async (t) => {
-      const { adapter } = openAdapter(t, await pooled(t, program, server.url(), { server_login_retry: 1 }));
-      const names = Object.keys(reads);
-      for (const one of names) await read(adapter, one, 1);
-      const outcome = new Outcome();
-      const calling = () => outcome.follow(read(adapter, names[outcome.started % names.length], 2));
-      for (let n = 0; n < 100; n += 1) calling();
-      await server.halt("fast");
-      t.after(() => server.process ?? server.start());
-      // How long the server is away; nothing is waited for.
-      for (let n = 0; n < 20; n += 1) {
-        for (let more = 0; more < 10; more += 1) calling();
-        await pass(100);
-      }
-      await server.start();
-      for (let n = 0; n < 100; n += 1) calling();
-      noneRejected(await outcome.all(30));
-    });
+    for (const server_login_retry of [1, 15]) {
+      test(`fails no read, where it asks again after ${server_login_retry} s`, limit, async (t) => {
+        const { adapter } = openAdapter(t, await pooled(t, program, server.url(), { server_login_retry }));
+        const names = Object.keys(reads);
+        for (const one of names) await read(adapter, one, 1);
+        const outcome = new Outcome();
+        const calling = () => outcome.follow(read(adapter, names[outcome.started % names.length], 2));
+        for (let n = 0; n < 100; n += 1) calling();
+        await server.halt("fast");
+        t.after(() => server.process ?? server.start());
+        // How long the server is away; nothing is waited for.
+        for (let n = 0; n < 20; n += 1) {
+          for (let more = 0; more < 10; more += 1) calling();
+          await pass(100);
+        }
+        await server.start();
+        for (let n = 0; n < 100; n += 1) calling();
+        noneRejected(await outcome.all(30));
+      });
+    }
+  });
+
+  test(`${name} that has no place left for two seconds is waited for`, limit, async (t) => {
+    const url = await pooled(t, program, database.url, { max_client_conn: 2 });
+    const { adapter, initializer } = openAdapter(t, url, { max: 1, idle_timeout: 1 });
+    await read(adapter, "getUser", 1);
+    await eventually(10, "the connection is closed", () => initializer.stats().connections === 0);
+    const others = [1, 2].map(() => connect(url, { max: 1, prepare: false, onnotice() {} }));
+    for (const other of others) await other`SELECT 1`;
+    const call = read(adapter, "getUser", 2);
+    // How long it has no place; nothing is waited for.
+    await pass(2000);
+    await Promise.all(others.map((other) => other.end()));
+    await within(15, "the read is answered", call);
   });
 
   test(`${name} passes on the request to cancel lookups that are held up`, limit, async (t) => {
