@@ -20,6 +20,8 @@ class Connection extends EventEmitter {
   #client;
   #server;
   #due = { [TO_SERVER]: 0, [TO_CLIENT]: 0 };
+  /** What is on its way in either direction, the oldest first. */
+  #delayed = { [TO_SERVER]: [], [TO_CLIENT]: [] };
 
   constructor(proxy, client, server) {
     super();
@@ -62,8 +64,17 @@ class Connection extends EventEmitter {
     // Never earlier than what was sent before it, even if the delay has since become shorter.
     const due = Math.max(this.#due[direction], now + this.#proxy.latency());
     this.#due[direction] = due;
-    if (due <= now) act();
-    else setTimeout(() => this.closed || act(), due - now);
+    const delayed = this.#delayed[direction];
+    if (due <= now && delayed.length === 0) {
+      act();
+      return;
+    }
+    // A timer may be late: whichever is over first is for the oldest.
+    delayed.push(act);
+    setTimeout(() => {
+      const oldest = delayed.shift();
+      if (!this.closed) oldest();
+    }, due - now);
   }
 
   /** Forwards nothing more, in neither direction, and stays open: a black hole. */

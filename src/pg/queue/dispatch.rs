@@ -127,12 +127,12 @@ impl Dispatcher {
         }
     }
 
-    /// Of those that wait for the first connection, the oldest that no other attempt has sent; the oldest where it has.
+    /// Of those that wait for a connection, the oldest that no other connection has been sent; the oldest where it has.
     fn lookups_to_send_ahead(&self) -> Option<Lookups> {
         let mut state = self.state();
         let State { scheduler, sent_ahead, .. } = &mut *state;
         let after = if scheduler.lookups_after(*sent_ahead).next().is_some() { *sent_ahead } else { 0 };
-        let (_, first) = scheduler.lookups_after(after).next().filter(|_| !scheduler.was_connected)?;
+        let (_, first) = scheduler.lookups_after(after).next()?;
         let is_alike = |(_, call): &(u64, &Call)| call.forms == first.forms;
         let calls: Vec<_> = scheduler.lookups_after(after).take(AHEAD).take_while(is_alike).collect();
         if calls.len() > first.statement.most_ahead() {

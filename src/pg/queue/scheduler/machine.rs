@@ -90,7 +90,7 @@ pub(in crate::pg::queue) struct Scheduler<C: Work> {
     pub(super) workers: Vec<Worker>,
     pub(super) last_worker: u64,
     pub(super) last_flight: u64,
-    pub(in crate::pg::queue) was_connected: bool,
+    pub(super) was_connected: bool,
     /// Why no connection could be opened, since there has been none.
     pub(super) unreachable: Option<C::Error>,
     /// A connection has been open before, so that the server may come back.
