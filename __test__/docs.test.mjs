@@ -174,6 +174,15 @@ test("every link of the README leads to a file of the published package", () => 
   assert.deepEqual(local.filter((file) => !isShipped(file)), []);
 });
 
+test("the README has at most 150 lines, and says in which file a new option, type, retry rule, TLS mode and method begin", () => {
+  const text = read("README.md");
+  assert.ok(text.split("\n").length - 1 <= 150);
+  const kinds = ["option", "TLS mode", "type", "rule for what is sent again", "method of Lucia's"];
+  const begin = text.replaceAll("\n", " ");
+  const files = kinds.map((kind) => new RegExp(`${kind}( begins)? in \`([^\`]+)\``).exec(begin)?.[2]);
+  assert.deepEqual(files.filter((file) => !file || !existsSync(join(root, file))), []);
+});
+
 test("docs/architecture.md names every room and no other", () => {
   const folders = (path) => readdirSync(join(root, path), { withFileTypes: true }).filter((entry) => entry.isDirectory())
     .map((entry) => `${entry.name}/`);

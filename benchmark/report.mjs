@@ -1,4 +1,5 @@
 // The run in words: a table for every cell, then the goals.
+import { table as markdown } from "../tools/table.mjs";
 import { cells } from "./cells.mjs";
 import { contenders, labelOf } from "./contenders.mjs";
 import { ahead } from "./goals.mjs";
@@ -78,17 +79,16 @@ const speeds = [
   ["sign up, 64 in flight", "sign-up@64", "callsPerSecond", "/s"],
 ];
 
-/** A table of Markdown, for people who want to know what they get. */
+/** The README's table: a row for each figure, a column for each contender that one of them was taken of. */
 export function speedTable(results) {
-  const shown = speeds.filter(([, cell]) => results[cell]);
-  const line = (texts) => `| ${texts.join(" | ")} |`;
   const value = ([, cell, figure, unit], id) => {
     const rounds = roundsOf(results, cell, id, figure);
     return rounds ? `${figures[figure].show(median(rounds))}${unit}` : "";
   };
-  const rows = contenders.filter(({ id }) => shown.some((speed) => value(speed, id)))
-    .map(({ id, label }) => line([label, ...shown.map((speed) => value(speed, id))]));
-  return [line(["", ...shown.map(([what]) => what)]), `|${"---|".repeat(shown.length + 1)}`, ...rows].join("\n");
+  const shown = contenders.filter(({ id }) => speeds.some((speed) => value(speed, id)));
+  return markdown(speeds.filter(([, cell]) => results[cell]).map((speed) => Object.fromEntries([
+    ["", speed[0]], ...shown.map(({ id, label }) => [label, value(speed, id)]),
+  ])));
 }
 
 /** Whether the delay proxy was a wire and not a contender. */
