@@ -7,15 +7,14 @@ import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { fileURLToPath } from "node:url";
 
-import { citations, unproven } from "../__test__/support/evidence.mjs";
+import { Reported, citations, unproven } from "../__test__/support/evidence.mjs";
 import { startServer } from "./server.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const wanted = process.argv.slice(2);
 let passed = 0;
 let failed = 0;
-/** The titles of what has passed or been skipped, by file; of Rust tests the names, under `rust`. */
-const shown = new Map([["rust", new Set()]]);
+const reported = new Reported();
 
 if (wanted.length === 0) {
   const { stdout, status, error } = spawnSync("cargo", ["test", "--locked"], {
@@ -25,7 +24,7 @@ if (wanted.length === 0) {
   });
   process.stdout.write(stdout ?? `cargo: ${error.message}\n`);
   const counts = [...(stdout ?? "").matchAll(/^test result: .* (\d+) passed; (\d+) failed/gm)];
-  for (const [, name] of (stdout ?? "").matchAll(/^test (?:\S+::)?(\w+) \.\.\. ok$/gm)) shown.get("rust").add(name);
+  reported.addRust(stdout ?? "");
   const rust = counts.reduce((sum, [, count]) => sum + Number(count), 0);
   passed += rust;
   failed += counts.reduce((sum, [, , count]) => sum + Number(count), 0);
@@ -46,9 +45,9 @@ if (server) process.env.DATABASE_URL = server.url();
 
 const executed = new Map(files.map((file) => [file, 0]));
 const tests = run({ files, concurrency: 1 });
+reported.follow(tests);
 const count = (event, outcome) => {
   tests.on(event, ({ name, file, details, skip, todo }) => {
-    if (outcome === "passed") shown.set(file, (shown.get(file) ?? new Set()).add(name));
     // A file appears among its own tests when it has none, and a suite when its tests have run.
     if (details.type === "suite" || name === file) {
       if (outcome === "failed" && name === file) failed += 1;
@@ -76,9 +75,7 @@ for (const [file, tested] of executed) {
   console.error(`${basename(file)} executed no test`);
 }
 if (wanted.length === 0) {
-  // A title that is skipped here has said why.
-  const hasPassed = (file, title) => shown.get(file.endsWith(".rs") ? "rust" : join(root, file))?.has(title) ?? false;
-  for (const line of unproven(citations(root), hasPassed)) {
+  for (const line of unproven(root, citations(root), reported)) {
     failed += 1;
     console.error(line);
   }

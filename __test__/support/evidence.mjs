@@ -29,13 +29,41 @@ export function citations(root) {
     .map(({ file, title }) => ({ document: path, file, title })));
 }
 
+/** The titles that the runners have reported: what has passed, or was skipped and has said why. */
+export class Reported {
+  /** By the absolute path of the file; Rust's by the path of their module, `pg::value::rows::tests`. */
+  #titles = new Map();
+
+  #add(place, title) {
+    this.#titles.set(place, (this.#titles.get(place) ?? new Set()).add(title));
+  }
+
+  /** @param {string} output what `cargo test` has printed */
+  addRust(output) {
+    for (const [, place, title] of output.matchAll(/^test (\S+)::(\w+) \.\.\. ok$/gm)) this.#add(place, title);
+  }
+
+  /** @param {import("node:test").TestsStream} tests what `run` of `node:test` has given */
+  follow(tests) {
+    tests.on("test:pass", ({ file, name }) => this.#add(file, name));
+  }
+
+  /** @param {string} file from the root of the repository */
+  has(root, file, title) {
+    const module = /^src\/(.*?)(?:\/mod)?\.rs$/.exec(file)?.[1].replaceAll("/", "::");
+    const places = module === undefined ? [join(root, file)] : [module, `${module}::tests`];
+    return places.some((place) => this.#titles.get(place)?.has(title));
+  }
+}
+
 /**
  * The citations that no passed test bears out.
  *
+ * @param {string} root of the repository
  * @param {{ document: string, file: string, title: string }[]} cited
- * @param {(file: string, title: string) => boolean} hasPassed
+ * @param {Reported} reported
  */
-export function unproven(cited, hasPassed) {
-  return cited.filter(({ file, title }) => !hasPassed(file, title))
+export function unproven(root, cited, reported) {
+  return cited.filter(({ file, title }) => !reported.has(root, file, title))
     .map(({ document, file, title }) => `${document} cites "${title}" of ${file}, which no test has shown in this run`);
 }
