@@ -9,6 +9,7 @@ use tokio_postgres::error::{DbError, ErrorPosition, Severity, SqlState};
 pub(in crate::pg) mod class {
     pub(in crate::pg) const CONNECTION_EXCEPTION: &str = "08";
     pub(in crate::pg) const DATA_EXCEPTION: &str = "22";
+    pub(in crate::pg) const INTEGRITY_CONSTRAINT_VIOLATION: &str = "23";
     pub(in crate::pg) const INVALID_TRANSACTION_STATE: &str = "25";
     pub(in crate::pg) const TRANSACTION_ROLLBACK: &str = "40";
     pub(in crate::pg) const SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION: &str = "42";

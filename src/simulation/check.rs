@@ -184,7 +184,7 @@ impl Judge<'_> {
             "23503" => self.may_not_ask(took) && self.judge_violation("AUTH_INVALID_USER_ID", window).is_ok(),
             "25006" => self.plan.hosts > 1 && self.plan.target != Some("read-write"),
             _ => {
-                let is_first = self.record.opened_at.is_none_or(|at| at >= settled.at);
+                let is_first = self.record.opened_at().is_none_or(|at| at >= settled.at);
                 let has_waited = took + TICK >= self.patience() && self.waited_after_loss(settled);
                 // What waits when the adapter ends is told so at once, and no connection is opened for it any more.
                 let is_of_opening = [code::CONNECT_TIMEOUT, "ECONNREFUSED"].contains(&error.code());

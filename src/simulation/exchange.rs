@@ -23,12 +23,26 @@ pub(super) struct Exchange {
     /// The same number, and which execution it is.
     pub(super) places: Vec<Place>,
     /// It begins or ends a transaction, or closes a statement: servers do not refuse that.
-    pub(super) is_never_refused: bool,
+    is_never_refused: bool,
+    commits: bool,
     /// It prepares something under a name.
-    pub(super) prepares: bool,
+    prepares: bool,
 }
 
 impl Exchange {
+    pub(super) fn new(
+        world: Arc<World>,
+        connection: usize,
+        number: usize,
+        places: Vec<Place>,
+        requests: &[Request],
+    ) -> Self {
+        let is_never_refused = !requests.is_empty() && requests.iter().all(Request::is_never_refused);
+        let commits = requests.iter().any(|request| request.is_query("COMMIT"));
+        let prepares = requests.iter().any(Request::prepares);
+        Self { world, connection, number, places, is_never_refused, commits, prepares }
+    }
+
     pub(super) async fn perform(
         &self,
         requests: Vec<Request>,
@@ -118,11 +132,19 @@ impl Exchange {
         }
     }
 
-    /// No server refuses this so. At `Sync` within a transaction nothing is done that could fail.
+    /// No server refuses this so. At `Sync` within a transaction nothing is done that could fail, and a `COMMIT` that only
+    /// rolls back does nothing that could. What is wrong before a `COMMIT` has begun is an internal error or an interrupt, and
+    /// leaves the transaction as a failed one.
     fn is_absurd(&self, code: &str, stage: Stage) -> bool {
+        let servers = self.world.state();
+        let block = servers.sessions[self.connection].block.as_ref();
         self.is_never_refused
             || (code == "42P05" && !self.prepares)
-            || (stage == Stage::Complete && self.world.state().sessions[self.connection].block.is_some())
+            || (self.commits && ["0A000", "26000"].contains(&code))
+            || match stage {
+                Stage::Received => self.commits && (code != "XX000" || block.is_none_or(|block| block.has_failed)),
+                Stage::Complete | Stage::Committed => block.is_some() != self.commits,
+            }
     }
 
     /// Goes through what is planned for this point.

@@ -57,6 +57,8 @@ pub(super) struct Connection {
     /// The host did not let it begin.
     pub(super) refused: Option<Instant>,
     pub(super) ready: Option<Instant>,
+    /// The client's first question was answered, by a server that the settings ask for.
+    pub(super) answered: Option<Instant>,
     /// Either side has closed it, or given up dialing.
     pub(super) over: Option<Instant>,
     /// It carries a request to cancel.
@@ -83,8 +85,17 @@ pub(super) struct Record {
     pub(super) commits: Vec<Commit>,
     /// What must never be, and was seen at once.
     pub(super) violations: Vec<String>,
-    /// When a session was first ready for the client.
-    pub(super) opened_at: Option<Instant>,
     /// When the program ended the adapter.
     pub(super) ended_at: Option<Instant>,
+}
+
+impl Record {
+    /// When the client first had a connection open. One that it has closed at the moment of the first answer was given up, or
+    /// set aside for a standby that is looked for: it never served.
+    pub(super) fn opened_at(&self) -> Option<Instant> {
+        let opened = self.connections.iter().filter_map(|connection| {
+            connection.answered.filter(|answered| connection.over.is_none_or(|over| over > *answered))
+        });
+        opened.min()
+    }
 }

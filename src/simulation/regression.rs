@@ -37,7 +37,11 @@ pub(super) fn call(number: usize, at: Duration, method: Method, id: &str) -> Cal
     Call { number, at, method, id: id.to_owned(), other: None, variant: 0 }
 }
 
-pub(super) fn plans() -> Vec<(&'static str, Plan)> {
+pub(super) fn plans() -> impl Iterator<Item = (&'static str, Plan)> {
+    of_connections().into_iter().chain(of_statements())
+}
+
+fn of_connections() -> Vec<(&'static str, Plan)> {
     let zero = Duration::ZERO;
     vec![
         (
@@ -63,21 +67,6 @@ pub(super) fn plans() -> Vec<(&'static str, Plan)> {
             },
         ),
         (
-            // The server's 57014 came after `CommandComplete`, and was taken for somebody else's.
-            "a change whose deferred constraint is cancelled after query_timeout rejects with QUERY_TIMEOUT",
-            Plan {
-                query_timeout: Some(milliseconds(300)),
-                calls: vec![call(0, zero, Method::DeleteUser, "u1")],
-                faults: vec![Fault {
-                    connection: 0,
-                    place: Place::Execution(0),
-                    stage: Stage::Complete,
-                    trouble: Trouble::Wait(milliseconds(1300)),
-                }],
-                ..plain()
-            },
-        ),
-        (
             // `57P05` was taken for an error that waiting does not mend.
             "a session that times out while it is opened is opened again",
             Plan {
@@ -89,6 +78,47 @@ pub(super) fn plans() -> Vec<(&'static str, Plan)> {
                     trouble: Trouble::Fatal("57P05"),
                 }],
                 events: vec![Event { at: milliseconds(1000), what: Happening::Terminate { connection: 0 } }],
+                ..plain()
+            },
+        ),
+        (
+            // The pause that refusals had made while a connection served went on when that was lost: up to 8 s.
+            "a server that was full is connected to again at once when the last connection is lost",
+            Plan {
+                max: 10,
+                calls: (0..5)
+                    .map(|at| call(at, zero, if at < 4 { Method::UpdateUser } else { Method::GetUser }, "u0"))
+                    .collect(),
+                events: vec![
+                    Event { at: zero, what: Happening::Full { host: 0, lasts: milliseconds(30), sessions: 1 } },
+                    Event {
+                        at: zero,
+                        what: Happening::Lock { table: Table::User, id: "u0".to_owned(), lasts: milliseconds(80) },
+                    },
+                    Event { at: milliseconds(97), what: Happening::Crash { host: 0, lasts: milliseconds(30) } },
+                ],
+                latency: milliseconds(5),
+                ..plain()
+            },
+        ),
+    ]
+}
+
+fn of_statements() -> Vec<(&'static str, Plan)> {
+    let zero = Duration::ZERO;
+    vec![
+        (
+            // The server's 57014 came after `CommandComplete`, and was taken for somebody else's.
+            "a change whose deferred constraint is cancelled after query_timeout rejects with QUERY_TIMEOUT",
+            Plan {
+                query_timeout: Some(milliseconds(300)),
+                calls: vec![call(0, zero, Method::DeleteUser, "u1")],
+                faults: vec![Fault {
+                    connection: 0,
+                    place: Place::Execution(0),
+                    stage: Stage::Complete,
+                    trouble: Trouble::Wait(milliseconds(1300)),
+                }],
                 ..plain()
             },
         ),
@@ -110,22 +140,21 @@ pub(super) fn plans() -> Vec<(&'static str, Plan)> {
             },
         ),
         (
-            // The pause that refusals had made while a connection served went on when that was lost: up to 8 s.
-            "a server that was full is connected to again at once when the last connection is lost",
+            // `insert` took every error of `COMMIT` for the end of the transaction, and left the connection in it.
+            "a connection serves nobody after a sign-up's COMMIT was refused before it began",
             Plan {
-                max: 10,
-                calls: (0..5)
-                    .map(|at| call(at, zero, if at < 4 { Method::UpdateUser } else { Method::GetUser }, "u0"))
-                    .collect(),
-                events: vec![
-                    Event { at: zero, what: Happening::Full { host: 0, lasts: milliseconds(30), sessions: 1 } },
-                    Event {
-                        at: zero,
-                        what: Happening::Lock { table: Table::User, id: "u0".to_owned(), lasts: milliseconds(80) },
-                    },
-                    Event { at: milliseconds(97), what: Happening::Crash { host: 0, lasts: milliseconds(30) } },
+                max: 1,
+                has_rule: true,
+                calls: vec![
+                    Call { other: Some("k1".to_owned()), ..call(0, zero, Method::SetUser, "u1") },
+                    call(1, milliseconds(500), Method::GetKey, "k1"),
                 ],
-                latency: milliseconds(5),
+                faults: vec![Fault {
+                    connection: 0,
+                    place: Place::Execution(2),
+                    stage: Stage::Received,
+                    trouble: Trouble::Error("XX000"),
+                }],
                 ..plain()
             },
         ),

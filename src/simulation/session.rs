@@ -113,14 +113,7 @@ impl Session {
             };
             output.scram_ends(&message);
         }
-        let startup = Exchange {
-            world: self.world.clone(),
-            connection: self.connection,
-            number: 0,
-            places: vec![Place::Exchange(0)],
-            is_never_refused: false,
-            prepares: false,
-        };
+        let startup = Exchange::new(self.world.clone(), self.connection, 0, vec![Place::Exchange(0)], &[]);
         if let Some(stop) = startup.trouble(Stage::Received).await {
             return self.stop(stop, output).await;
         }
@@ -203,10 +196,7 @@ impl Session {
             places.push(Place::Execution(self.executions));
             self.executions += 1;
         }
-        let is_never_refused = requests.iter().all(Request::is_never_refused);
-        let prepares = requests.iter().any(Request::prepares);
-        let (world, connection) = (self.world.clone(), self.connection);
-        let exchange = Exchange { world, connection, number, places, is_never_refused, prepares };
+        let exchange = Exchange::new(self.world.clone(), self.connection, number, places, &requests);
         let mut transaction = Transaction::new(self.world.clone(), self.connection, number);
         let result = exchange.perform(requests, &mut transaction, &mut output).await;
         if let Err(Stop::Refused(_)) = &result {
@@ -217,7 +207,7 @@ impl Session {
             self.world.state().sessions[self.connection].free_since = Instant::now();
         }
         // The first question is what the session is.
-        let is_opened = number == 1 && result.is_ok() && !self.world.is_standby(self.connection);
+        let is_opened = number == 1 && result.is_ok() && self.world.is_wanted(self.connection);
         match result {
             Ok(()) => {}
             Err(Stop::Refused(refusal)) => {
@@ -229,7 +219,7 @@ impl Session {
         output.ready(self.world.state().sessions[self.connection].block.as_ref().map_or(b'I', Block::status));
         self.answer(&exchange, output).await?;
         if is_opened {
-            self.world.state().record.opened_at.get_or_insert_with(Instant::now);
+            self.world.of_record(self.connection, |record| record.answered = Some(Instant::now()));
         }
         Ok(())
     }
@@ -238,7 +228,7 @@ impl Session {
     async fn answer(&mut self, exchange: &Exchange, output: Output) -> Result<(), Over> {
         for stage in [Stage::Received, Stage::Complete, Stage::Committed] {
             if let Some(Trouble::Split(bytes, pause)) = self.world.trouble(self.connection, &exchange.places, stage) {
-                let Some((first, rest)) = output.bytes.split_at_checked(bytes) else { break };
+                let Some((first, rest @ [_, ..])) = output.bytes.split_at_checked(bytes) else { break };
                 self.write(first).await?;
                 time::sleep(pause).await;
                 return self.write(rest).await;

@@ -130,6 +130,7 @@ impl World {
                 dialed,
                 refused: None,
                 ready: None,
+                answered: None,
                 over: None,
                 is_cancel: false,
             });
@@ -190,6 +191,11 @@ impl World {
     pub(super) fn is_standby(&self, connection: usize) -> bool {
         let state = self.state();
         state.hosts[state.sessions[connection].host].is_standby
+    }
+
+    /// The settings ask for a server such as this one.
+    pub(super) fn is_wanted(&self, connection: usize) -> bool {
+        matches!(self.plan.target, None | Some("prefer-standby")) || !self.is_standby(connection)
     }
 
     pub(super) fn take_interrupt(&self, connection: usize) -> Option<Interrupt> {

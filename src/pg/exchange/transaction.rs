@@ -14,7 +14,7 @@ use super::{
 };
 use crate::pg::{
     connection::Connection,
-    error::{Error, code},
+    error::{Error, class, code},
     statement::{Count, Ready, Statement},
     value::{Form, Text},
 };
@@ -41,13 +41,19 @@ pub(super) async fn execute_apart(
                 }
                 let texts: Vec<Text<'_>> = parameters.iter().map(|text| Text(text.as_deref())).collect();
                 let (of_first, of_second) = texts.split_at(first.forms.len());
-                limits.answering(insert(connection, (&first, of_first), (&second, of_second))).await
+                let mut is_over = true;
+                let inserted = insert(connection, (&first, of_first), (&second, of_second), &mut is_over);
+                let result = limits.answering(inserted).await;
+                limits.is_abandoned |= !is_over;
+                result
             }
             Err(fault) => Err(fault),
         };
         match result {
             Err(Fault::Ended { error, .. })
-                if attempt < ATTEMPTS && (is_stale(&error) || (were_ready && may_be_stale(&error))) =>
+                if attempt < ATTEMPTS
+                    && !limits.is_abandoned
+                    && (is_stale(&error) || (were_ready && may_be_stale(&error))) =>
             {
                 attempt += 1;
             }
@@ -79,10 +85,12 @@ async fn ready_one(connection: &Connection, statement: &Statement) -> Result<Arc
     }
 }
 
+/// `is_over` becomes false where the transaction may still be under way.
 async fn insert(
     connection: &Connection,
     (first, of_first): (&Ready, &[Text<'_>]),
     (second, of_second): (&Ready, &[Text<'_>]),
+    is_over: &mut bool,
 ) -> Result<u64, Fault> {
     let _beside_others = connection.statements.beside_others().await;
     // Each is sent when it is first polled, which is one after the other.
@@ -98,11 +106,19 @@ async fn insert(
         let error = Error::caused_by(code::CONNECTION_CLOSED, "no transaction was begun", error.into());
         return Err(Fault::Ended { error, stage: Stage::Complete });
     }
+    let committed = committed.map_err(Error::from);
+    *is_over = committed.as_ref().map_or_else(ends_transaction, |()| true);
     first?;
     let changed = second?;
-    committed.map_err(|error| match Error::from(error) {
+    committed.map_err(|error| match error {
         error if error.is_loss() => Fault::Ended { error, stage: Stage::Complete },
         error => sent(error),
     })?;
     Ok(changed.into_iter().sum())
+}
+
+/// PostgreSQL ends the transaction whose `COMMIT` it refuses for what the transaction has done. An interrupt or an internal
+/// error may come before `COMMIT` has begun, and leaves the session in a failed transaction.
+fn ends_transaction(error: &Error) -> bool {
+    error.is_of_class(&[class::INTEGRITY_CONSTRAINT_VIOLATION, class::TRANSACTION_ROLLBACK])
 }
