@@ -246,7 +246,7 @@ test("docs/tls.md lists every member of the option `ssl` that the code knows", (
 
 test("docs/errors.md names every code that the source does", () => {
   const text = read("docs/errors.md");
-  const codes = [...read("src/pg/error.rs").matchAll(/pub const \w+: &str = "([A-Z_]{5,})";/g)].map(([, code]) => code)
+  const codes = [...read("src/pg/codes.rs").matchAll(/pub const \w+: &str = "([A-Z_]{5,})";/g)].map(([, code]) => code)
     .concat([...read("src/pg/io_code.rs").matchAll(/(?:=> |, )"(E[A-Z_]+)"/g)].map(([, code]) => code))
     .concat(["connector", "explain", "rules", "verifier"].flatMap((file) => (
       [...read(`src/pg/tls/${file}.rs`).matchAll(/"((?:CERT|CRL|ERR|INVALID|PATH|TLS|UNABLE)_[A-Z_]+)"/g)].map(([, code]) => code)

@@ -9,10 +9,7 @@ use futures_util::future::BoxFuture;
 use napi::sys;
 use tokio::sync::{Notify, oneshot};
 
-use crate::{
-    lucia::store::Rejection,
-    pg::{Answer, Caller, Error, Login, Program, Thrown, Trace},
-};
+use crate::pg::{Answer, Caller, Error, Login, Program, Thrown, Trace};
 
 /// Notices that wait for JavaScript, and their bytes, at most: later ones are dropped, or they would hold up its thread.
 const MOST_NOTICES: usize = 1000;
@@ -30,7 +27,7 @@ pub(super) enum Completion {
     },
     Settled {
         slot: u32,
-        outcome: Result<Answer, Rejection>,
+        outcome: Result<Answer, Error>,
     },
     Password {
         function: u32,
@@ -102,7 +99,7 @@ impl Completions {
     }
 
     /// Settles the call of `slot`, and first tells what it came to when it is observed.
-    pub(super) fn settle_with(&self, slot: u32, is_observed: bool, outcome: Result<Answer, Rejection>, trace: Trace) {
+    pub(super) fn settle_with(&self, slot: u32, is_observed: bool, outcome: Result<Answer, Error>, trace: Trace) {
         if is_observed {
             let rows = match &outcome {
                 Ok(Answer::Done(changed)) => *changed,
@@ -156,7 +153,7 @@ impl Completions {
 
 impl Caller for Completions {
     fn settle(&self, slot: u32, result: Result<Answer, Error>, trace: Trace) {
-        self.settle_with(slot, false, result.map_err(Rejection::Database), trace);
+        self.settle_with(slot, false, result, trace);
     }
 }
 
@@ -165,7 +162,7 @@ struct Observed(Arc<Completions>);
 
 impl Caller for Observed {
     fn settle(&self, slot: u32, result: Result<Answer, Error>, trace: Trace) {
-        self.0.settle_with(slot, true, result.map_err(Rejection::Database), trace);
+        self.0.settle_with(slot, true, result, trace);
     }
 }
 

@@ -13,10 +13,7 @@ use super::{
     errors::{Refusal, or_refused},
     instance::Instance,
 };
-use crate::{
-    lucia::store::Rejection,
-    pg::{self, Answer, Inspection, Protection, Settings, Trace, runtime},
-};
+use crate::pg::{self, Answer, Inspection, Protection, Settings, Trace, runtime};
 
 /// `(slot, url, sql, parameter, process.env)`: asks the statement `sql`, which takes one text and gives one that is JSON.
 /// Settles `slot` with JSON, `{ answer, isPooled, isLocal, tls }`.
@@ -35,7 +32,7 @@ fn start<'env>(instance: &Instance, call: &FunctionCallContext<'env>) -> std::re
     let completions = delivery.completions.clone();
     runtime.spawn(async move {
         let inspection = Box::pin(pg::inspect(settings, completions.clone(), &sql, &parameter)).await;
-        let outcome = inspection.map(|inspection| Answer::Text(json(&inspection))).map_err(Rejection::Database);
+        let outcome = inspection.map(|inspection| Answer::Text(json(&inspection)));
         completions.settle_with(slot, false, outcome, Trace::default());
     });
     Ok(Object::new(call.env)?)

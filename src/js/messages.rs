@@ -12,10 +12,7 @@ use super::{
     errors,
     rows::{self, conversion_number},
 };
-use crate::{
-    lucia::store::Rejection,
-    pg::{Answer, Columns, Error, Login, Rows, Trace},
-};
+use crate::pg::{Answer, Columns, Error, Login, Rows, Trace};
 
 /// The kinds of messages, each with what follows its number in the list.
 #[derive(Clone, Copy)]
@@ -135,7 +132,7 @@ impl<'a> Messages<'a> {
         Ok(())
     }
 
-    pub(super) fn settled(&mut self, slot: u32, outcome: std::result::Result<Answer, Rejection>) -> Result<()> {
+    pub(super) fn settled(&mut self, slot: u32, outcome: std::result::Result<Answer, Error>) -> Result<()> {
         match outcome {
             Ok(Answer::Done(changed)) => {
                 self.start(Kind::Done)?;
@@ -155,17 +152,17 @@ impl<'a> Messages<'a> {
                 #[expect(clippy::cast_precision_loss, reason = "an OID has 32 bits")]
                 forms.into_iter().try_for_each(|form| self.number(form as f64))
             }
-            Err(Rejection::Lucia(message, error)) => {
-                self.start(Kind::Lucia)?;
-                self.number(slot)?;
-                self.string(message)?;
-                self.string(error.code())
-            }
-            Err(Rejection::Database(error)) => self.rejected(slot, &error),
+            Err(error) => self.rejected(slot, &error),
         }
     }
 
     pub(super) fn rejected(&mut self, slot: u32, error: &Error) -> Result<()> {
+        if let Some(message) = error.told() {
+            self.start(Kind::Lucia)?;
+            self.number(slot)?;
+            self.string(message)?;
+            return self.string(error.code());
+        }
         self.start(Kind::Database)?;
         self.number(slot)?;
         self.values.push(errors::description(self.env, error)?);

@@ -11,14 +11,6 @@ use super::{
 };
 use crate::pg::{Answer, Call, Error, Form, Load, Parameters, Queue, Reply, Statement, Trace, code};
 
-/// Why a method rejects.
-#[derive(Clone, Debug)]
-pub enum Rejection {
-    /// A `LuciaError` of this message, for this error of the server's.
-    Lucia(&'static str, Error),
-    Database(Error),
-}
-
 /// The tables' names.
 #[derive(Clone, Debug)]
 pub struct Tables {
@@ -45,16 +37,13 @@ pub struct Store {
     foreign_user_id: Arc<Statement>,
 }
 
-/// Receives, once, what became of a call and how it was sent.
-pub trait Settle: FnOnce(Result<Answer, Rejection>, Trace) + Send + Sync + 'static {}
+/// Receives, once, what became of a call and how it was sent. An error that is Lucia's is told as the message of its
+/// `LuciaError` ([`Error::told`]).
+pub trait Settle: FnOnce(Result<Answer, Error>, Trace) + Send + Sync + 'static {}
 
-impl<F: FnOnce(Result<Answer, Rejection>, Trace) + Send + Sync + 'static> Settle for F {}
+impl<F: FnOnce(Result<Answer, Error>, Trace) + Send + Sync + 'static> Settle for F {}
 
-type Reject = Box<dyn FnOnce(Rejection) + Send + Sync>;
-
-fn reply(settle: impl Settle) -> Reply {
-    Reply::with(move |result, trace| settle(result.map_err(Rejection::Database), trace))
-}
+type Reject = Box<dyn FnOnce(Error) + Send + Sync>;
 
 fn no_such_table() -> Error {
     Error::failure(code::INVALID_OPTIONS, "the table is not defined")
@@ -114,7 +103,7 @@ impl Store {
         let entry = method.entry();
         let key_table = self.table(Table::Key);
         let Some(table) = self.table(entry.table).filter(|_| key.is_none() || key_table.is_some()) else {
-            return settle(Err(Rejection::Database(no_such_table())), Trace::default());
+            return settle(Err(no_such_table()), Trace::default());
         };
         let key = key.zip(key_table);
         let one = |change: Change, declared: &[u32]| {
@@ -141,7 +130,7 @@ impl Store {
             Ok(answer) => settle(Ok(answer), trace),
             // How the questions that may follow are sent is of no interest.
             Err(error) => {
-                store.translate(method, ids, error, Box::new(move |rejection| settle(Err(rejection), trace)));
+                store.translate(method, ids, error, Box::new(move |error| settle(Err(error), trace)));
             }
         });
         self.queue
@@ -151,7 +140,7 @@ impl Store {
     /// Deletes the sessions that are dead at `time`, and gives their number.
     pub fn delete_expired(&self, time: String, settle: impl Settle) {
         let Some(table) = self.table(Table::Session) else {
-            return settle(Err(Rejection::Database(no_such_table())), Trace::default());
+            return settle(Err(no_such_table()), Trace::default());
         };
         let statement = self.queue.statement(Statement::write(
             statement::delete_expired(table, self.version.is_dead()),
@@ -160,7 +149,12 @@ impl Store {
             &[],
         ));
         self.queue.join(
-            [Call { statement, parameters: Parameters::One(Some(time)), forms: one_form(0), reply: reply(settle) }],
+            [Call {
+                statement,
+                parameters: Parameters::One(Some(time)),
+                forms: one_form(0),
+                reply: Reply::with(settle),
+            }],
             false,
         );
     }
@@ -178,10 +172,10 @@ impl Store {
         let state = error.sqlstate().filter(|_| self.version.has_errors());
         let meaning = state.and_then(|state| violation::meaning(method, state));
         let (Some(Meaning { constraint, table, lucia, rows }), Some(ids)) = (meaning, ids) else {
-            return reject(Rejection::Database(error));
+            return reject(error);
         };
         let (Some(table), Some([schema, relation, name])) = (self.table(table), error.constraint()) else {
-            return reject(Rejection::Database(error));
+            return reject(error);
         };
         let statement = match constraint {
             Constraint::Id => &self.unique_id,
@@ -193,7 +187,7 @@ impl Store {
         let store = self.clone();
         let reply = Reply::with(move |result, _| {
             let reject = move |is_known| {
-                reject(if is_known { Rejection::Lucia(lucia, error) } else { Rejection::Database(error) });
+                reject(if is_known { error.told_as(lucia) } else { error });
             };
             match result.as_ref().map_or(Finding::No, Finding::read) {
                 Finding::Certain => reject(true),

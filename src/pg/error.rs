@@ -4,37 +4,8 @@ use std::{error, fmt, sync::Arc};
 
 use tokio_postgres::error::{DbError, ErrorPosition, Severity, SqlState};
 
-/// The first two characters of SQLSTATEs, for rules about a whole class.
-/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>
-pub(in crate::pg) mod class {
-    pub(in crate::pg) const CONNECTION_EXCEPTION: &str = "08";
-    pub(in crate::pg) const DATA_EXCEPTION: &str = "22";
-    pub(in crate::pg) const INTEGRITY_CONSTRAINT_VIOLATION: &str = "23";
-    pub(in crate::pg) const INVALID_TRANSACTION_STATE: &str = "25";
-    pub(in crate::pg) const TRANSACTION_ROLLBACK: &str = "40";
-    pub(in crate::pg) const SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION: &str = "42";
-    pub(in crate::pg) const INSUFFICIENT_RESOURCES: &str = "53";
-    pub(in crate::pg) const OBJECT_NOT_IN_PREREQUISITE_STATE: &str = "55";
-    pub(in crate::pg) const OPERATOR_INTERVENTION: &str = "57";
-    pub(in crate::pg) const SYSTEM_ERROR: &str = "58";
-    pub(in crate::pg) const INTERNAL_ERROR: &str = "XX";
-}
-
-/// Codes of the failures that no server reports, `postgres`'s own where it has one.
-pub mod code {
-    pub const AUTHENTICATION_REFUSED: &str = "AUTHENTICATION_REFUSED";
-    pub const CONNECTION_CLOSED: &str = "CONNECTION_CLOSED";
-    pub const CONNECTION_DESTROYED: &str = "CONNECTION_DESTROYED";
-    pub const CONNECTION_ENDED: &str = "CONNECTION_ENDED";
-    pub const CONNECT_TIMEOUT: &str = "CONNECT_TIMEOUT";
-    pub const INVALID_ANSWER: &str = "INVALID_ANSWER";
-    pub const INVALID_OPTIONS: &str = "INVALID_OPTIONS";
-    pub const OUTCOME_UNKNOWN: &str = "OUTCOME_UNKNOWN";
-    pub const PASSWORD_FAILED: &str = "PASSWORD_FAILED";
-    pub const PASSWORD_MISSING: &str = "PASSWORD_MISSING";
-    pub const QUERY_TIMEOUT: &str = "QUERY_TIMEOUT";
-    pub const TARGET_NOT_FOUND: &str = "TARGET_NOT_FOUND";
-}
+pub(in crate::pg) use super::codes::class;
+pub use super::codes::code;
 
 /// Why a call, a connection or a setting failed. A clone shares it: one lost connection is the error of every call that was
 /// sent over it.
@@ -48,6 +19,8 @@ struct Details {
     cause: Option<Error>,
     /// What a function of the program's has thrown, by the number that the program knows it by.
     thrown: Option<u32>,
+    /// What the program is told in place of the server's message.
+    told: Option<&'static str>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -68,7 +41,13 @@ pub struct Address {
 
 impl Error {
     fn new(kind: Kind) -> Self {
-        Self(Arc::new(Details { kind, host: None, cause: None, thrown: None }))
+        Self(Arc::new(Details { kind, host: None, cause: None, thrown: None, told: None }))
+    }
+
+    /// The same error, with these of its details changed.
+    fn with(mut self, change: impl FnOnce(&mut Details)) -> Self {
+        change(Arc::make_mut(&mut self.0));
+        self
     }
 
     pub fn failure(code: &'static str, message: impl Into<String>) -> Self {
@@ -83,8 +62,10 @@ impl Error {
 
     /// A failure with the host of `cause`.
     pub fn caused_by(code: &'static str, message: impl Into<String>, cause: Self) -> Self {
-        let kind = Kind::Failure { code, message: message.into() };
-        Self(Arc::new(Details { kind, host: cause.host().cloned(), cause: Some(cause), thrown: None }))
+        Self::failure(code, message).with(|details| {
+            details.host = cause.host().cloned();
+            details.cause = Some(cause);
+        })
     }
 
     pub(in crate::pg) fn refused(error: DbError) -> Self {
@@ -93,14 +74,17 @@ impl Error {
 
     /// The same error, caused by what the program knows by this number.
     pub(in crate::pg) fn thrown_as(self, thrown: Option<u32>) -> Self {
-        let details = Arc::unwrap_or_clone(self.0);
-        Self(Arc::new(Details { thrown, ..details }))
+        self.with(|details| details.thrown = thrown)
     }
 
     /// The same error, from `host`.
     pub(in crate::pg) fn at(self, host: Address) -> Self {
-        let details = Arc::unwrap_or_clone(self.0);
-        Self(Arc::new(Details { host: Some(host), ..details }))
+        self.with(|details| details.host = Some(host))
+    }
+
+    /// The same error, of which the program is told `text`.
+    pub fn told_as(self, text: &'static str) -> Self {
+        self.with(|details| details.told = Some(text))
     }
 
     pub fn kind(&self) -> &Kind {
@@ -114,6 +98,10 @@ impl Error {
 
     pub fn thrown(&self) -> Option<u32> {
         self.0.thrown
+    }
+
+    pub fn told(&self) -> Option<&'static str> {
+        self.0.told
     }
 
     pub fn cause(&self) -> Option<&Self> {

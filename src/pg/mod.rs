@@ -25,6 +25,8 @@ mod io_code;
 
 mod error;
 
+mod codes;
+
 pub use postgres_protocol::escape::escape_identifier;
 pub use tokio_postgres::error::SqlState;
 

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     lucia::{
-        store::{Rejection, Row as StoreRow, Store, Tables},
+        store::{Row as StoreRow, Store, Tables},
         version::Version,
     },
     pg::{Answer, Chance, Error, Login, Piece, Program, Queue, Reply, Rows, Settings, Thrown},
@@ -198,8 +198,7 @@ fn make(world: &Arc<World>, store: &Arc<Store>, call: &Call) {
     store.write(call.method, &row, key.as_ref(), texts, forms, move |result, _| {
         settle(match result {
             Ok(answer) => ending(answer),
-            Err(Rejection::Lucia(message, _)) => Ending::Lucia(message),
-            Err(Rejection::Database(error)) => Ending::Failed(error),
+            Err(error) => error.told().map_or(Ending::Failed(error), Ending::Lucia),
         });
     });
 }

@@ -8,7 +8,10 @@ use std::sync::{
 };
 
 use super::network::Stream;
-use crate::pg::settings::{Host, Method, Methods};
+use crate::pg::{
+    error::{Error, code},
+    settings::{Host, Method, Methods},
+};
 
 /// postgres-protocol derives no key over more rounds, since any server can ask for any number.
 const MOST_ITERATIONS: u32 = 100_000;
@@ -23,25 +26,15 @@ pub(super) fn check_owner(expected: Option<u32>, host: &Host, stream: &Stream) -
     }
 }
 
-/// Why a request is not answered.
-#[derive(Debug)]
-pub(super) enum Objection {
-    /// PostgreSQL asks so, or may do so one day, but not this client.
-    Refused(String),
-    /// No PostgreSQL asks so.
-    Malformed,
+/// PostgreSQL asks so, or may do so one day, but this client does not answer.
+fn refused(text: impl Into<String>) -> Error {
+    Error::failure(code::AUTHENTICATION_REFUSED, text)
 }
 
-impl From<String> for Objection {
-    fn from(text: String) -> Self {
-        Self::Refused(text)
-    }
-}
-
-impl From<&str> for Objection {
-    fn from(text: &str) -> Self {
-        Self::Refused(text.to_owned())
-    }
+/// No PostgreSQL begins an answer with `bytes`.
+pub(super) fn no_postgresql(bytes: &[u8]) -> Error {
+    let begin = bytes[..bytes.len().min(16)].escape_ascii();
+    Error::failure(code::CONNECTION_CLOSED, format!("what answered is no PostgreSQL: \"{begin}\""))
 }
 
 /// What a server has asked, up to where it lets the client in.
@@ -61,11 +54,12 @@ impl Interview {
     }
 
     /// Hears a request for authentication, and says whether the client is in.
-    pub(super) fn hear(&mut self, body: &[u8]) -> Result<bool, Objection> {
-        let (kind, data) = body.split_first_chunk().ok_or(Objection::Malformed)?;
+    pub(super) fn hear(&mut self, body: &[u8]) -> Result<bool, Error> {
+        let malformed = || no_postgresql(body);
+        let (kind, data) = body.split_first_chunk().ok_or_else(malformed)?;
         let kind = u32::from_be_bytes(*kind);
         if self.next.is_some_and(|next| next != kind) {
-            return Err(Objection::Malformed);
+            return Err(malformed());
         }
         self.next = Some(match (kind, data) {
             (0, []) => {
@@ -87,49 +81,50 @@ impl Interview {
                 11
             }
             (11, data) if self.next.is_some() => {
-                check_iterations(data)?;
+                check_iterations(iterations(data).ok_or_else(malformed)?)?;
                 12
             }
             (12, _) if self.next.is_some() => 0,
-            (0 | 3 | 5 | 10 | 11 | 12, _) => return Err(Objection::Malformed),
-            (2 | 7 | 8, _) => return Err("asks for Kerberos (GSSAPI), which is not supported".into()),
-            (9, _) => return Err("asks for SSPI, which is not supported".into()),
-            (other, _) => return Err(format!("asks in a way that is not known ({other})").into()),
+            (0 | 3 | 5 | 10 | 11 | 12, _) => return Err(malformed()),
+            (2 | 7 | 8, _) => return Err(refused("asks for Kerberos (GSSAPI), which is not supported")),
+            (9, _) => return Err(refused("asks for SSPI, which is not supported")),
+            (other, _) => return Err(refused(format!("asks in a way that is not known ({other})"))),
         });
         self.has_asked.store(true, Ordering::Relaxed);
         Ok(false)
     }
 
-    fn allow(&self, method: Method, does: &str) -> Result<(), Objection> {
+    fn allow(&self, method: Method, does: &str) -> Result<(), Error> {
         if self.methods.allow(method) {
             return Ok(());
         }
-        Err(format!("{does}, which `require_auth` does not allow").into())
+        Err(refused(format!("{does}, which `require_auth` does not allow")))
     }
 
-    fn allow_scram(&self, mechanisms: &[u8]) -> Result<(), Objection> {
+    fn allow_scram(&self, mechanisms: &[u8]) -> Result<(), Error> {
         let mut names = mechanisms.split(|byte| *byte == 0).filter(|name| !name.is_empty());
         if !self.is_encrypted && names.any(|name| name == b"SCRAM-SHA-256-PLUS") {
             // Bound to the encryption between the server and somebody in the middle.
-            return Err("offers SCRAM-SHA-256-PLUS over a connection without TLS".into());
+            return Err(refused("offers SCRAM-SHA-256-PLUS over a connection without TLS"));
         }
         self.allow(Method::ScramSha256, "asks for SCRAM-SHA-256")
     }
 }
 
-/// Of `r=nonce,s=salt,i=iterations`.
-fn check_iterations(data: &[u8]) -> Result<(), Objection> {
+/// How many iterations `r=nonce,s=salt,i=iterations` asks for.
+fn iterations(data: &[u8]) -> Option<u32> {
     let count = data.split(|byte| *byte == b',').find_map(|part| part.strip_prefix(b"i="));
-    let count = count.and_then(|digits| str::from_utf8(digits).ok()?.parse::<u32>().ok());
+    str::from_utf8(count?).ok()?.parse().ok()
+}
+
+fn check_iterations(count: u32) -> Result<(), Error> {
     match count {
-        Some(1..=MOST_ITERATIONS) => Ok(()),
-        None => Err(Objection::Malformed),
-        Some(0) => Err("asks for a proof by SCRAM without iterations".into()),
-        Some(count) => Err(format!(
+        1..=MOST_ITERATIONS => Ok(()),
+        0 => Err(refused("asks for a proof by SCRAM without iterations")),
+        _ => Err(refused(format!(
             "asks for {count} iterations of SCRAM; up to {MOST_ITERATIONS} are made (scram_iterations of the server, then \
              set the password anew)"
-        )
-        .into()),
+        ))),
     }
 }
 
@@ -149,8 +144,7 @@ mod tests {
             match interview.hear(question) {
                 Ok(true) => return "in".to_owned(),
                 Ok(false) => {}
-                Err(Objection::Refused(text)) => return text,
-                Err(Objection::Malformed) => return "malformed".to_owned(),
+                Err(error) => return error.to_string(),
             }
         }
         "waits".to_owned()
@@ -178,17 +172,17 @@ mod tests {
             ("", true, scram(b"r=a,s=b,i=100001"), "100001 iterations"),
             ("", true, vec![question(7, b"")], "Kerberos"),
             ("", true, vec![question(13, b"")], "not known (13)"),
-            ("", true, vec![vec![0, 0, 0]], "malformed"),
-            ("", true, vec![question(0, b"x")], "malformed"),
-            ("", true, vec![question(3, b"x")], "malformed"),
-            ("", true, vec![question(5, b"sal")], "malformed"),
-            ("", true, vec![question(5, b"salt.")], "malformed"),
-            ("", true, vec![question(10, b"SCRAM-SHA-256\0")], "malformed"),
-            ("", true, scram(b"r=a,s=b"), "malformed"),
-            ("", true, vec![question(11, b"r=a,s=b,i=4096")], "malformed"),
-            ("", true, vec![question(12, b"v=x")], "malformed"),
-            ("", true, vec![question(10, b"SCRAM-SHA-256\0\0"), ok()], "malformed"),
-            ("", true, vec![question(3, b""), question(3, b"")], "malformed"),
+            ("", true, vec![vec![0, 0, 0]], "is no PostgreSQL"),
+            ("", true, vec![question(0, b"x")], "is no PostgreSQL"),
+            ("", true, vec![question(3, b"x")], "is no PostgreSQL"),
+            ("", true, vec![question(5, b"sal")], "is no PostgreSQL"),
+            ("", true, vec![question(5, b"salt.")], "is no PostgreSQL"),
+            ("", true, vec![question(10, b"SCRAM-SHA-256\0")], "is no PostgreSQL"),
+            ("", true, scram(b"r=a,s=b"), "is no PostgreSQL"),
+            ("", true, vec![question(11, b"r=a,s=b,i=4096")], "is no PostgreSQL"),
+            ("", true, vec![question(12, b"v=x")], "is no PostgreSQL"),
+            ("", true, vec![question(10, b"SCRAM-SHA-256\0\0"), ok()], "is no PostgreSQL"),
+            ("", true, vec![question(3, b""), question(3, b"")], "is no PostgreSQL"),
         ];
         for (row, (methods, is_encrypted, messages, expected)) in table.into_iter().enumerate() {
             let answer = heard(methods, is_encrypted, &messages);

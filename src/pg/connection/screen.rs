@@ -4,7 +4,7 @@
 use std::{error, io, mem};
 
 use super::{
-    authentication::{Interview, Objection},
+    authentication::{Interview, no_postgresql},
     completion::{self, Completion},
 };
 use crate::pg::error::{Error, code};
@@ -166,11 +166,8 @@ impl Screen {
             if message.kind != b'R' {
                 return Ok(());
             }
-            match self.interview.hear(message.body) {
-                Ok(true) => self.stage = Stage::Startup,
-                Ok(false) => {}
-                Err(Objection::Refused(text)) => return Err(Error::failure(code::AUTHENTICATION_REFUSED, text)),
-                Err(Objection::Malformed) => return Err(self.unexpected(message.body)),
+            if self.interview.hear(message.body)? {
+                self.stage = Stage::Startup;
             }
             return Ok(());
         }
@@ -190,11 +187,11 @@ impl Screen {
     }
 
     fn unexpected(&self, bytes: &[u8]) -> Error {
+        if self.stage == Stage::Authentication {
+            return no_postgresql(bytes);
+        }
         let begin = bytes[..bytes.len().min(16)].escape_ascii();
-        let text = match self.stage {
-            Stage::Authentication => format!("what answered is no PostgreSQL: \"{begin}\""),
-            _ => format!("the server sent a message of another type or length than PostgreSQL: \"{begin}\""),
-        };
+        let text = format!("the server sent a message of another type or length than PostgreSQL: \"{begin}\"");
         Error::failure(code::CONNECTION_CLOSED, text)
     }
 }
