@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
-import { fileURLToPath } from "node:url";
 
 import { LuciaError } from "lucia";
 
@@ -11,14 +10,13 @@ import { conclusion } from "../bin/check.mjs";
 import { serverFindings } from "../bin/findings.mjs";
 import { postgres } from "../index.js";
 import { freePort, startServer } from "../tools/server.mjs";
-import { within } from "./support/bounded.mjs";
 import { certificateAuthority } from "./support/certificates.mjs";
+import * as command from "./support/command.mjs";
+import { code } from "./support/command.mjs";
 import { createTables, freshDatabase } from "./support/database.mjs";
 import { defects } from "./support/defects.mjs";
 import { pgbouncers, startPgbouncer } from "./support/pgbouncer.mjs";
-import { startProgram } from "./support/program.mjs";
 
-const file = fileURLToPath(new URL("../bin/lucia-postgres-native.mjs", import.meta.url));
 let database;
 let sql;
 
@@ -28,18 +26,14 @@ before(async () => {
 });
 after(() => database?.drop());
 
-/** Runs the command with these arguments; DATABASE_URL is that of this file's database, unless it is given. */
-function run(arguments_, environment = { DATABASE_URL: database.url }) {
-  return within(20, "the command ends", startProgram([file, ...arguments_], environment).ended);
-}
-
-const code = (name) => exitCodes[name][0];
-const own = (schema) => ["user", "key", "session"].flatMap((role) => [`--${role}`, `${schema}.${role}`]);
+/** Runs the command with these words; DATABASE_URL is that of this file's database, unless it is given. */
+const run = (words, environment = { DATABASE_URL: database.url }) => command.run(words, environment);
+const own = (schema) => command.own(schema, ["user", "key", "session"]);
 
 /** A schema with tables as `schema` makes them, named after their roles. */
 async function createOwn(schema, changes = "") {
   const { stdout } = await run(["schema", ...own(schema)]);
-  await sql.unsafe(`CREATE SCHEMA ${schema}; ${stdout}; SET search_path TO ${schema}; ${changes}; RESET search_path`);
+  await command.createSchema(sql, schema, stdout, changes);
 }
 
 describe("schema", () => {

@@ -1,41 +1,28 @@
 // Deletions that come together are sent in one statement: each call gets its own answer, and deletes what it would alone.
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, describe, test } from "node:test";
+import { beforeEach, describe, test } from "node:test";
 
+import { adapters, sql } from "./support/anew.mjs";
 import { within } from "./support/bounded.mjs";
-import { createTables, freshDatabase } from "./support/database.mjs";
+import { createTables } from "./support/database.mjs";
 import { observed } from "./support/observed.mjs";
-import { openAdapters, outcome } from "./support/opened.mjs";
+import { countStatements, errors } from "./support/together.mjs";
 
 const USERS = 160;
 /** So that a call which never settles fails its own test only. */
 const limit = { timeout: 40_000 };
 const ids = (count, first = 0) => Array.from({ length: count }, (_, n) => `u${first + n}`);
 
-let database;
-let sql;
-let adapters;
 let adapter;
 
 beforeEach(async () => {
-  database = await freshDatabase();
-  sql = database.sql;
   await createTables(sql);
   await sql.unsafe(`
     INSERT INTO auth_user SELECT 'u' || n FROM generate_series(0, ${USERS - 1}) AS n;
     INSERT INTO user_key SELECT n || ' of u' || u, 'u' || u
       FROM generate_series(0, ${USERS - 1}) AS u, generate_series(1, 3) AS n;
-    CREATE TABLE statement (of TEXT);
-    CREATE FUNCTION count_statement() RETURNS trigger LANGUAGE plpgsql AS
-      $$ BEGIN INSERT INTO statement VALUES (TG_TABLE_NAME); RETURN NULL; END $$;
-    CREATE TRIGGER count_statement AFTER DELETE ON user_key EXECUTE FUNCTION count_statement();
   `);
-  adapters = openAdapters(database.url);
   adapter = adapters.open();
-});
-afterEach(async () => {
-  await adapters?.close();
-  await database?.drop();
 });
 
 /** An adapter knows the types of the columns that it has deleted by. */
@@ -45,19 +32,18 @@ async function warm() {
   await adapter.deleteUser("nobody");
 }
 
-const errors = async (calls) => (await Promise.all(calls.map(outcome))).map(({ error }) => error?.code);
 const none = (count) => Array(count).fill(undefined);
 const remaining = async (table) => (await sql.unsafe(`SELECT id FROM ${table} ORDER BY id`)).map(({ id }) => id);
 
 describe("deletions that come together", () => {
   test("are done by a few statements, and tell each how many rows it has deleted", async () => {
     await warm();
-    await sql`DELETE FROM statement`;
+    const statements = await countStatements(sql, "user_key", "DELETE");
     const calls = [...ids(100), ...ids(50, 90), ...ids(10, 1000)];
     const messages = await observed(() => Promise.all(calls.map((id) => adapter.deleteKeysByUserId(id))));
     assert.deepEqual([...new Set(await sql`SELECT user_id FROM user_key`.then((rows) => rows.map((row) => row.user_id)))].sort(),
       ids(20, 140).sort());
-    const [{ count }] = await sql`SELECT count(*)::int FROM statement`;
+    const count = await statements();
     assert.ok(count <= calls.length / 2, `${count} statements`);
     // Ten users are asked for twice: the rows were deleted for one of the two calls.
     assert.deepEqual(messages.map(({ rows }) => rows).sort(), [...Array(20).fill(0), ...Array(140).fill(3)]);

@@ -1,6 +1,6 @@
 // What it means for a change when its connection ends: done again only where the server itself has said that nothing was done.
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 
 import { LuciaError } from "lucia";
 import connect from "postgres";
@@ -9,28 +9,22 @@ import { postgres } from "../index.js";
 import { startServer } from "../tools/server.mjs";
 import { openAdapter } from "./support/adapter.mjs";
 import { eventually, within } from "./support/bounded.mjs";
-import { createTables, freshDatabase, tableNames } from "./support/database.mjs";
+import { createTables, tableNames } from "./support/database.mjs";
 import { errorResponse, message, messagesOf } from "./support/messages.mjs";
+import { databaseWith } from "./support/once.mjs";
 import { startProxy } from "./support/proxy.mjs";
 
 /** So that a call which never settles fails its own test only. */
 const limit = { timeout: 40_000 };
-let database;
-let sql;
-
-before(async () => {
-  database = await freshDatabase();
-  sql = database.sql;
-  await createTables(sql);
-  // Every change that is committed leaves a row.
-  await sql.unsafe(`
-    CREATE TABLE committed (user_id TEXT);
-    CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
-      'BEGIN INSERT INTO committed VALUES (NEW.id); RETURN NEW; END';
-    CREATE TRIGGER note AFTER INSERT OR UPDATE ON auth_user FOR EACH ROW EXECUTE FUNCTION note();
-  `);
-});
-after(() => database?.drop());
+const database = await databaseWith();
+const { sql } = database;
+// Every change that is committed leaves a row.
+await sql.unsafe(`
+  CREATE TABLE committed (user_id TEXT);
+  CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN INSERT INTO committed VALUES (NEW.id); RETURN NEW; END';
+  CREATE TRIGGER note AFTER INSERT OR UPDATE ON auth_user FOR EACH ROW EXECUTE FUNCTION note();
+`);
 
 /** An adapter behind a proxy; `user` is stored, and the next update of it is the first. */
 async function connected(t, user, options = {}) {

@@ -1,90 +1,16 @@
 // Which violation becomes which Lucia error, and that every other error is the database's own.
 import assert from "node:assert/strict";
-import { after, beforeEach, test } from "node:test";
-import { inspect } from "node:util";
+import { test } from "node:test";
 
 import { LuciaError } from "lucia";
 
 import { postgres } from "../index.js";
-import { createTables, freshDatabase, tableNames } from "./support/database.mjs";
-import { openAdapters, outcome } from "./support/opened.mjs";
-
-const database = await freshDatabase();
-const { sql, url } = database;
-await createTables(sql);
-const adapters = openAdapters(url);
-const adapter = adapters.open();
-after(async () => {
-  await adapters.close();
-  await database.drop();
-});
-
-const alice = { id: "alice", username: "Alice" };
-const aliceKey = { id: "email:alice", user_id: "alice", hashed_password: "secret hash" };
-const times = { active_expires: 1, idle_expires: 2 };
-
-beforeEach(async () => {
-  await sql`TRUNCATE auth_user CASCADE`;
-  await sql`INSERT INTO auth_user ${sql(alice)}`;
-  await sql`INSERT INTO user_key ${sql(aliceKey)}`;
-  await sql`INSERT INTO user_session ${sql({ id: "session-a", user_id: "alice", ...times })}`;
-});
-
-async function assertLuciaError(promise, message) {
-  const { error, value } = await outcome(promise);
-  assert.ok(error instanceof LuciaError, `expected ${message}, got ${inspect(error ?? value)}`);
-  assert.equal(error.message, message);
-  assert.equal(error.detail, "");
-}
-const assertDuplicate = (promise) => assertLuciaError(promise, "AUTH_DUPLICATE_KEY_ID");
-const assertInvalidUser = (promise) => assertLuciaError(promise, "AUTH_INVALID_USER_ID");
-
-/** The database's own error, with these fields. */
-async function assertDatabaseError(promise, fields) {
-  const { error, value } = await outcome(promise);
-  assert.ok(error instanceof Error, `expected an error, got ${inspect(value)}`);
-  assert.equal(error instanceof LuciaError, false, error.message);
-  assert.equal(error.name, "PostgresError");
-  assert.deepEqual(Object.fromEntries(Object.keys(fields).map((name) => [name, error[name]])), fields);
-  return error;
-}
-
-const stored = async () => ({
-  users: (await sql`SELECT id FROM auth_user ORDER BY id`).map(({ id }) => id),
-  keys: (await sql`SELECT id FROM user_key ORDER BY id`).map(({ id }) => id),
-});
-const before = { users: ["alice"], keys: ["email:alice"] };
-
-/** Tables of their own for one test; the adapter on them is closed and they are dropped with their schema. */
-async function inSchema(ddl, work, names = ["own.auth_user", "own.user_key", "own.user_session"]) {
-  await sql.unsafe(`
-    CREATE SCHEMA own;
-    CREATE TABLE own.auth_user (id TEXT PRIMARY KEY, username TEXT);
-    CREATE TABLE own.user_session (id TEXT PRIMARY KEY, user_id TEXT REFERENCES own.auth_user,
-      active_expires INT8, idle_expires INT8);
-    ${ddl}
-    INSERT INTO own.auth_user VALUES ('alice', 'Alice');
-    INSERT INTO own.user_key (id, user_id) VALUES ('email:alice', 'alice');
-  `);
-  const initialize = postgres(url, { user: names[0], key: names[1], session: names[2] });
-  try {
-    await work(initialize(LuciaError));
-  } finally {
-    await initialize.end();
-    await sql.unsafe("DROP SCHEMA own CASCADE");
-  }
-}
-const keyTable = (columns) => `CREATE TABLE own.user_key (${columns});`;
-const plainKeyTable = keyTable("id TEXT PRIMARY KEY, user_id TEXT REFERENCES own.auth_user, hashed_password TEXT");
-const newKey = (fields) => ({ id: "new", user_id: "alice", hashed_password: null, ...fields });
-const takenKey = newKey({ id: "email:alice" });
-
-async function assertBothKeyErrors(own) {
-  await assertDuplicate(own.setKey(takenKey));
-  await assertDuplicate(own.setUser({ id: "bob" }, { ...takenKey, user_id: "bob" }));
-  await assertInvalidUser(own.setKey(newKey({ user_id: "nobody" })));
-  assert.deepEqual([...(await sql`SELECT id FROM own.auth_user`)], [{ id: "alice" }]);
-}
+import { tableNames } from "./support/database.mjs";
+import { outcome } from "./support/opened.mjs";
+import {
+  adapter, assertBothKeyErrors, assertDatabaseError, assertDuplicate, assertInvalidUser, before, inSchema,
+  keyTable, newKey, plainKeyTable, sql, stored, takenKey, times, url,
+} from "./support/violating.mjs";
 
 test("a key id that exists is AUTH_DUPLICATE_KEY_ID, from setKey and from setUser", async () => {
   await assertDuplicate(adapter.setKey(takenKey));
@@ -487,82 +413,3 @@ test("a user that a trigger stores elsewhere still gets the key", () =>
       assert.deepEqual(await own.getKeysByUserId("bob"), [newKey({ user_id: "bob" })]);
     },
   ));
-
-test("the database's errors carry its fields, in the spellings of both drivers", () =>
-  inSchema(
-    `${keyTable("id TEXT PRIMARY KEY, user_id TEXT NOT NULL REFERENCES own.auth_user, hashed_password TEXT")}
-     ALTER TABLE own.auth_user ADD CONSTRAINT short_name CHECK (length(username) < 10), ADD CONSTRAINT one_name UNIQUE (username);
-     CREATE DOMAIN own.positive AS INT CHECK (value > 0);
-     ALTER TABLE own.auth_user ADD age own.positive;`,
-    async (own) => {
-      const unique = await assertDatabaseError(own.setUser({ id: "bob", username: "Alice" }, null), {
-        code: "23505",
-        severity: "ERROR",
-        message: 'duplicate key value violates unique constraint "one_name"',
-        detail: "Key (username)=(Alice) already exists.",
-        schema_name: "own", schema: "own",
-        table_name: "auth_user", table: "auth_user",
-        constraint_name: "one_name", constraint: "one_name",
-      });
-      assert.equal(String(unique), 'PostgresError: duplicate key value violates unique constraint "one_name"');
-      for (const field of ["file", "line", "routine"]) assert.match(unique[field], /./, field);
-      await assertDatabaseError(own.setKey(newKey({ user_id: null })), {
-        code: "23502", column_name: "user_id", column: "user_id", table_name: "user_key", table: "user_key",
-      });
-      await assertDatabaseError(own.updateUser("alice", { username: "much too long" }), { code: "23514", constraint: "short_name" });
-      await assertDatabaseError(own.updateUser("alice", { age: -1 }), { code: "23514", constraint_name: "positive_check" });
-      const unknown = await assertDatabaseError(own.updateUser("alice", { nickname: "x" }), { code: "42703" });
-      assert.match(unknown.position, /^\d+$/);
-      await assertDatabaseError(own.updateUser("alice", { age: "old" }), { code: "22P02" });
-    },
-  ));
-
-test("errors of missing tables are the database's", async () => {
-  const missing = adapters.open({ user: "no_user", key: "no_key", session: "no_session" });
-  const calls = {
-    getUser: ["a"], setUser: [{ id: "a" }, newKey()], setKey: [newKey()], deleteKey: ["a"], getSessionAndUser: ["a"],
-    setSession: [{ id: "a", user_id: "a", ...times }],
-  };
-  for (const [name, given] of Object.entries(calls)) await assertDatabaseError(missing[name](...given), { code: "42P01" });
-});
-
-test("no parameter, password or hash shows in what an error reveals of itself", async () => {
-  await sql`CREATE UNIQUE INDEX one_name ON auth_user (username)`;
-  const secretUrl = new URL(url);
-  secretUrl.password = "wrong-password-of-the-url";
-  const refused = postgres(secretUrl.href, tableNames);
-  try {
-    const secret = "hash-of-a-password";
-    const errors = [
-      await outcome(adapter.setUser({ id: "bob", username: "Alice" }, newKey({ user_id: "bob", hashed_password: secret }))),
-      await outcome(adapter.setKey({ ...takenKey, hashed_password: secret })),
-      await outcome(adapter.updateKey("email:alice", { hashed_password: secret, user_id: "nobody" })),
-      await outcome(adapter.updateUser("alice", { unknown: secret })),
-      await outcome(refused(LuciaError).getUser(secret)),
-    ];
-    for (const { error } of errors) {
-      assert.ok(error instanceof Error);
-      const shown = `${JSON.stringify(error)} ${error.stack} ${inspect(error, { depth: 10 })}`;
-      assert.doesNotMatch(shown, /hash-of-a-password|wrong-password-of-the-url/);
-    }
-  } finally {
-    await refused.end();
-    await sql`DROP INDEX one_name`;
-  }
-});
-
-test("the stack of an error names the asynchronous function that awaited the call", async () => {
-  async function signUpForm() {
-    await adapter.setKey(takenKey);
-  }
-  async function profilePage() {
-    await adapter.updateUser("alice", { unknown: "x" });
-  }
-  async function accountPage() {
-    return await adapter.getUser(undefined);
-  }
-  const [lucia, own, argument] = [await outcome(signUpForm()), await outcome(profilePage()), await outcome(accountPage())];
-  assert.match(lucia.error.stack, /signUpForm/);
-  assert.match(own.error.stack, /profilePage/);
-  assert.match(argument.error.stack, /accountPage/);
-});

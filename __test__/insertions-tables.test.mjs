@@ -1,26 +1,13 @@
 // Insertions that come together, into tables of every kind and tables that change: what is stored is what each call alone
 // would have stored.
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, describe, test } from "node:test";
+import { beforeEach, describe, test } from "node:test";
 
-import { createTables, freshDatabase, tableNames } from "./support/database.mjs";
+import { adapters, database, sql } from "./support/anew.mjs";
+import { createTables, tableNames } from "./support/database.mjs";
 import { openAdapters } from "./support/opened.mjs";
 import { openBoth } from "./support/reference.mjs";
 import { times, together, transactions } from "./support/together.mjs";
-
-let database;
-let sql;
-let adapters;
-
-beforeEach(async () => {
-  database = await freshDatabase();
-  sql = database.sql;
-  adapters = openAdapters(database.url);
-});
-afterEach(async () => {
-  await adapters?.close();
-  await database?.drop();
-});
 
 const stored = (count) => Array(count).fill("stored");
 const user = (n) => ({ id: `u${n}`, username: n % 3 === 0 ? null : `name ${n}` });

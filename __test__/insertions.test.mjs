@@ -1,27 +1,13 @@
 // Insertions that come together are sent in one statement: each call gets its own answer, and stores what it would alone.
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, describe, test } from "node:test";
+import { beforeEach, describe, test } from "node:test";
 
+import { adapters, database, sql } from "./support/anew.mjs";
 import { createTypes } from "./support/available.mjs";
-import { createTables, freshDatabase, tableNames } from "./support/database.mjs";
-import { openAdapters } from "./support/opened.mjs";
+import { createTables, tableNames } from "./support/database.mjs";
 import { createAttributeTables } from "./support/reading.mjs";
 import { openBoth } from "./support/reference.mjs";
 import { times, together, transactions } from "./support/together.mjs";
-
-let database;
-let sql;
-let adapters;
-
-beforeEach(async () => {
-  database = await freshDatabase();
-  sql = database.sql;
-  adapters = openAdapters(database.url);
-});
-afterEach(async () => {
-  await adapters?.close();
-  await database?.drop();
-});
 
 const stored = (count) => Array(count).fill("stored");
 const user = (n, username = `name ${n}`) => ({ id: `u${n}`, username });

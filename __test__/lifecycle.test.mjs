@@ -1,7 +1,7 @@
 // From the first call to the last: what `end` waits for, how a process exits, and that nothing is left behind.
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 
 import { LuciaError } from "lucia";
 
@@ -11,19 +11,12 @@ import { eventually, within } from "./support/bounded.mjs";
 import { runChild } from "./support/child.mjs";
 import { createTables, freshDatabase, tableNames } from "./support/database.mjs";
 import { NOTHING_WRONG, Outcome, populate, read, reads, SignUps, USERS } from "./support/load.mjs";
+import { databaseWith } from "./support/once.mjs";
 
 /** So that a call which never settles fails its own test only. */
 const limit = { timeout: 40_000 };
-let database;
-let sql;
-
-before(async () => {
-  database = await freshDatabase();
-  sql = database.sql;
-  await createTables(sql);
-  await populate(sql);
-});
-after(() => database?.drop());
+const database = await databaseWith(populate);
+const { sql } = database;
 
 /** Runs `act` while another client has the row of user `u1` locked and one statement of the adapter waits for it. */
 async function whileAnUpdateWaits(opened, act) {

@@ -1,14 +1,11 @@
 // The command line for Lucia 3: the SQL that `schema` prints, and what `check` says of tables with one thing wrong each.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { fileURLToPath } from "node:url";
 
-import { exitCodes } from "../bin/exit-codes.mjs";
-import { within } from "./support/bounded.mjs";
+import * as command from "./support/command.mjs";
+import { code } from "./support/command.mjs";
 import { freshDatabase } from "./support/database.mjs";
-import { startProgram } from "./support/program.mjs";
 
-const file = fileURLToPath(new URL("../bin/lucia-postgres-native.mjs", import.meta.url));
 let database;
 let sql;
 
@@ -18,15 +15,13 @@ before(async () => {
 });
 after(() => database?.drop());
 
-const run = (...words) =>
-  within(20, "the command ends", startProgram([file, ...words, "--lucia", "3"], { DATABASE_URL: database.url }).ended);
-const code = (name) => exitCodes[name][0];
-const own = (schema) => ["user", "session"].flatMap((role) => [`--${role}`, `${schema}.${role}`]);
+const run = (...words) => command.run([...words, "--lucia", "3"], { DATABASE_URL: database.url });
+const own = (schema) => command.own(schema, ["user", "session"]);
 
 /** A schema with tables as `schema` makes them, named after their roles. */
 async function createOwn(schema, changes) {
   const { stdout } = await run("schema", ...own(schema));
-  await sql.unsafe(`CREATE SCHEMA ${schema}; ${stdout}; SET search_path TO ${schema}; ${changes}; RESET search_path`);
+  await command.createSchema(sql, schema, stdout, changes);
 }
 
 describe("schema --lucia 3", () => {
@@ -63,8 +58,7 @@ CREATE INDEX ON "user_session" (expires_at);
     [["--lucia", "4"], /--lucia takes 2 or 3/],
   ]) {
     test(`refuses ${words.join(" ")}`, async () => {
-      const program = startProgram([file, "schema", "--lucia", "3", ...words], { DATABASE_URL: database.url });
-      const { code: exitCode, stderr } = await within(20, "the command ends", program.ended);
+      const { code: exitCode, stderr } = await command.run(["schema", "--lucia", "3", ...words], { DATABASE_URL: database.url });
       assert.equal(exitCode, code("usage"));
       assert.match(stderr.split("\n")[0], message);
     });

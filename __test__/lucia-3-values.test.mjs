@@ -1,52 +1,20 @@
 // Reading and writing with Lucia 3: every type of the table of types, and every JavaScript value, against its official adapter on
 // the `postgres` driver.
 import assert from "node:assert/strict";
-import { after, afterEach, before, test } from "node:test";
+import { test } from "node:test";
 
-import connect from "postgres";
-
-import { createTypes } from "./support/available.mjs";
 import { difference, noComplaints } from "./support/compare.mjs";
-import { freshDatabase } from "./support/database.mjs";
 import { expectedRows } from "./support/expected.mjs";
 import { expiresAt, expiry, openBoth } from "./support/lucia-3.mjs";
 import { compareReadings, createAttributeTables, everyValue } from "./support/reading.mjs";
 import { refusal, settled } from "./support/reference.mjs";
+import { databaseOfTypes, zone } from "./support/typed.mjs";
 import { differences, types } from "./support/types.mjs";
 import { compareWritings } from "./support/writing.mjs";
 import { arraysThatMatter, javascriptValues, typesThatMatter } from "./support/written.mjs";
 
-// Where local time is not UTC, a value that is read or written in the wrong zone shows.
-const zone = "America/New_York";
-process.env.TZ = zone;
-
-let database;
-let available;
-let driver;
+const { database, available, driver, both } = await databaseOfTypes(openBoth);
 const differencesMet = new Set();
-const open = [];
-
-before(async () => {
-  database = await freshDatabase();
-  available = await createTypes(database.sql);
-  driver = connect(database.url, { max: 1, onnotice: () => {} });
-});
-
-afterEach(async () => {
-  process.env.TZ = zone;
-  await Promise.all(open.splice(0).map((each) => each.end()));
-});
-
-after(async () => {
-  await driver?.end();
-  await database?.drop();
-});
-
-function both(tables, options) {
-  const opened = openBoth(database.url, tables, { max: 2, ...options });
-  open.push(opened);
-  return opened;
-}
 
 for (const [index, { type }] of types.entries()) {
   test(`${type}: every value, NULL and every shape of array reads as with the official adapter of Lucia 3`, async (t) => {

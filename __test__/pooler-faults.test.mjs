@@ -8,8 +8,9 @@ import connect from "postgres";
 import { startServer } from "../tools/server.mjs";
 import { openAdapter } from "./support/adapter.mjs";
 import { eventually, within } from "./support/bounded.mjs";
-import { createTables, freshDatabase } from "./support/database.mjs";
+import { createTables } from "./support/database.mjs";
 import { Outcome, populate, read, reads } from "./support/load.mjs";
+import { databaseWith } from "./support/once.mjs";
 import { pgbouncers, startPgbouncer } from "./support/pgbouncer.mjs";
 import { startProxy } from "./support/proxy.mjs";
 
@@ -17,28 +18,20 @@ import { startProxy } from "./support/proxy.mjs";
 const limit = { timeout: 60_000 };
 const programs = pgbouncers();
 const missing = programs.length === 0 && "PgBouncer is not installed (Debian: apt-get install pgbouncer)";
-let database;
-let sql;
-
-before(async () => {
-  database = await freshDatabase();
-  sql = database.sql;
-  await createTables(sql);
-  await populate(sql);
-  // Every update that is committed leaves a row; that of `slow` takes a while.
-  await sql.unsafe(`
-    INSERT INTO auth_user VALUES ('slow', NULL);
-    CREATE TABLE committed (user_id TEXT);
-    CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$
-      BEGIN
-        IF NEW.id = 'slow' THEN PERFORM pg_sleep(2); END IF;
-        INSERT INTO committed VALUES (NEW.id);
-        RETURN NEW;
-      END $$;
-    CREATE TRIGGER note BEFORE UPDATE ON auth_user FOR EACH ROW EXECUTE FUNCTION note();
-  `);
-});
-after(() => database?.drop());
+const database = await databaseWith(populate);
+const { sql } = database;
+// Every update that is committed leaves a row; that of `slow` takes a while.
+await sql.unsafe(`
+  INSERT INTO auth_user VALUES ('slow', NULL);
+  CREATE TABLE committed (user_id TEXT);
+  CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+      IF NEW.id = 'slow' THEN PERFORM pg_sleep(2); END IF;
+      INSERT INTO committed VALUES (NEW.id);
+      RETURN NEW;
+    END $$;
+  CREATE TRIGGER note BEFORE UPDATE ON auth_user FOR EACH ROW EXECUTE FUNCTION note();
+`);
 beforeEach(() => sql`DELETE FROM committed`);
 
 async function timesCommitted(user) {

@@ -1,20 +1,15 @@
 // What people ask of a driver in production: figures, and housekeeping.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
 import { LuciaError } from "lucia";
 
 import { postgres } from "../index.js";
 import { runChild } from "./support/child.mjs";
-import { createTables, freshDatabase, tableNames } from "./support/database.mjs";
+import { tableNames } from "./support/database.mjs";
+import { databaseWith } from "./support/once.mjs";
 
-let database;
-before(async () => {
-  database = await freshDatabase();
-  await createTables(database.sql);
-  await database.sql`INSERT INTO auth_user (id) VALUES ('u')`;
-});
-after(() => database.drop());
+const database = await databaseWith((sql) => sql`INSERT INTO auth_user (id) VALUES ('u')`);
 
 test("deleteExpiredSessions deletes the sessions whose idle period is over, and tells how many", async (t) => {
   const initializer = postgres(database.url, tableNames, { share: false });

@@ -1,42 +1,25 @@
 // Generated rows, columns and values, read and written by the reference and by this package. LUCIA_CASES: the number of
 // values, in all; LUCIA_SEED: the seed that a failure names, to see it again.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
 import fc from "fast-check";
-import connect from "postgres";
 
 import { arrayExpression } from "./support/arrays.mjs";
-import { createTypes, elementKindOf, expression, kindOf } from "./support/available.mjs";
+import { elementKindOf, expression, kindOf } from "./support/available.mjs";
 import { difference, noComplaints } from "./support/compare.mjs";
-import { freshDatabase } from "./support/database.mjs";
 import { expectedRows } from "./support/expected.mjs";
 import { arrayOf, columnName, javascriptValueFor, literalOf } from "./support/generated.mjs";
 import { compareReadings, createAttributeTables } from "./support/reading.mjs";
 import { inFlight, openBoth } from "./support/reference.mjs";
+import { databaseOfTypes } from "./support/typed.mjs";
 import { compareWritings, writings } from "./support/writing.mjs";
-
-// Where local time is not UTC, a value that is read or written in the wrong zone shows.
-process.env.TZ = "America/New_York";
 
 const wanted = Number(process.env.LUCIA_CASES ?? 10_000);
 const seed = Number(process.env.LUCIA_SEED ?? Math.floor(Math.random() * 2 ** 31));
 const rowsOfTable = 8;
 
-let database;
-let entries;
-let driver;
-
-before(async () => {
-  database = await freshDatabase();
-  ({ entries } = await createTypes(database.sql));
-  driver = connect(database.url, { max: 1, onnotice: () => {} });
-});
-
-after(async () => {
-  await driver?.end();
-  await database?.drop();
-});
+const { database, available: { entries }, driver } = await databaseOfTypes(openBoth);
 
 /** Columns of any name and type, each with `rowsOfTable` cells. */
 const table = (cell) => {

@@ -1,24 +1,21 @@
 // Calls that come together, for relations that are no tables: each gets its own answer, and the server reads no more than
 // it reads for each alone.
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, describe, test } from "node:test";
+import { beforeEach, describe, test } from "node:test";
 
 import { LuciaError } from "lucia";
 
 import { postgres } from "../index.js";
-import { createTables, freshDatabase, tableNames } from "./support/database.mjs";
+import { database, sql } from "./support/anew.mjs";
+import { createTables, tableNames } from "./support/database.mjs";
 import { times, together } from "./support/together.mjs";
 
 const USERS = 10_000;
 const CALLS = 64;
 // The first call finds nothing.
 const FOUND = CALLS - 1;
-let database;
-let sql;
 
 beforeEach(async () => {
-  database = await freshDatabase();
-  sql = database.sql;
   await createTables(sql);
   await sql.unsafe(`
     ALTER TABLE auth_user RENAME TO the_users;
@@ -29,7 +26,6 @@ beforeEach(async () => {
     INSERT INTO post SELECT 'u' || n FROM generate_series(1, ${USERS}, 2) AS n;
   `);
 });
-afterEach(() => database?.drop());
 
 /** The server that the foreign tables are on: the same one. */
 function foreignServer() {

@@ -1,23 +1,16 @@
 // Sign-ups with a key into tables that refuse a user and its key in one statement: both are stored, or neither.
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, describe, test } from "node:test";
+import { beforeEach, describe, test } from "node:test";
 
 import { openAdapter, terminate, waitingStatements } from "./support/adapter.mjs";
-import { createTables, freshDatabase } from "./support/database.mjs";
+import { database, sql } from "./support/anew.mjs";
+import { createTables } from "./support/database.mjs";
 import { openAdapters, outcome } from "./support/opened.mjs";
 import { refusal } from "./support/reference.mjs";
 import { times, together, transactions } from "./support/together.mjs";
 import { recordMessages } from "./support/wire.mjs";
 
-let database;
-let sql;
-
-beforeEach(async () => {
-  database = await freshDatabase();
-  sql = database.sql;
-  await createTables(sql);
-});
-afterEach(() => database?.drop());
+beforeEach(() => createTables(sql));
 
 const user = (n) => ({ id: `u${n}`, username: `name ${n}` });
 const key = (n, more) => ({ id: `k${n}`, user_id: `u${n}`, hashed_password: n % 2 === 0 ? null : `hash ${n}`, ...more });

@@ -1,42 +1,35 @@
 // One slow thing does not stop the rest, waiting is bounded, and the error says for what it waited.
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 
 import { openAdapter, runningStatements, waitingStatements } from "./support/adapter.mjs";
 import { eventually, within } from "./support/bounded.mjs";
-import { createTables, freshDatabase, tableNames } from "./support/database.mjs";
+import { tableNames } from "./support/database.mjs";
 import { NOTHING_WRONG, Outcome, populate, read, reads, SignUps, USERS } from "./support/load.mjs";
 import { observeTest } from "./support/observed.mjs";
+import { databaseWith } from "./support/once.mjs";
 import { startProxy } from "./support/proxy.mjs";
 import { seeded } from "./support/random.mjs";
 
 const random = seeded();
 /** So that a call which never settles fails its own test only. */
 const limit = { timeout: 40_000 };
-let database;
-let sql;
-
-before(async () => {
-  database = await freshDatabase();
-  sql = database.sql;
-  await createTables(sql);
-  await populate(sql);
-  // Updating the user `slow`, and reading the session `slow`, waits for the advisory lock 1. (`STABLE`, so that a join
-  // computes the column only for the rows that it returns.)
-  await sql.unsafe(`
-    INSERT INTO auth_user VALUES ('slow', 'slow');
-    INSERT INTO user_session VALUES ('slow', 'slow', 1, 2, 'slow');
-    CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
-      'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NEW; END';
-    CREATE TRIGGER wait BEFORE UPDATE ON auth_user FOR EACH ROW WHEN (OLD.id = 'slow') EXECUTE FUNCTION wait();
-    ALTER TABLE user_session RENAME TO stored_session;
-    CREATE FUNCTION waited(country TEXT) RETURNS TEXT STABLE LANGUAGE plpgsql AS
-      'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN country; END';
-    CREATE VIEW user_session AS SELECT id, user_id, active_expires, idle_expires,
-      CASE id WHEN 'slow' THEN waited(country) ELSE country END AS country FROM stored_session;
-  `);
-});
-after(() => database?.drop());
+const database = await databaseWith(populate);
+const { sql } = database;
+// Updating the user `slow`, and reading the session `slow`, waits for the advisory lock 1. (`STABLE`, so that a join
+// computes the column only for the rows that it returns.)
+await sql.unsafe(`
+  INSERT INTO auth_user VALUES ('slow', 'slow');
+  INSERT INTO user_session VALUES ('slow', 'slow', 1, 2, 'slow');
+  CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NEW; END';
+  CREATE TRIGGER wait BEFORE UPDATE ON auth_user FOR EACH ROW WHEN (OLD.id = 'slow') EXECUTE FUNCTION wait();
+  ALTER TABLE user_session RENAME TO stored_session;
+  CREATE FUNCTION waited(country TEXT) RETURNS TEXT STABLE LANGUAGE plpgsql AS
+    'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN country; END';
+  CREATE VIEW user_session AS SELECT id, user_id, active_expires, idle_expires,
+    CASE id WHEN 'slow' THEN waited(country) ELSE country END AS country FROM stored_session;
+`);
 
 /** Runs `act` while another client holds the advisory lock and has the row of user `u1` locked. */
 async function whileLocked(act) {

@@ -1,6 +1,6 @@
 // A program in surroundings of its own: fake timers, spies, a polluted `Object.prototype`, options that refer to themselves.
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, test } from "node:test";
+import { afterEach, describe, test } from "node:test";
 
 import { LuciaError } from "lucia";
 
@@ -8,20 +8,14 @@ import { postgres } from "../index.js";
 import { openAdapter, waitingStatements } from "./support/adapter.mjs";
 import { eventually, within } from "./support/bounded.mjs";
 import { runChild } from "./support/child.mjs";
-import { createTables, freshDatabase, tableNames } from "./support/database.mjs";
+import { tableNames } from "./support/database.mjs";
+import { databaseWith } from "./support/once.mjs";
 
-let database;
-let sql;
-
-before(async () => {
-  database = await freshDatabase();
-  sql = database.sql;
-  await createTables(sql);
-  await sql`ALTER TABLE auth_user ADD meta JSONB DEFAULT '{}'`;
-  await sql`INSERT INTO auth_user (id, username) SELECT 'u' || n, 'name' || n FROM generate_series(1, 50) n`;
-  await sql`INSERT INTO user_session (id, user_id, active_expires, idle_expires) VALUES ('s1', 'u1', 1, 2)`;
-});
-after(() => database?.drop());
+const database = await databaseWith();
+const { sql } = database;
+await sql`ALTER TABLE auth_user ADD meta JSONB DEFAULT '{}'`;
+await sql`INSERT INTO auth_user (id, username) SELECT 'u' || n, 'name' || n FROM generate_series(1, 50) n`;
+await sql`INSERT INTO user_session (id, user_id, active_expires, idle_expires) VALUES ('s1', 'u1', 1, 2)`;
 
 const cyclic = () => {
   const value = {};

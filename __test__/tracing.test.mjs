@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { AsyncLocalStorage } from "node:async_hooks";
 import { channel, tracingChannel } from "node:diagnostics_channel";
 import { once } from "node:events";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { Worker } from "node:worker_threads";
 
 import { LuciaError } from "lucia";
@@ -12,18 +12,13 @@ import { postgres } from "../index.js";
 import { openAdapter, terminate, waitingStatements } from "./support/adapter.mjs";
 import { eventually, within } from "./support/bounded.mjs";
 import { runChild } from "./support/child.mjs";
-import { createTables, freshDatabase, tableNames } from "./support/database.mjs";
+import { tableNames } from "./support/database.mjs";
 import { CHANNEL, observeTest } from "./support/observed.mjs";
+import { databaseWith } from "./support/once.mjs";
 
 const EVENTS = ["start", "end", "asyncStart", "asyncEnd", "error"];
 
-let database;
-before(async () => {
-  database = await freshDatabase();
-  await createTables(database.sql);
-  await database.sql`INSERT INTO auth_user (id) VALUES ('u')`;
-});
-after(() => database.drop());
+const database = await databaseWith((sql) => sql`INSERT INTO auth_user (id) VALUES ('u')`);
 
 /** Every event from now on, with a copy of its context as it is then, until the test is over. */
 function eventsOf(t) {

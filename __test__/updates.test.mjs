@@ -1,46 +1,32 @@
 // Updates that come together are one statement: each call gets its own answer, and of two of one row the last counts.
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, describe, test } from "node:test";
+import { beforeEach, describe, test } from "node:test";
 
+import { adapters, sql } from "./support/anew.mjs";
 import { within } from "./support/bounded.mjs";
-import { createTables, freshDatabase } from "./support/database.mjs";
+import { createTables } from "./support/database.mjs";
 import { observed } from "./support/observed.mjs";
-import { openAdapters, outcome } from "./support/opened.mjs";
+import { countStatements, errors } from "./support/together.mjs";
 
 const SESSIONS = 160;
 /** So that a call which never settles fails its own test only. */
 const limit = { timeout: 40_000 };
 const ids = (count, first = 0) => Array.from({ length: count }, (_, n) => `s${first + n}`);
 
-let database;
-let sql;
-let adapters;
 let adapter;
 
 beforeEach(async () => {
-  database = await freshDatabase();
-  sql = database.sql;
   await createTables(sql);
   await sql.unsafe(`
     INSERT INTO auth_user VALUES ('u');
     INSERT INTO user_session SELECT 's' || n, 'u', 0, 0 FROM generate_series(0, ${SESSIONS - 1}) AS n;
-    CREATE TABLE statement (of TEXT);
-    CREATE FUNCTION count_statement() RETURNS trigger LANGUAGE plpgsql AS
-      $$ BEGIN INSERT INTO statement VALUES (TG_TABLE_NAME); RETURN NULL; END $$;
-    CREATE TRIGGER count_statement AFTER UPDATE ON user_session EXECUTE FUNCTION count_statement();
   `);
-  adapters = openAdapters(database.url);
   adapter = adapters.open();
-});
-afterEach(async () => {
-  await adapters?.close();
-  await database?.drop();
 });
 
 const renew = (id, time) => adapter.updateSession(id, { active_expires: time, idle_expires: time + 1 });
 /** An adapter knows the types of the columns that it has updated. */
 const warm = () => renew("nothing", 1);
-const errors = async (calls) => (await Promise.all(calls.map(outcome))).map(({ error }) => error?.code);
 const none = (count) => Array(count).fill(undefined);
 const renewed = async () => Object.fromEntries((await sql`
   SELECT id, active_expires, idle_expires FROM user_session WHERE active_expires::text <> '0'`)
@@ -49,11 +35,11 @@ const renewed = async () => Object.fromEntries((await sql`
 describe("updates that come together", () => {
   test("are done by a few statements, and tell each whether there was such a row", async () => {
     await warm();
-    await sql`DELETE FROM statement`;
+    const statements = await countStatements(sql, "user_session", "UPDATE");
     const calls = [...ids(100), ...ids(20, 1000)];
     const messages = await observed(() => Promise.all(calls.map((id, at) => renew(id, at + 1))));
     assert.deepEqual(await renewed(), Object.fromEntries(ids(100).map((id, at) => [id, [at + 1, at + 2]])));
-    const [{ count }] = await sql`SELECT count(*)::int FROM statement`;
+    const count = await statements();
     assert.ok(count <= calls.length / 2, `${count} statements`);
     assert.deepEqual(messages.map(({ rows }) => rows).sort(), [...Array(20).fill(0), ...Array(100).fill(1)]);
     assert.ok(messages.some(({ batch }) => batch > 1));

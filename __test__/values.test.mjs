@@ -1,49 +1,20 @@
 // Reading: every type, through every method that returns rows, against the reference on the same rows.
 import assert from "node:assert/strict";
-import { after, afterEach, before, test } from "node:test";
+import { test } from "node:test";
 
 import connect from "postgres";
 
 import { arrayExpression } from "./support/arrays.mjs";
-import { createTypes, expression, literal } from "./support/available.mjs";
+import { expression, literal } from "./support/available.mjs";
 import { difference, noComplaints } from "./support/compare.mjs";
-import { freshDatabase } from "./support/database.mjs";
 import { expectedRows } from "./support/expected.mjs";
 import { compareReadings, createAttributeTables, everyValue, listColumn, valueColumn } from "./support/reading.mjs";
 import { openBoth, readings, settled } from "./support/reference.mjs";
+import { databaseOfTypes } from "./support/typed.mjs";
 import { differences, types } from "./support/types.mjs";
 
-// Where local time is not UTC, a value that is read in the wrong zone shows.
-const zone = "America/New_York";
-process.env.TZ = zone;
-
-let database;
-let available;
-let driver;
+const { database, available, driver, both } = await databaseOfTypes(openBoth);
 const differencesMet = new Set();
-const open = [];
-
-before(async () => {
-  database = await freshDatabase();
-  available = await createTypes(database.sql);
-  driver = connect(database.url, { max: 1, onnotice: () => {} });
-});
-
-afterEach(async () => {
-  process.env.TZ = zone;
-  await Promise.all(open.splice(0).map((each) => each.end()));
-});
-
-after(async () => {
-  await driver?.end();
-  await database?.drop();
-});
-
-function both(tables, options) {
-  const opened = openBoth(database.url, tables, { max: 2, ...options });
-  open.push(opened);
-  return opened;
-}
 
 /** Runs `work` while new connections to the database begin with these settings. */
 async function underSettings(settings, work) {
@@ -128,7 +99,7 @@ test("dates read as in the reference in every local time zone", async () => {
   }
 });
 
-test("values read as in the reference under the database's own settings", async () => {
+test("values read as in the reference under the database's own settings", async (t) => {
   const chosen = available.entries.filter(({ values }) => values.length > 0);
   const columns = chosen.map((entry) => valueColumn(entry, entry.type));
   const rows = [0, 1, 2, 3].map((position) => {
@@ -151,7 +122,7 @@ test("values read as in the reference under the database's own settings", async 
   };
   await underSettings(settings, async () => {
     const reader = connect(database.url, { max: 1 });
-    open.push(reader);
+    t.after(() => reader.end());
     await compareReadings(both(tables), await expectedRows(reader, tables.user, columns), differencesMet);
   });
 });

@@ -1,29 +1,24 @@
 // Lucia's two errors for relations of every kind, and for servers that leave names out of their errors: the key's id is
 // taken, there is no such user. Every other violation is the database's error.
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, describe, test } from "node:test";
+import { beforeEach, describe, test } from "node:test";
 
 import { LuciaError } from "lucia";
 
 import { postgres } from "../index.js";
-import { createTables, freshDatabase, tableNames } from "./support/database.mjs";
+import { database, sql } from "./support/anew.mjs";
+import { createTables, tableNames } from "./support/database.mjs";
 import { outcome } from "./support/opened.mjs";
 import { refusal } from "./support/reference.mjs";
 import { startReticentServer } from "./support/reticent.mjs";
 
-let database;
-let sql;
-
 beforeEach(async () => {
-  database = await freshDatabase();
-  sql = database.sql;
   await createTables(sql);
   await sql.unsafe(`
     INSERT INTO auth_user VALUES ('alice', 'Alice');
     ALTER TABLE user_key ADD provider TEXT CONSTRAINT once UNIQUE, ADD other TEXT CONSTRAINT known REFERENCES auth_user;
   `);
 });
-afterEach(() => database?.drop());
 
 const key = (id, user_id, more) => ({ id, user_id, hashed_password: null, ...more });
 const session = (id, user_id) => ({ id, user_id, active_expires: 1, idle_expires: 2 });

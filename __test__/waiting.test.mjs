@@ -1,26 +1,18 @@
 // No call waits beside a connection that is free or may be opened, whatever happens to other connections.
 import assert from "node:assert/strict";
 import { readFileSync, readdirSync } from "node:fs";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { setTimeout as pass } from "node:timers/promises";
 
 import { openAdapter, terminate, waitingStatements } from "./support/adapter.mjs";
 import { eventually, within } from "./support/bounded.mjs";
-import { createTables, freshDatabase } from "./support/database.mjs";
 import { populate } from "./support/load.mjs";
+import { databaseWith } from "./support/once.mjs";
 import { startProxy } from "./support/proxy.mjs";
 
 const limit = { timeout: 60_000 };
-let database;
-let sql;
-
-before(async () => {
-  database = await freshDatabase();
-  sql = database.sql;
-  await createTables(sql);
-  await populate(sql);
-});
-after(() => database?.drop());
+const database = await databaseWith(populate);
+const { sql } = database;
 
 /** Runs `act` while another client has the rows of these users locked. */
 async function whileLocked(users, act) {

@@ -2,30 +2,22 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readdirSync } from "node:fs";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { Worker } from "node:worker_threads";
 
 import { connectionsOf, openAdapter } from "./support/adapter.mjs";
 import { eventually, within } from "./support/bounded.mjs";
 import { runChild } from "./support/child.mjs";
-import { createTables, freshDatabase } from "./support/database.mjs";
 import { Load, NOTHING_WRONG, populate, read } from "./support/load.mjs";
+import { databaseWith } from "./support/once.mjs";
 import { seeded } from "./support/random.mjs";
 
 const random = seeded();
 const PROGRAM = new URL("support/worker.mjs", import.meta.url);
 /** So that a call which never settles fails its own test only. */
 const limit = { timeout: 40_000 };
-let database;
-let sql;
-
-before(async () => {
-  database = await freshDatabase();
-  sql = database.sql;
-  await createTables(sql);
-  await populate(sql);
-});
-after(() => database?.drop());
+const database = await databaseWith(populate);
+const { sql } = database;
 
 function named(name) {
   const url = new URL(database.url);

@@ -23,7 +23,7 @@ const releases = {
 };
 
 /** The test files in which the server's version can make a difference. */
-const files = ["contract", "names", "errors", "existing", "values", "writing", "schema-change", "types", "cli",
+const files = ["contract", "names", "errors", "error-contents", "existing", "values", "writing", "schema-change", "types", "cli",
   "insertions", "insertions-tables", "deletions", "violations", "relations", "sign-ups"];
 
 async function runTests(url) {

@@ -1,4 +1,4 @@
-// Insertions that are called for in one turn of the event loop, and how many transactions stored them.
+// Changes that are called for in one turn of the event loop, and how many statements or transactions made them.
 import { outcome } from "./opened.mjs";
 import { refusal } from "./reference.mjs";
 
@@ -15,4 +15,18 @@ export const times = (count, call) => Array.from({ length: count }, (_, n) => ()
 export async function transactions(sql, table, where = "true") {
   const [{ count }] = await sql.unsafe(`SELECT count(DISTINCT xmin::text)::int FROM ${table} WHERE ${where}`);
   return count;
+}
+
+/** The code of each call's error, `undefined` where there is none. */
+export const errors = async (calls) => (await Promise.all(calls.map(outcome))).map(({ error }) => error?.code);
+
+/** Counts the statements of a kind on a table from now on: the function that it gives tells how many there were. */
+export async function countStatements(sql, table, kind) {
+  await sql.unsafe(`
+    CREATE TABLE statement (of TEXT);
+    CREATE FUNCTION count_statement() RETURNS trigger LANGUAGE plpgsql AS
+      $$ BEGIN INSERT INTO statement VALUES (TG_TABLE_NAME); RETURN NULL; END $$;
+    CREATE TRIGGER count_statement AFTER ${kind} ON ${table} EXECUTE FUNCTION count_statement();
+  `);
+  return async () => (await sql`SELECT FROM statement`).length;
 }
