@@ -15,7 +15,7 @@ export type { CallContext, EndOptions, PoolInstance, PoolStats, PostgresInstance
  * `CONNECT_TIMEOUT`, `CONNECTION_ENDED`, `CONNECTION_DESTROYED`, `QUERY_TIMEOUT`, or `OUTCOME_UNKNOWN` when the
  * connection was lost after a change had been sent and before its answer came.
  *
- * @param connection a URL, options, or an instance of `postgres` or `pg.Pool`, whose settings are read
+ * @param connection a connection string, options, or an instance of `postgres` or `pg.Pool`, whose settings are read
  * @param tableNames the tables of users, keys and sessions
  * @param options more options, which count before those of `connection`
  * @throws `TypeError` that names the argument, when one cannot be used

@@ -21,7 +21,7 @@ export interface TableNames {
  */
 export declare class PostgresAdapter implements Adapter {
   /**
-   * @param connection a URL, options, or an instance of `postgres` or `pg.Pool`, whose settings are read
+   * @param connection a connection string, options, or an instance of `postgres` or `pg.Pool`, whose settings are read
    * @param tableNames the tables of users and sessions
    * @param options more options, which count before those of `connection`
    * @throws `TypeError` that names the argument, when one cannot be used

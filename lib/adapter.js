@@ -28,7 +28,7 @@ const textOf = (id, form) => {
   try {
     return serialize(id, form);
   } catch {
-    // No date, say. The server refuses it, or the column has become another type, for which it is a good one.
+    // The id is no date, say. The server refuses the text as it is, or the column has another type by now, and takes it.
     return id;
   }
 };
@@ -59,7 +59,7 @@ const byId = (connection, LuciaError, { index, name, gives }) => {
   };
 };
 
-/** By what a method takes: makes it. */
+/** Makes a method, by what it takes (`Takes` in `src/lucia/method.rs`). */
 const takes = {
   Id: (connection, LuciaError, _, method) => byId(connection, LuciaError, method),
   Change: (connection, _, write, method) => async (id, change, tally) => {

@@ -11,7 +11,7 @@ const { createShape, give } = require("./rows.js");
 
 const shapes = new Map();
 
-/** What is called next is a reaction to it, when the list has been gone through. */
+/** A reaction to it runs when the whole list has been received. */
 const settled = Promise.resolve();
 
 /** Takes rows, a part of a call's or the last. A value that has no meaning is the failure of this call alone. */
@@ -51,9 +51,9 @@ const receive = {
     const count = values[at + 1];
     const forms = values.slice(at + 2, at + 2 + count);
     const call = calls[values[at]];
-    // Nothing was sent.
+    // The statement was described, and no batch was sent.
     if (call.tally) call.tally.batch = 0;
-    // First again, then release: the adapter may be waiting for its last call to end.
+    // `again` before `release`: an adapter that is ending waits until no call is under way.
     const { again } = call;
     const result = again && !call.isDestroyed ? new Promise((resolve) => resolve(again(call, forms))) : forms;
     release(values[at]).resolve(result);

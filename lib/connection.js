@@ -24,7 +24,7 @@ const GROUP = 3 + 2 * smallestBatch;
 /** `setTimeout` takes no more milliseconds. */
 const LONGEST_TIMEOUT = 2 ** 31;
 
-/** What follows the present turn is a reaction to it. Not `queueMicrotask`, which fake timers replace. */
+/** A reaction to it runs after the present turn. Not `queueMicrotask`, which fake timers replace. */
 const settled = Promise.resolve();
 
 /** @implements {Owner} */
@@ -71,7 +71,7 @@ class Connection {
     this.#underway += 1;
     if (this.#isStarting) return;
     this.#isStarting = true;
-    // The answers that came together are followed by calls that can be sent together: one wake-up for all of them.
+    // Answers that came together are followed by calls that can be sent together: one wake-up for all calls of the turn.
     settled.then(this.#start);
   }
 
@@ -86,7 +86,7 @@ class Connection {
     else this.native.start();
   }
 
-  /** As the last ones of a turn, or some of them. */
+  /** @param {boolean} areLast no more calls of this turn follow */
   #handOver(areLast) {
     const handed = /** @type {[number, number, boolean, ...(number | string)[]]} */ (this.#group);
     this.#group = [];
@@ -97,12 +97,12 @@ class Connection {
     }
   }
 
-  /** What is called for next comes after them. */
+  /** Keeps the order of calls: those that are still here go before the one that follows. */
   #handOverFirst() {
     if (this.#group.length > 0) this.#handOver(false);
   }
 
-  /** Of one method, as many as are sent together are handed over together. */
+  /** Collects calls of one method, and hands as many over at once as are sent together. */
   byId(index, form, isObserved, slot, id) {
     const group = this.#group;
     if (group.length === 0) {
@@ -147,7 +147,7 @@ class Connection {
     }
     this.#ending ??= this.#finish();
     const ending = this.#ending;
-    // A longer time would overflow, and pass at once.
+    // `setTimeout` would overflow with a longer time, and fire at once.
     if (timeout === null || timeout * 1000 >= LONGEST_TIMEOUT) return ending;
     const timer = setTimeout(() => this.#destroy(), timeout * 1000);
     return ending.finally(() => clearTimeout(timer));
@@ -167,7 +167,7 @@ class Connection {
       if (call?.owner !== this) continue;
       const message = "the connection was destroyed by end({ timeout }) before the answer came";
       reject(call, () => createError({ message, code: "CONNECTION_DESTROYED" }));
-      // The slot stays taken until the other thread has let go of it; what is told of it then comes too late.
+      // The slot stays taken until the addon's thread has settled it, too late for the call.
       call.isDestroyed = true;
       call.tally &&= { ...call.tally };
     }

@@ -18,7 +18,7 @@ class PostgresError extends Error {
   }
 }
 
-/** `pg` leaves `_name` away. */
+/** The names that `pg` has for fields, beside those of `postgres`. */
 const ALIASES = {
   schema_name: "schema",
   table_name: "table",
@@ -54,7 +54,7 @@ const causeOf = (cause, thrown, owner) => {
   return owner.thrown?.has(thrown) ? { cause: owner.thrown.get(thrown) } : undefined;
 };
 
-/** Of an answer of the server's; `cause` is what is wrong with it. */
+/** `INVALID_ANSWER`, whose `cause` is what is wrong with the server's answer. */
 const invalidAnswer = (cause) =>
   define(createError({ message: `the server's answer cannot be used: ${cause?.message ?? cause}`, code: "INVALID_ANSWER" }), { cause });
 

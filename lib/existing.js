@@ -1,4 +1,4 @@
-// The first argument of `postgres`: a URL, options, or what an existing `postgres` instance or `pg.Pool` was made with.
+// The argument `connection`: a connection string, options, or what an existing `postgres` instance or `pg.Pool` was made with.
 "use strict";
 
 const { describe } = require("./errors.js");
@@ -12,7 +12,7 @@ const own = (options) => Object.create(null, Object.getOwnPropertyDescriptors(op
 const ofPostgres = ({ options: given, PostgresError }) => {
   const options = own(given);
   if (options.socket) {
-    throw new TypeError("connection: a `postgres` instance with the option `socket` cannot be used here; give a URL");
+    throw new TypeError("connection: a `postgres` instance with the option `socket` cannot be used here; give a connection string");
   }
   const { host, port, path, database, user, pass, ssl, max, idle_timeout, connect_timeout, keep_alive } = options;
   const { max_lifetime, max_pipeline, prepare, sslnegotiation, target_session_attrs, onnotice } = options;
@@ -28,10 +28,10 @@ const ofPostgres = ({ options: given, PostgresError }) => {
       idle_timeout,
       connect_timeout,
       keep_alive,
-      // A function there; the same range is the default here.
+      // The default of `postgres` is a function, which gives a time of the range that is the default here.
       max_lifetime: typeof max_lifetime === "function" ? undefined : max_lifetime,
       max_pipeline,
-      // Its default must not stand in the way of finding a pooler out.
+      // `true` is the default of `postgres`: it does not say that there is no pooler.
       prepare: prepare === false ? false : undefined,
       sslnegotiation: sslnegotiation || undefined,
       target_session_attrs: target_session_attrs || undefined,
@@ -46,7 +46,7 @@ const seconds = (milliseconds) => (milliseconds === undefined ? undefined : mill
 const ofPool = ({ options: given }) => {
   const options = own(given);
   if (options.stream || options.Client?.prototype?.constructor?.name === "NativeClient") {
-    throw new TypeError("connection: a `pg.Pool` with the option `stream` cannot be used here; give a URL");
+    throw new TypeError("connection: a `pg.Pool` with the option `stream` cannot be used here; give a connection string");
   }
   const { connectionString, host, port, database, user, password, ssl, max, keepAlive, maxLifetimeSeconds } = options;
   return {
@@ -75,7 +75,7 @@ const ofPool = ({ options: given }) => {
   };
 };
 
-const EXPECTED = "connection: must be a URL such as postgres://user:password@host:5432/database, an options object, a " +
+const EXPECTED = "connection: must be a connection string such as postgres://user:password@host:5432/database, an options object, a " +
   "`postgres` instance or a `pg.Pool`";
 
 /**
@@ -87,13 +87,13 @@ const readConnection = (connection) => {
   if (typeof connection === "string") return { url: connection };
   if (typeof connection === "function") {
     if (options?.shared) return ofPostgres(/** @type {any} */ (connection));
-    throw new TypeError("connection: the function is not a `postgres` instance; give a URL");
+    throw new TypeError("connection: the function is not a `postgres` instance; give a connection string");
   }
   if (typeof connection !== "object" || connection === null) throw new TypeError(`${EXPECTED}, not ${describe(connection)}`);
   const isPool = typeof connect === "function" && typeof query === "function" && options;
   if (isPool && "totalCount" in connection) return ofPool(/** @type {any} */ (connection));
   const prototype = Object.getPrototypeOf(connection);
-  // Of this realm, of another one, or none.
+  // A plain object, of this realm or another one, or one without a prototype.
   if (prototype === null || Object.getPrototypeOf(prototype) === null) return { options: connection };
   const what = Array.isArray(connection) ? "an array" : `an instance of ${prototype.constructor?.name ?? "a class"}`;
   throw new TypeError(`${EXPECTED}, not ${what}`);

@@ -13,10 +13,10 @@ const owners = new Map();
 /** What is called next is a reaction, so that nothing it throws or does comes between two messages. */
 const settled = Promise.resolve();
 
-/** Each is wanted until the calls that waited for its connection are rejected. */
+/** What was thrown is kept until the calls that waited for the connection are rejected, whose `cause` it is. */
 const MOST_THROWN = 100;
 
-/** Of what was thrown; getters of its own may throw again. */
+/** The name and the code of what was thrown, whose getters may throw again. */
 const nameOf = (error) => {
   try {
     return [error?.name ?? typeof error, error?.code].filter((part) => part !== undefined).join(" ");
@@ -92,7 +92,7 @@ const LONGEST_TIMEOUT = 2 ** 31 - 1;
 /** Aborted when the connection has waited for so many milliseconds. */
 const until = (limit) => (limit < LONGEST_TIMEOUT ? AbortSignal.timeout(limit) : new AbortController().signal);
 
-/** Asks for what `place` (host, port, user, database) needs; connections that are opened to it meanwhile are given the same. */
+/** Asks for the password at `place` (host, port, user, database); connections to the same place share the answer meanwhile. */
 const askPassword = (reply, handle, place, limit) => {
   const owner = ownerOf(handle);
   if (owner === undefined) return;

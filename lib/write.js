@@ -70,7 +70,7 @@ const createWriter = (connection, LuciaError) => {
             throw ofThisRealm(error);
           }
         });
-        // The server has done it, or has told what the parameters are to be.
+        // Nothing: the change is made. Else the server has told the forms that the parameters are to have.
         if (forms === undefined) {
           // The statement counts the rows of the last table alone.
           if (tally) tally.rows *= rows.length;

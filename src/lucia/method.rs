@@ -1,5 +1,5 @@
-//! The methods of Lucia's `Adapter`, seventeen in version 2 and seven in version 3: what each takes, what it gives, and
-//! which table it is about.
+//! The methods of Lucia's `Adapter`: what each takes, what it gives, and which table it is about. Version 2 has all
+//! seventeen, version 3 six of them and `deleteExpiredSessions`, which is `Store::delete_expired`.
 
 use super::version::Version;
 
@@ -60,14 +60,14 @@ pub(super) const USER_ID: &str = "user_id";
 
 pub struct MethodEntry {
     pub method: Method,
-    /// In Lucia 2.
+    /// Its name in Lucia 2.
     pub name: &'static str,
-    /// In Lucia 3, where one of its methods is this statement.
+    /// Its name in Lucia 3, where that has the method.
     name_in_3: Option<&'static str>,
     pub takes: Takes,
     pub gives: Gives,
     pub table: Table,
-    /// The column that the id is looked for in.
+    /// The column that the id is compared with.
     pub(super) column: &'static str,
 }
 
@@ -114,7 +114,7 @@ pub const METHODS: [MethodEntry; 17] = [
 ];
 
 impl MethodEntry {
-    /// `None` where this version has no such method.
+    /// The name of the method in this version of Lucia, `None` where that version has no such method.
     pub fn name_in(&self, version: Version) -> Option<&'static str> {
         match version {
             Version::Two => Some(self.name),
@@ -124,6 +124,7 @@ impl MethodEntry {
 }
 
 impl Method {
+    /// The method that JavaScript knows by its place in [`METHODS`], `None` for a place beyond the end.
     pub fn from_index(index: u32) -> Option<Self> {
         METHODS.get(usize::try_from(index).ok()?).map(|entry| entry.method)
     }

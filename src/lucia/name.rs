@@ -12,7 +12,8 @@ pub struct Name {
 }
 
 impl Name {
-    /// Dots outside quotes part the name; a part that is already in quotes is taken as it is. `None` when a part is empty.
+    /// Quotes the name of a table or a column. A dot outside quotes parts the name, `schema.table`; a part in quotes is
+    /// taken as it is. `None` when a part is empty.
     pub fn new(text: &str) -> Option<Self> {
         let mut sql = String::with_capacity(text.len() + 2);
         let mut has_parts = false;
@@ -43,12 +44,12 @@ impl Name {
 }
 
 impl Name {
-    /// Just `part`.
+    /// Whether the name has one part only, and that is `part`.
     pub fn is(&self, part: &str) -> bool {
         self.sql.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) == Some(part)
     }
 
-    /// `schema.table`, or of a column, `column.field`.
+    /// Whether dots part the name: `schema.table`, or of a column `column.field`.
     pub fn has_parts(&self) -> bool {
         self.has_parts
     }

@@ -21,7 +21,8 @@ pub fn lookup(table: &Name, column: &str) -> (String, Batch) {
     )
 }
 
-/// A session with its user, in one row.
+/// The lookup of a session and its user in one row, for one session id and for many. `join` says what becomes of a
+/// session without a user.
 pub fn session_and_user(session: &Name, user: &Name, join: Join) -> (String, Batch) {
     let each_session = each(&format!("SELECT s.* FROM {session} AS s WHERE s.id = call.id"));
     let user_of_each = format!("SELECT u.* FROM {user} AS u WHERE u.id = s.user_id");
@@ -43,7 +44,8 @@ pub fn session_and_user(session: &Name, user: &Name, join: Join) -> (String, Bat
     )
 }
 
-/// The same one after the other, for tables that have more columns together than an answer can have.
+/// The lookup of a session and the lookup of its user, each by the session's id: for tables that have more columns
+/// together than the 1,664 of one answer.
 pub fn session_then_user(session: &Name, user: &Name, join: Join) -> [String; 2] {
     let join = if join == Join::Left { "LEFT JOIN" } else { "JOIN" };
     [
@@ -72,6 +74,7 @@ pub struct Change {
     pub batch: Option<Batch>,
 }
 
+/// The insertion of one row, whose values are the parameters in the order of `columns`.
 pub fn insert(table: &Name, columns: &[Name]) -> Change {
     let plain = format!("INSERT INTO {table} ({}) VALUES ({})", list(columns), parameters(0, columns.len()));
     let aliases = aliases("g", columns.len());
@@ -152,8 +155,9 @@ fn none_of(insertion: &str, aliases: &[String]) -> String {
     aliases.iter().map(none).collect::<Vec<_>>().join(", ")
 }
 
-/// The id is the last parameter. Of many calls for one row the last counts; rows are changed in the order of their ids, so
-/// that two statements do not wait for one another.
+/// The update of the row with an id. The parameters are the values of `columns`, then the id. Of many calls for one row
+/// the last counts; rows are changed in the order of their ids, so that two statements do not wait for one another in a
+/// circle (`40P01`).
 pub fn update(table: &Name, columns: &[Name]) -> Change {
     let set = |value: &dyn Fn(usize) -> String| {
         let set = columns.iter().zip(1..).map(|(column, number)| format!("{column} = {}", value(number)));
@@ -182,6 +186,7 @@ fn nothing_of(table: &str, columns: &[Name]) -> String {
     columns.iter().map(nothing).collect::<Vec<_>>().join(", ")
 }
 
+/// The deletion of all rows whose `column` is the parameter.
 pub fn delete(table: &Name, column: &str) -> Change {
     let plain = format!("DELETE FROM {table} AS t WHERE t.{column} = $1");
     let probe = format!("RETURNING CASE WHEN false THEN t.{column} END");
@@ -191,7 +196,7 @@ pub fn delete(table: &Name, column: &str) -> Change {
     Change { with_probe: format!("{plain} {probe}"), plain, batch: Some(batch) }
 }
 
-/// The sessions of which `is_dead` holds.
+/// The deletion of all sessions for which the condition `is_dead` holds.
 pub fn delete_expired(session: &Name, is_dead: &str) -> String {
     format!("DELETE FROM {session} WHERE {is_dead}")
 }

@@ -15,7 +15,7 @@ use crate::pg::{Answer, Call, Error, Form, Load, Parameters, Queue, Reply, State
 #[derive(Clone, Debug)]
 pub struct Tables {
     pub user: Name,
-    /// Lucia 3 has none.
+    /// `None` in Lucia 3, which has no keys.
     pub key: Option<Name>,
     /// `None` beside another adapter for sessions.
     pub session: Option<Name>,
@@ -50,6 +50,7 @@ fn no_such_table() -> Error {
 }
 
 impl Store {
+    /// A store of these tables, whose statements go to `queue`; sends nothing.
     pub fn new(version: Version, tables: Tables, queue: Arc<Queue>) -> Self {
         let by_id: Vec<_> =
             METHODS.iter().map(|entry| Some(queue.statement(by_id(entry, version, &tables)?))).collect();
@@ -64,12 +65,14 @@ impl Store {
         Self { version, tables, queue, by_id, unique_id, foreign_user_id }
     }
 
-    /// Has all calls sent that were made in this turn of the event loop.
+    /// Sends all calls that were made in this turn of the event loop.
     pub fn start(&self) {
         self.queue.flush();
     }
 
-    /// Calls of a method that takes an id; the last of those that are made together, or some of them.
+    /// Makes calls of a method that takes an id, each with the text of an id in the form `form`, and settles each reply
+    /// once. `are_last` says that no more calls of this turn of the event loop follow. A method whose table is `None`
+    /// rejects with `INVALID_OPTIONS`.
     pub fn by_id(&self, method: Method, form: Form, calls: impl IntoIterator<Item = (String, Reply)>, are_last: bool) {
         let statement = self.by_id.get(method as usize).and_then(Option::as_ref);
         let Some(statement) = statement else {
@@ -90,7 +93,10 @@ impl Store {
         self.queue.join(calls.into_iter().map(call), are_last);
     }
 
-    /// A method that takes a row; `key` is that of `setUser`.
+    /// Makes one call of a method that takes a row, or an id and the columns to change; `key` is the key's row of
+    /// `setUser`. `parameters` are the values of `row`, then of `key`, then the id, in `forms`. Settles once, with
+    /// `Answer::Done`, with `Answer::Forms` where the server wants other forms, or with an error, which is Lucia's
+    /// where the violation is.
     pub fn write(
         self: &Arc<Self>,
         method: Method,
@@ -128,7 +134,7 @@ impl Store {
         let ids = ids(method, row, key.map(|(key, _)| key), &parameters, &forms);
         let reply = Reply::with(move |result, trace| match result {
             Ok(answer) => settle(Ok(answer), trace),
-            // How the questions that may follow are sent is of no interest.
+            // The trace is that of the insertion, not of the questions that may follow it.
             Err(error) => {
                 store.translate(method, ids, error, Box::new(move |error| settle(Err(error), trace)));
             }
@@ -137,7 +143,8 @@ impl Store {
             .join([Call { statement, parameters: Parameters::Several(parameters), forms: forms.into(), reply }], false);
     }
 
-    /// Deletes the sessions that are dead at `time`, and gives their number.
+    /// Deletes the sessions that are dead at `time`, which is written as the version writes times, and settles with
+    /// their number.
     pub fn delete_expired(&self, time: String, settle: impl Settle) {
         let Some(table) = self.table(Table::Session) else {
             return settle(Err(no_such_table()), Trace::default());
@@ -199,7 +206,7 @@ impl Store {
         self.queue.join([Call { statement: statement.clone(), parameters, forms, reply }], true);
     }
 
-    /// Whether the tables hold what is expected, one after the other.
+    /// Looks the expected rows up, one after the other, and tells whether all are as expected.
     fn compare(self: &Arc<Self>, rows: &'static [Expected], ids: Ids, tell: Box<dyn FnOnce(bool) + Send + Sync>) {
         let Some((&expected, rest)) = rows.split_first() else { return tell(true) };
         let Some(Id { text, form }) = ids.of(expected) else { return tell(false) };

@@ -9,9 +9,9 @@ pub enum Version {
 /// How a session whose user is missing is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Join {
-    /// Not at all.
+    /// The session is not found.
     Inner,
-    /// With NULLs in the place of the user.
+    /// The session is found, with NULLs in the place of the user.
     Left,
 }
 
@@ -40,7 +40,8 @@ impl Version {
         }
     }
 
-    /// What holds of a session that Lucia takes for dead at the time `$1`: milliseconds since 1970, or an ISO text.
+    /// The condition that holds of a session which Lucia takes for dead at the time `$1`: milliseconds since 1970 in version
+    /// 2, an ISO text in version 3.
     pub(super) fn is_dead(self) -> &'static str {
         match self {
             Self::Two => "idle_expires < $1",
@@ -52,7 +53,7 @@ impl Version {
         self == Self::Two
     }
 
-    /// Some violations of constraints are errors of Lucia's own.
+    /// Whether some violations of constraints are errors of Lucia's own.
     pub(super) fn has_errors(self) -> bool {
         self == Self::Two
     }

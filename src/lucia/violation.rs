@@ -36,7 +36,8 @@ pub enum Expected {
 const DUPLICATE_KEY: &str = "AUTH_DUPLICATE_KEY_ID";
 const INVALID_USER: &str = "AUTH_INVALID_USER_ID";
 
-/// What an insertion's error of this SQLSTATE may mean.
+/// The error of Lucia's that an insertion by `method` means when the server refuses it with `state`, `None` where the
+/// error is the database's own.
 pub fn meaning(method: Method, state: &SqlState) -> Option<Meaning> {
     let (constraint, table, lucia, rows): (_, _, _, &[Expected]) = match (method, state) {
         (Method::SetKey, &SqlState::UNIQUE_VIOLATION) => (Constraint::Id, Table::Key, DUPLICATE_KEY, &[Expected::Key]),
@@ -56,7 +57,7 @@ pub fn meaning(method: Method, state: &SqlState) -> Option<Meaning> {
 }
 
 impl Expected {
-    /// The lookup by the id.
+    /// The method that finds the row, by the id that `Ids::of` gives.
     pub fn lookup(self) -> Method {
         match self {
             Self::Key => Method::GetKey,
@@ -64,6 +65,7 @@ impl Expected {
         }
     }
 
+    /// Whether the answer to that lookup is what is expected.
     pub fn is_met(self, answer: &Answer) -> bool {
         matches!(answer, Answer::Rows(rows) if rows.is_empty() == (self == Self::NoUser))
     }
@@ -76,7 +78,7 @@ pub struct Ids {
     pub user: Option<Id>,
 }
 
-/// The text of an id, and what it was made for.
+/// The text of an id, and the form that the text was made for.
 #[derive(Clone, Debug)]
 pub struct Id {
     pub text: String,
@@ -84,6 +86,7 @@ pub struct Id {
 }
 
 impl Ids {
+    /// The id to look the expected row up by, `None` where the insertion has no such id.
     pub fn of(&self, expected: Expected) -> Option<Id> {
         match expected {
             Expected::Key => self.key.clone(),
@@ -101,7 +104,7 @@ pub enum Finding {
 }
 
 impl Finding {
-    /// Of the answer to `question`.
+    /// Reads the answer to [`question`]; `No` where the server refused the question.
     pub fn read(answer: &Answer) -> Self {
         let Answer::Rows(rows) = answer else { return Self::No };
         let first = if rows.is_empty() { None } else { rows.values(0).next() };
@@ -113,11 +116,12 @@ impl Finding {
     }
 }
 
-/// Asks the catalog about a violated constraint. The parameters are its schema, its table and its name as the server
-/// reports them, each empty where it does not; the relation of the insertion; and that of the users.
+/// The text that asks the catalog about a violated constraint. Its parameters are the schema, the table and the name of
+/// the constraint as the server reports them, each empty where the server does not; the relation of the insertion; the
+/// relation of the users.
 ///
-/// A relation reaches what inherits from it, its partitions among them, and as a view what it selects from. What the users'
-/// relation reaches as well may have been violated by the user's row.
+/// A relation reaches what inherits from it, its partitions among them, and, as a view, what it selects from. A
+/// constraint that the users' relation reaches as well may have been violated by the user's row.
 pub fn question(constraint: Constraint) -> String {
     let of_column = match constraint {
         Constraint::Id => {

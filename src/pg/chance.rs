@@ -15,7 +15,7 @@ impl Chance {
         Self(AtomicU64::new(seed))
     }
 
-    /// Another one each time.
+    /// A source with a seed of its own in each process and for each call.
     pub fn of_the_system() -> Self {
         #[expect(clippy::disallowed_methods, reason = "its keys are the standard library's source of chance")]
         let keys = RandomState::new();
@@ -30,7 +30,7 @@ impl Chance {
         number ^ (number >> 31)
     }
 
-    /// From 0 to 1.
+    /// The next number, as one from 0 to 1, without 1.
     pub(in crate::pg) fn fraction(&self) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "53 bits are what an `f64` holds")]
         let fraction = (self.number() >> 11) as f64 / (1u64 << 53) as f64;

@@ -50,17 +50,18 @@ impl Error {
         self
     }
 
+    /// An error that no server has reported. `message` holds no value of a row, no password and no whole connection
+    /// string.
     pub fn failure(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(Kind::Failure { code, message: message.into() })
     }
 
-    /// What the user has set cannot be used. `message` names the setting, and holds neither a password nor a whole connection
-    /// string.
+    /// `INVALID_OPTIONS`: a setting cannot be used. `message` names the setting.
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::failure(code::INVALID_OPTIONS, message)
     }
 
-    /// A failure with the host of `cause`.
+    /// A failure that has `cause` for its cause, and the host of `cause`.
     pub fn caused_by(code: &'static str, message: impl Into<String>, cause: Self) -> Self {
         Self::failure(code, message).with(|details| {
             details.host = cause.host().cloned();
@@ -68,21 +69,22 @@ impl Error {
         })
     }
 
+    /// An error that the server has reported.
     pub(in crate::pg) fn refused(error: DbError) -> Self {
         Self::new(Kind::Database(Box::new(error)))
     }
 
-    /// The same error, caused by what the program knows by this number.
+    /// The same error, whose cause is what a function of the program's has thrown; the program knows it by `thrown`.
     pub(in crate::pg) fn thrown_as(self, thrown: Option<u32>) -> Self {
         self.with(|details| details.thrown = thrown)
     }
 
-    /// The same error, from `host`.
+    /// The same error, with the host that it came from.
     pub(in crate::pg) fn at(self, host: Address) -> Self {
         self.with(|details| details.host = Some(host))
     }
 
-    /// The same error, of which the program is told `text`.
+    /// The same error, which the program is told as `text`, not in the server's words.
     pub fn told_as(self, text: &'static str) -> Self {
         self.with(|details| details.told = Some(text))
     }
@@ -91,7 +93,8 @@ impl Error {
         &self.0.kind
     }
 
-    /// The host that was spoken to: of the server's own errors only where it refused the connection itself.
+    /// The host that was spoken to. An error that the server has reported has one only where the server refused the
+    /// connection itself.
     pub fn host(&self) -> Option<&Address> {
         self.0.host.as_ref()
     }
@@ -108,7 +111,7 @@ impl Error {
         self.0.cause.as_ref()
     }
 
-    /// SQLSTATE, or the code of the failure, as JavaScript is to see it.
+    /// The SQLSTATE, or the code of the failure, as JavaScript sees it.
     pub fn code(&self) -> &str {
         match self.kind() {
             Kind::Database(error) => error.code().code(),
@@ -140,7 +143,8 @@ impl Error {
         matches!(self.kind(), Kind::Database(_))
     }
 
-    /// The connection is of no more use: it is gone, or the server has said that it is going.
+    /// Whether the connection is of no more use: it is gone (`CONNECTION_CLOSED`), or the server has said that it ends
+    /// (FATAL, PANIC, `57P01`, `57P02`, `57P03`).
     pub(in crate::pg) fn is_loss(&self) -> bool {
         match self.kind() {
             Kind::Failure { code, .. } => *code == code::CONNECTION_CLOSED,
@@ -154,7 +158,8 @@ impl Error {
         }
     }
 
-    /// It has the fields V, F, L and R, which PostgreSQL always sends. The errors that poolers make up lack some of them.
+    /// Whether the error has the fields V, F, L and R, which PostgreSQL always sends; the errors that poolers make up
+    /// lack some of them.
     pub(in crate::pg) fn has_source(&self) -> bool {
         let Kind::Database(error) = self.kind() else { return false };
         error.parsed_severity().is_some()
@@ -167,7 +172,7 @@ impl Error {
         matches!(self.kind(), Kind::Database(error) if severity(error) == "FATAL")
     }
 
-    /// Opening a connection failed in a way that another attempt a little later may not.
+    /// Whether a connection that could not be opened for this error may be opened a little later.
     pub(in crate::pg) fn is_passing(&self) -> bool {
         match self.kind() {
             Kind::Failure { code, .. } => *code != code::INVALID_OPTIONS,
@@ -273,7 +278,8 @@ impl From<tokio_postgres::Error> for Error {
     }
 }
 
-/// The message with those of its sources, each once: tokio-postgres's own says only what it was doing.
+/// The message of `error` followed by the messages of its sources, each once: tokio-postgres's own message says only
+/// what tokio-postgres was doing.
 pub(in crate::pg) fn describe(error: &(dyn error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -36,6 +36,7 @@ const WINDOWS: [(i32, &str); 24] = [
     (11004, "ENOTFOUND"),     // WSANO_DATA
 ];
 
+/// The code that Node has for `error`, by the system's number of it, else by its kind.
 pub(in crate::pg) fn io_code(error: &io::Error) -> &'static str {
     let numbers: &[_] = if cfg!(windows) { &WINDOWS } else { &UNIX };
     error.raw_os_error().and_then(|number| by_number(numbers, number)).unwrap_or_else(|| by_kind(error))

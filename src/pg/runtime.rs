@@ -17,6 +17,8 @@ static RUNTIME: Mutex<Option<Handle>> = Mutex::new(None);
 /// As the standard library has it, whatever `RUST_MIN_STACK` says: a small one would end the process.
 const STACK: usize = 2 << 20;
 
+/// The handle of the one thread, which the first call starts. Rejects with the system's code, `EAGAIN` say, when no
+/// thread can be started; the next call tries again.
 pub fn handle() -> Result<Handle, Error> {
     let mut runtime = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(handle) = &*runtime {

@@ -31,6 +31,8 @@ impl Drop for Shared {
 
 static ALL: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
 
+/// The queue of these settings, which a new `Shared` begins where nobody holds one. Rejects as [`runtime::handle`]
+/// does.
 pub fn share(settings: Settings, program: Arc<dyn Program>) -> Result<Arc<Shared>, Error> {
     let runtime = runtime::handle()?;
     let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);

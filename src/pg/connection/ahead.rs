@@ -19,16 +19,16 @@ use crate::pg::{
 /// Lookups of one statement that wait for a connection.
 pub(in crate::pg) struct Lookups {
     pub(in crate::pg) statement: Arc<Statement>,
-    /// What the parameters' texts were made for.
+    /// The forms that the parameters' texts were made for.
     pub(in crate::pg) forms: Vec<Form>,
-    /// Of each call.
+    /// The parameters of each call, in the calls' order.
     pub(in crate::pg) parameters: Vec<Vec<Option<String>>>,
 }
 
 /// The lookups that wait for a connection, as they are when one has been opened.
 pub(in crate::pg) type Source = Box<dyn Fn() -> Option<Lookups> + Send + Sync>;
 
-/// The rows for each call; `None` where they could not be had.
+/// The rows of each call; `None` where the server refused, or the connection was lost.
 type Answers = Vec<Option<Vec<Row>>>;
 
 /// Lookups that have been sent once `answers` is polled.
@@ -38,10 +38,10 @@ pub(super) struct Sending {
     answers: BoxFuture<'static, Answers>,
 }
 
-/// Lookups that have been sent, and what came back. They end with it.
+/// Lookups that have been sent, and their answers, which are given up when this is dropped.
 pub(in crate::pg) struct Ahead {
     pub(in crate::pg) lookups: Arc<Lookups>,
-    /// What was known of the statement.
+    /// The statement's shape, as far as it was known when the lookups were sent.
     pub(in crate::pg) shape: Option<Arc<Shape>>,
     answers: JoinSet<Answers>,
 }
@@ -67,13 +67,13 @@ async fn answer(client: &Client, sql: &str, parameters: &[Option<String>]) -> Re
     Ok(stream.rows_affected().map(|_| rows))
 }
 
-/// Asks, and sends what is to be sent ahead behind the question.
+/// Asks the question, and sends the lookups behind it, in the same flight.
 pub(super) async fn beside<T>(question: impl Future<Output = T>, mut sending: Option<&mut Sending>) -> T {
     let mut question = pin!(question);
     poll_fn(|context| {
         let answer = question.as_mut().poll(context);
         if let Some(sending) = sending.take() {
-            // The answers cannot be there yet.
+            // The first poll sends; no answer can have come before it.
             let _ = sending.answers.as_mut().poll(context);
         }
         answer
@@ -82,7 +82,8 @@ pub(super) async fn beside<T>(question: impl Future<Output = T>, mut sending: Op
 }
 
 impl Sending {
-    /// Takes the answers in as they come: the driver keeps none back that somebody waits for.
+    /// Reads the answers as they come, in a task of their own: the driver stops reading from the socket while nobody takes
+    /// an answer.
     pub(super) fn begin(self) -> Ahead {
         let mut answers = JoinSet::new();
         answers.spawn(self.answers);
@@ -91,6 +92,7 @@ impl Sending {
 }
 
 impl Ahead {
+    /// The rows of each call, in the calls' order, once; `None` when they have been taken, or could not be read.
     pub(in crate::pg) async fn answers(&mut self) -> Option<Answers> {
         self.answers.join_next().await?.ok()
     }

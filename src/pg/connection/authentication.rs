@@ -53,7 +53,8 @@ impl Interview {
         Self { methods: methods.clone(), is_encrypted, has_asked: has_asked.clone(), next: None }
     }
 
-    /// Hears a request for authentication, and says whether the client is in.
+    /// Reads a request for authentication, and gives true for `AuthenticationOk`. Rejects a request that is forbidden
+    /// (`AUTHENTICATION_REFUSED`), and one that PostgreSQL does not send (`CONNECTION_CLOSED`).
     pub(super) fn hear(&mut self, body: &[u8]) -> Result<bool, Error> {
         let malformed = || no_postgresql(body);
         let (kind, data) = body.split_first_chunk().ok_or_else(malformed)?;
@@ -104,7 +105,7 @@ impl Interview {
     fn allow_scram(&self, mechanisms: &[u8]) -> Result<(), Error> {
         let mut names = mechanisms.split(|byte| *byte == 0).filter(|name| !name.is_empty());
         if !self.is_encrypted && names.any(|name| name == b"SCRAM-SHA-256-PLUS") {
-            // Bound to the encryption between the server and somebody in the middle.
+            // PostgreSQL offers it over TLS alone: the TLS that the server sees ends at somebody in the middle.
             return Err(refused("offers SCRAM-SHA-256-PLUS over a connection without TLS"));
         }
         self.allow(Method::ScramSha256, "asks for SCRAM-SHA-256")

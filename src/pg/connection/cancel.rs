@@ -20,12 +20,12 @@ pub(super) struct Route {
     pub(super) tls: Connector,
 }
 
-/// After this a request is taken for lost.
+/// A request that takes longer is taken for lost.
 const LIMIT: Duration = Duration::from_secs(2);
 
 /// Resolves when the request is spent: the server closes its connection after the signal was sent to the session.
 pub(super) async fn cancel(network: &dyn Network, route: &Route, settings: &SocketSettings, token: &CancelToken) {
-    // Whether it arrives is not known in any case; the answer to the statement tells.
+    // Neither success nor an error says whether the request arrived; the answer to the statement does.
     let _ = time::timeout(LIMIT, request(network, route, settings, token)).await;
 }
 
@@ -39,7 +39,7 @@ async fn request(
     let secured = secure(lent, route.attempt, &route.tls).await?;
     token.cancel_query_raw(secured, AsItIs).await.map_err(io::Error::other)?;
     let Ok(mut stream) = back.await else { return Ok(()) };
-    // What comes before the end means nothing.
+    // PostgreSQL answers a `CancelRequest` by closing the connection; bytes before the end mean nothing.
     while stream.read(&mut [0; 256]).await? > 0 {}
     Ok(())
 }

@@ -16,11 +16,11 @@ use crate::pg::error::{self, code};
 /// opened.
 pub(in crate::pg) type Client = ClientWrapper;
 
-/// Closed when the connection is lost. Holds what is wrong with the answer that ended the connection, as far as the
-/// statement of that answer is to know.
+/// Closed when the connection is lost. Holds the `INVALID_ANSWER` for which the connection was ended here: the statement
+/// whose answer it was is told that error instead of the loss.
 pub(super) type Ended = watch::Receiver<Option<error::Error>>;
 
-/// `notice` gets the server's notices.
+/// Runs the connection in a task of its own, and calls `notice` with each notice of the server's.
 pub(super) fn spawn<S, T>(
     client: tokio_postgres::Client,
     mut connection: tokio_postgres::Connection<S, T>,

@@ -74,7 +74,7 @@ impl Hosts {
     }
 }
 
-/// An attempt to open a connection to one host. Where it is given up, by whoever waits for it, the host was silent.
+/// An attempt to open a connection to one host. When it is dropped before the host has answered, the host counts as silent.
 struct Attempt<'a> {
     hosts: &'a Hosts,
     place: usize,

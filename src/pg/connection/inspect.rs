@@ -27,7 +27,7 @@ pub enum Protection {
     Optional,
     /// With TLS, whoever answers.
     Encrypted,
-    /// And the server has proved who it is.
+    /// With TLS, and the server has proved who it is.
     Verified,
 }
 
@@ -40,7 +40,9 @@ pub struct Inspection {
     pub protection: Protection,
 }
 
-/// `sql` has one parameter, a text, and gives a text. Nothing is prepared under a name, so that it passes every pooler.
+/// Opens a connection, asks `sql` with `parameter`, and tells the text of the first row's first column. Prepares
+/// nothing under a name, so that `sql` passes every pooler. Rejects as a call does, with `QUERY_TIMEOUT` after
+/// [`LIMIT`], and with `INVALID_ANSWER` for an answer that is no text.
 pub async fn inspect(
     mut settings: Settings,
     program: Arc<dyn Program>,

@@ -48,7 +48,7 @@ impl Stream {
         Self { bytes: Box::new(stream), owner: None }
     }
 
-    /// The other side is a process of this account.
+    /// The same stream, whose other side is a process of the account `owner`.
     #[cfg(unix)]
     pub(super) fn of(self, owner: Option<u32>) -> Self {
         Self { owner, ..self }
@@ -85,9 +85,10 @@ impl AsyncWrite for Stream {
 
 /// Every byte that is exchanged with a server passes through a stream of the network that the queue was given.
 pub trait Network: Send + Sync {
-    /// Where the name leads, in the order of the system's preference.
+    /// The addresses that the name leads to, in the order of the system's preference. Rejects with the system's error.
     fn resolve<'a>(&'a self, name: &'a str, port: u16) -> BoxFuture<'a, io::Result<Vec<SocketAddr>>>;
 
+    /// A stream to the endpoint, with the socket settings made. Rejects with the system's error.
     fn dial<'a>(&'a self, endpoint: &'a Endpoint, settings: &'a SocketSettings) -> BoxFuture<'a, io::Result<Stream>>;
 }
 
@@ -112,7 +113,7 @@ fn socket_path(directory: &std::path::Path, port: u16) -> PathBuf {
     }
 }
 
-/// A stream that comes back when whoever it was lent to lets go of it. Its sending half stays open until then.
+/// A stream that returns to its owner when the borrower drops it. To shut it down only flushes it.
 pub(super) struct Lent {
     stream: Option<Stream>,
     owner: Option<oneshot::Sender<Stream>>,
@@ -132,7 +133,7 @@ impl Lent {
 impl Drop for Lent {
     fn drop(&mut self) {
         if let (Some(stream), Some(owner)) = (self.stream.take(), self.owner.take()) {
-            // An owner that is gone has no use for it.
+            // An owner that is gone has no use for the stream.
             let _ = owner.send(stream);
         }
     }

@@ -65,9 +65,9 @@ impl Login {
 
 /// What a function of the program's has thrown instead of giving a password.
 pub struct Thrown {
-    /// By which the program knows it.
+    /// The number by which the program knows what was thrown.
     pub number: Option<u32>,
-    /// What may be said of it.
+    /// The name and the code of what was thrown; its message may hold a secret.
     pub name: String,
 }
 
@@ -77,7 +77,7 @@ pub(in crate::pg) enum Peer {
     Postgres,
     /// A database that speaks PostgreSQL's protocol.
     Cockroach,
-    /// A pooler, or nobody knows.
+    /// A pooler, or something that cannot be told from one.
     Pooler,
 }
 
@@ -92,7 +92,7 @@ pub(super) struct Opened {
     pub(super) peer: Peer,
     /// Several changes may be sent in one statement: no pooler stands between, and NULL in an array is NULL.
     pub(in crate::pg) may_batch_writes: bool,
-    /// How long a round trip took, as far as known.
+    /// How long a round trip took, where one was measured.
     pub(in crate::pg) round_trip: Option<Duration>,
     pub(super) ahead: Option<Ahead>,
 }
@@ -124,7 +124,7 @@ pub(super) async fn open(
         move || (settings.connection(&host, password.as_deref()), tls::connector(&settings.tls, &host))
     };
     let (mut config, tls) = if settings.reads_files() {
-        // A file can be a pipe that nobody writes to.
+        // To read a file may block for ever: it can be a pipe that nobody writes to.
         aside(read).await.map_err(|error| explain(host, &error.to_string(), &error).0)?
     } else {
         read()
@@ -154,7 +154,7 @@ pub(super) async fn open(
         Prepare::Never => false,
         Prepare::Detect => is_direct,
     };
-    // Behind a lookup that was sent ahead it would wait for that.
+    // Behind a lookup that was sent ahead the question would be answered after the lookup.
     let may_be_near = |time| MAY_BE_NEAR.0 < time && time < MAY_BE_NEAR.1;
     if is_direct && ahead.is_none() && round_trip.is_some_and(may_be_near) {
         let sent = Instant::now();
@@ -168,7 +168,7 @@ pub(super) async fn open(
         (true, true) => Peer::Cockroach,
         (true, false) => Peer::Postgres,
     };
-    // The driver asks for a type that it does not know under a name of its own.
+    // To read a row with a type that it does not know, the driver prepares a question under a name.
     let ahead = ahead.filter(|_| may_prepare).map(Sending::begin);
     Ok(Opened { client, ended, host: host.clone(), route, may_prepare, peer, may_batch_writes, round_trip, ahead })
 }

@@ -44,7 +44,7 @@ pub(in crate::pg) struct Opener {
 pub(in crate::pg) struct Connection {
     pub(in crate::pg) client: Arc<Client>,
     pub(in crate::pg) statements: ReadyStatements,
-    /// How long a round trip took when it was opened, as far as known.
+    /// How long a round trip took when the connection was opened, where one was measured.
     pub(in crate::pg) round_trip: Option<Duration>,
     pub(in crate::pg) peer: Peer,
     host: Host,
@@ -57,20 +57,22 @@ pub(in crate::pg) struct Connection {
 }
 
 impl Connection {
-    /// Tells the server to give up what it is doing for this connection, while someone else waits for that. When the
-    /// future resolves the request is spent: it can no longer meet a statement that is sent after it.
+    /// Sends a `CancelRequest` for what the server is doing for this connection; another task waits for the statement.
+    /// The future resolves when the request is spent and cannot meet a statement that is sent later; it never fails,
+    /// since only the statement's answer tells whether the request arrived.
     pub(in crate::pg) fn cancel(&self) -> impl Future<Output = ()> + use<> {
         let (token, socket) = (self.client.cancel_token(), self.socket);
         let (network, route) = (self.network.clone(), self.route.clone());
         async move { cancel::cancel(&*network, &route, &socket, &token).await }
     }
 
-    /// What was sent ahead, once.
+    /// The lookups that were sent ahead while the connection was opened; `None` the second time.
     pub(in crate::pg) fn take_ahead(&self) -> Option<Ahead> {
         self.ahead.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// The statement that `other` has under way is committed, and waits for a standby to have it too.
+    /// Whether the statement that `other` has in flight is committed and waits for a synchronous standby (`wait_event =
+    /// 'SyncRep'`), as this connection's server sees it.
     pub(in crate::pg) async fn sees_committed(&self, other: &Self) -> Result<bool, Error> {
         let process_id = pooler::told_process_id(&other.client.cancel_token()).await.unwrap_or_default();
         let sql =
@@ -79,20 +81,22 @@ impl Connection {
         Ok(messages.iter().any(|message| matches!(message, SimpleQueryMessage::Row(_))))
     }
 
-    /// `error` of this connection, with the host that it was spoken to, and why the connection was ended here.
+    /// Adds the host to an error of this connection. Of a loss (`CONNECTION_CLOSED`) it gives the reason that ended the
+    /// connection here, where there is one.
     pub(in crate::pg) fn locate(&self, error: Error) -> Error {
         let improper = self.ended.borrow().clone().filter(|_| error.code() == code::CONNECTION_CLOSED);
         let error = improper.unwrap_or(error);
         locate(&self.host, error)
     }
 
-    /// Ends when the connection is lost.
+    /// Resolves when the connection is lost.
     pub(in crate::pg) async fn closed(&self) {
-        // Whatever is sent, or that the sender is gone, says so.
+        // A value that is sent and a sender that is gone both mean the end.
         let _ = self.ended.clone().changed().await;
     }
 }
 
+/// A pool without a connection. `ahead` gives the lookups that wait, each time a connection has been opened for them.
 pub(in crate::pg) fn pool(
     settings: Settings,
     program: Arc<dyn Program>,

@@ -19,14 +19,14 @@ enum Stage {
     Session,
 }
 
-/// libpq's bound on a request for authentication, of which none is longer.
+/// libpq's bound on a request for authentication.
 const REQUEST: u32 = 2_000;
 /// libpq's bound on a message that is no list, row, error or notice, and on an error before the session.
 const SHORT: u32 = 30_000;
-/// PostgreSQL makes no longer one.
+/// PostgreSQL makes no longer message (`MaxAllocSize`).
 const LONG: u32 = 1 << 30;
-/// All messages between authentication and the session, and all settings that are told within one answer: the driver keeps
-/// them.
+/// The bytes of all messages between authentication and the session, and of all `ParameterStatus` within one answer, at
+/// most: the driver keeps these in memory.
 const KEPT: usize = 1 << 20;
 /// Where a message does not come.
 const NOT: u32 = 0;

@@ -39,11 +39,13 @@ impl Default for Methods {
 }
 
 impl Methods {
+    /// Whether the server may ask for the method.
     pub(in crate::pg) fn allow(&self, method: Method) -> bool {
         self.0.contains(&method)
     }
 
-    /// Reads `scram-sha-256,md5`, or `!password,!md5` for all but these.
+    /// Reads `require_auth`: `scram-sha-256,md5`, or `!password,!md5` for all methods but these. Rejects other names,
+    /// and a list that mixes the two.
     pub(in crate::pg) fn named(text: &str) -> Result<Self, Problem> {
         let wrong = || {
             Problem::refused(

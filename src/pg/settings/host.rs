@@ -26,6 +26,7 @@ pub enum Host {
 }
 
 impl Host {
+    /// The host's name or address, or the directory of its socket.
     pub(in crate::pg) fn name(&self) -> Cow<'_, str> {
         match self {
             Self::Tcp { name, .. } => name.into(),
@@ -50,7 +51,7 @@ pub(super) struct Place {
 const EXPECTED: &str =
     "must be a host name, an address or the absolute path of a socket directory, a port after a colon";
 
-/// Reads `name`, `name:port`, an IPv6 address bare or in brackets, a socket directory.
+/// Reads `name`, `name:port`, an IPv6 address bare or in brackets, or a socket directory. Rejects everything else.
 pub(super) fn place(text: &str) -> Result<Place, Problem> {
     let wrong = || Problem::refused(EXPECTED);
     let port = |text: &str| match text {
@@ -74,7 +75,7 @@ pub(super) fn place(text: &str) -> Result<Place, Problem> {
     Ok(Place { name: name.into(), port: port(rest)? })
 }
 
-/// The same, for a name that may no longer be written with escapes.
+/// Whether a name that no longer has escapes in it is one of a host or a socket directory.
 pub(super) fn is_name(name: &str) -> bool {
     is_directory(name) && !name.contains('\0')
         || !name.contains(|letter: char| letter.is_control() || letter.is_whitespace() || "/\\?#@".contains(letter))
@@ -84,7 +85,7 @@ fn is_directory(name: &str) -> bool {
     name.starts_with(['/', '@'])
 }
 
-/// A list as it is written in one text, or given as a list.
+/// The items of a list, which is given as a list or as one text with commas.
 fn items(value: &OptionValue) -> Vec<OptionValue> {
     match value {
         OptionValue::List(items) => items.clone(),
@@ -116,7 +117,8 @@ pub(super) fn addresses(value: &OptionValue) -> Result<Vec<Option<IpAddr>>, Prob
 const DEFAULT_NAME: &str = "localhost";
 const DEFAULT_PORT: u16 = 5432;
 
-/// The hosts, with what is left out of them. One port may serve all; an address belongs to one host, or stands alone.
+/// The hosts, completed by the defaults. One port serves all hosts; an address belongs to the host at its place, or
+/// stands for a host of its own. Rejects lists whose lengths differ.
 pub(super) fn hosts(
     places: Option<Vec<Place>>,
     ports: Option<Vec<Option<u16>>>,
@@ -154,7 +156,8 @@ fn aligned<T: Copy>(values: Option<Vec<Option<T>>>, count: usize, name: &str) ->
     }
 }
 
-/// `postgres` takes the path of the socket itself.
+/// Splits the path of a socket, `/directory/.s.PGSQL.5432`, which is `postgres`'s option `path`, into the directory and
+/// the port that `host` and `port` would say.
 pub(super) fn socket(value: &OptionValue) -> Result<(PathBuf, u16), Problem> {
     let path = PathBuf::from(value.text()?);
     let port = path.file_name().and_then(|name| name.to_str()?.strip_prefix(".s.PGSQL.")?.parse().ok());

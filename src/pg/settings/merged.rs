@@ -32,7 +32,7 @@ use crate::pg::error::Error;
 pub(in crate::pg) enum Prepare {
     Always,
     Never,
-    /// Unless a pooler stands before the server.
+    /// Prepared, unless a pooler is found between this program and the server.
     Detect,
 }
 
@@ -68,7 +68,7 @@ pub struct Settings {
     pub(in crate::pg) lookup_timeout: Option<Duration>,
     /// The handle of a JavaScript function.
     pub(in crate::pg) onnotice: Option<u32>,
-    /// Tells settings that are not to be shared from all others.
+    /// A number that no other settings have, for connections that are shared with nobody (`share: false`).
     own: Option<u64>,
 }
 
@@ -77,13 +77,14 @@ const POOLER_PORT: u16 = 6543;
 static NEXT_OWN: AtomicU64 = AtomicU64::new(0);
 const APPLICATION_NAME: &str = "lucia-postgres-native";
 const MINUTE: Duration = Duration::from_secs(60);
-/// A lookup can be made again, and nobody waits for its answer any longer. A change is another thing: whether it was made
-/// would be unknown.
+/// `query_timeout` of lookups, where none is given. Changes have no limit: whether a change that was given up was made would
+/// be unknown.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Settings {
-    /// `url` is the connection string; `known` is what stands in its place or, in a `pg.Pool`, beside it; `options` is
-    /// the third argument.
+    /// Merges what all sources state. `url` is the connection string; `known` are the options that stand in its place,
+    /// or beside it where a `pg.Pool` has both; `options` are the third argument of `postgres`; `variables` are the
+    /// environment's. Rejects with `INVALID_OPTIONS`, and names the setting that cannot be used.
     pub fn read(
         url: Option<&str>,
         known: &Options,
@@ -172,31 +173,32 @@ impl Settings {
         &self.database
     }
 
-    /// Where the servers are, as it was said, parted by commas.
+    /// The hosts' names and addresses as they were given, with commas between them.
     pub fn addresses(&self) -> String {
         self.hosts.iter().map(Host::name).collect::<Vec<_>>().join(",")
     }
 
-    /// The port of all hosts.
+    /// The port that all hosts have, `None` where they differ.
     pub fn port(&self) -> Option<u16> {
         let port = self.hosts.first()?.port();
         self.hosts.iter().all(|host| host.port() == port).then_some(port)
     }
 
-    /// How long a call waits for a connection: as long as it may take to open one, to whichever host in the end.
+    /// How long a call waits for a connection: as long as opening one to the last of the hosts may take. `None` without
+    /// a limit.
     pub(in crate::pg) fn patience(&self) -> Option<Duration> {
         let rounds = if self.target == Target::PreferStandby { 2 } else { 1 };
         let attempts = u32::try_from(rounds * self.hosts.len()).unwrap_or(u32::MAX);
         Some(self.connect_timeout?.saturating_mul(attempts))
     }
 
-    /// Connecting may read the password file or certificates.
+    /// Whether opening a connection may read a file, of passwords or certificates, which may block.
     pub(in crate::pg) fn reads_files(&self) -> bool {
         self.tls.mode != super::Mode::Disable || (self.password == Password::None && self.password_file.is_some())
     }
 
-    /// How to connect to one of the hosts. `password` is what was asked for; without it the password that was given
-    /// counts, then the password file.
+    /// The driver's configuration for one of the hosts. `password` is what a function has given; without it the
+    /// password among the settings counts, then that of the password file.
     pub(in crate::pg) fn connection(&self, host: &Host, password: Option<&str>) -> Config {
         let mut config = Config::new();
         config.user(&self.user).dbname(&self.database);

@@ -8,7 +8,7 @@ use super::{
 /// Names that other drivers use, and what to write here.
 const ELSEWHERE: [(&str, &str); 10] = [
     ("application_name", "write `connection: { application_name: ... }`"),
-    ("connectionString", "give the connection string as the first argument"),
+    ("connectionString", "give the connection string as `connection`, the first argument"),
     ("connectionTimeoutMillis", "use `connect_timeout`, in seconds"),
     ("idleTimeoutMillis", "use `idle_timeout`, in seconds"),
     ("keepAlive", "use `keep_alive`, in seconds"),
@@ -16,7 +16,7 @@ const ELSEWHERE: [(&str, &str); 10] = [
     ("options", "write `connection: { options: ... }`"),
     ("schema", "write `connection: { search_path: ... }`"),
     ("sslmode", "use `ssl`"),
-    ("url", "give the connection string as the first argument"),
+    ("url", "give the connection string as `connection`, the first argument"),
 ];
 
 /// What decides over how a connection is protected: misspelt or empty it must not be passed over.

@@ -27,7 +27,7 @@ const IGNORED: [&str; 12] = [
     "shared",
 ];
 
-/// The value of the option of this name has a meaning here.
+/// Whether an option of this name has a meaning here.
 pub fn is_read(name: &str) -> bool {
     OPTIONS.iter().any(|option| option.name == name && option.writer != Writer::Text)
 }

@@ -13,7 +13,7 @@ use crate::pg::error::Error;
 pub(in crate::pg) enum Showing {
     Never,
     IfAsked,
-    /// And a server that does not ask is left.
+    /// It is shown, and a server that does not ask for it is left.
     Always,
 }
 
@@ -97,8 +97,9 @@ impl StatedTls {
         }
     }
 
-    /// Without a word about TLS the connection is plain, as `postgres` has it; libpq would `prefer` TLS. Who names a
-    /// certificate but no mode wants it verified.
+    /// What all sources come to. Where none says anything about TLS the connection is plain, as `postgres` has it
+    /// (libpq would `prefer` TLS); where one names a certificate but no mode, the server's certificate is verified.
+    /// `extra` is the file of `NODE_EXTRA_CA_CERTS`. Rejects settings that exclude one another.
     pub(in crate::pg) fn resolve(mut self, home: HomeFiles, extra: Option<PathBuf>) -> Result<Tls, Error> {
         self.take_prisma_certificate(&home);
         let names_certificates = self.roots.is_some() || self.certificate.is_some();
@@ -135,7 +136,7 @@ impl StatedTls {
         }
         let asks_system = matches!(self.roots, Some(Roots::System { .. }));
         let roots = match (self.roots, home.root) {
-            // libpq asks for no proof then.
+            // libpq's `require` asks for no proof where the file of roots is not there.
             (Some(Roots::Given(Material::File(path))), _)
                 if ssl == Ssl::Require && self.is_strict.is_none() && !path.exists() =>
             {
@@ -150,11 +151,11 @@ impl StatedTls {
             // Anybody may have a certificate from a public authority: without the name it proves nothing.
             Ssl::Allow | Ssl::Prefer | Ssl::Require | Ssl::VerifyCa if asks_system => Mode::VerifyFull,
             Ssl::Allow | Ssl::Prefer | Ssl::Require | Ssl::VerifyCa if self.is_strict == Some(true) => Mode::VerifyFull,
-            // Without TLS nobody can ask for the certificate.
+            // Over a plain connection no server can ask for the certificate.
             Ssl::Allow | Ssl::Prefer if must_show => Mode::Require,
             Ssl::Allow => Mode::Allow,
             Ssl::Prefer => Mode::Prefer,
-            // libpq has it so since a time when it knew no other mode that verifies.
+            // In libpq `require` with a file of roots means `verify-ca`, as it did before there was such a mode.
             Ssl::Require if roots.is_some() && self.is_strict.is_none() => Mode::VerifyCa,
             Ssl::VerifyCa if roots.is_some() => Mode::VerifyCa,
             Ssl::Require | Ssl::NoVerify => Mode::Require,

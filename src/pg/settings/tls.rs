@@ -99,8 +99,8 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// What to try on one host, in this order; the second only where the first failed after the host had answered.
-    /// Unix sockets are never encrypted.
+    /// What is tried on one host, in this order: the second attempt only where the first failed after the host had
+    /// answered. A unix socket is never encrypted.
     pub(in crate::pg) fn attempts(&self, host: &Host) -> &'static [SslMode] {
         match (host, self.mode) {
             (Host::Unix { .. }, _) | (_, Mode::Disable) => &[SslMode::Disable],

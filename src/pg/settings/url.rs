@@ -24,7 +24,8 @@ pub(super) fn read(text: &str) -> Result<Stated, Error> {
     let (credentials, hosts, rest) = split(rest);
     let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
     let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-    // What was taken for the host is then a part of the password, and would be shown by the error that it is not found.
+    // With a `?` or `#` in the password, a part of the password would be the host, and the error that no such host is found
+    // would show it.
     let is_of_password = |text: &str| text.split_once('@').is_some_and(|(before, _)| !before.contains('='));
     if is_of_password(query) || is_of_password(fragment) {
         return Err(invalid("there is an @ behind its ? or #: write these in a password as %3F and %23"));
@@ -32,7 +33,7 @@ pub(super) fn read(text: &str) -> Result<Stated, Error> {
 
     let mut authority = Stated { hosts: read_hosts(hosts)?, ..Stated::default() };
     authority.collect_ports();
-    // A lone port leaves the host to be said elsewhere.
+    // `:5433` states a port alone; the host is another source's to state.
     authority.hosts = authority.hosts.filter(|hosts| hosts.len() > 1 || hosts.iter().all(|host| !host.name.is_empty()));
     if let Some(credentials) = credentials {
         let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
@@ -76,7 +77,7 @@ fn split(text: &str) -> (Option<&str>, &str, &str) {
     let end_of = |text: &str| text.find(['/', '?', '#']).unwrap_or(text.len());
     let mut end = end_of(text);
     if !text[..end].contains('@') && !are_hosts(&text[..end]) {
-        // No host looks like this: what ended it belongs to a password.
+        // This is no host: the `/`, `?` or `#` that ended it belongs to a password.
         if let Some(at) = text.find('@') {
             end = at + end_of(&text[at..]);
         }

@@ -40,7 +40,7 @@ impl Problem {
         Self { member: String::new(), text: text.into(), shows_kind: false }
     }
 
-    /// The same, one level up.
+    /// The same problem, of the object that has the value for its `member`.
     pub(super) fn of(mut self, member: &str) -> Self {
         self.member = format!(".{member}{}", self.member);
         self.shows_kind = false;

@@ -60,22 +60,26 @@ struct Known {
     shape: Option<Arc<Shape>>,
     columns: Option<Arc<Columns>>,
     is_doubtful: bool,
-    /// What the statement for many calls looks into.
+    /// The kinds of the relations that the statement for many calls reads.
     relations: Option<Relations>,
     /// Appended to the text once the tables have changed: see `commented`.
     comment: String,
 }
 
 impl Statement {
+    /// A change. `probed` is the same text with a probe, `batch` the text for many calls; parameters are declared with
+    /// the types of the OIDs in `declared`, 0 for the server's choice.
     pub fn write(sql: String, probed: Option<String>, batch: Option<Batch>, declared: &[u32]) -> Self {
         let declared = declared.iter().map(|&oid| Type::from_oid(oid).unwrap_or(Type::UNKNOWN)).collect();
         Self { probed, ..Self::new(Access::Write, sql, declared, batch, &[]) }
     }
 
+    /// A question that is asked for one call at a time; the columns in `numbers` become numbers.
     pub fn read(sql: String, numbers: &'static [&'static str]) -> Self {
         Self::new(Access::Read, sql, Vec::new(), None, numbers)
     }
 
+    /// A lookup of rows by one parameter, which `column` is compared with; `batch` is the text for many calls.
     pub fn lookup(sql: String, batch: Batch, numbers: &'static [&'static str], column: &'static str) -> Self {
         Self { looked_up: Some(column), ..Self::new(Access::Read, sql, Vec::new(), Some(batch), numbers) }
     }
@@ -104,7 +108,7 @@ impl Statement {
         }
     }
 
-    /// With the same as two statements, where a server refuses it as one.
+    /// Adds the two statements that are sent in the place of this one where a server refuses this one.
     pub fn or_apart(&self, two: impl FnOnce() -> [Self; 2]) {
         self.two.get_or_init(|| Box::new(two()));
     }
@@ -113,22 +117,23 @@ impl Statement {
         self.two.get().map(Deref::deref)
     }
 
-    /// The server has refused the two changes as one statement.
+    /// Whether the server has refused this statement, so that the two are sent in its place.
     pub(in crate::pg) fn is_apart(&self) -> bool {
         self.is_apart.load(Ordering::Relaxed)
     }
 
+    /// Has the two statements sent from now on.
     pub(in crate::pg) fn stay_apart(&self) {
         self.is_apart.store(true, Ordering::Relaxed);
     }
 
-    /// The text for one call.
+    /// The text for one call, with the probe unless [`Self::give_up_probe`] was called.
     pub fn text(&self) -> &str {
         self.probed.as_deref().filter(|_| self.is_probed()).unwrap_or(&self.sql)
     }
 
-    /// The same where nothing is prepared: what is planned anew each time needs no probe, whose types the driver would look
-    /// up after the change.
+    /// The text for one call where nothing is prepared under a name: the server plans it anew each time, so that no
+    /// probe is needed, and the driver would look up the probe's types after the change was made.
     pub(super) fn unprepared_text(&self) -> &str {
         &self.sql
     }
@@ -137,13 +142,13 @@ impl Statement {
         self.probed.is_some() && !self.is_unprobed.load(Ordering::Relaxed)
     }
 
-    /// Does without the probe from now on. Some relations return nothing (views with rules), some roles may not read, and
-    /// some types cannot be sent.
+    /// Does without the probe from now on: a relation may return nothing (a view with rules), a role may not read, and
+    /// a type may have no binary form.
     pub(in crate::pg) fn give_up_probe(&self) {
         self.is_unprobed.store(true, Ordering::Relaxed);
     }
 
-    /// What tells it from every other statement.
+    /// The text that is equal for equal statements: SQL, declared types, columns that become numbers.
     pub(in crate::pg) fn key(&self) -> String {
         let mut key = self.sql.clone();
         for declared in &self.declared {
@@ -156,8 +161,8 @@ impl Statement {
         key
     }
 
-    /// Many calls can be sent in one statement. A change can once the types of its parameters are known and each can be an
-    /// element of an array: `unnest` would take arrays of arrays and of rows apart.
+    /// Whether many calls can be sent in one statement. Of a change, the types of the parameters have to be known, and
+    /// each value has to be an element of an array: `unnest` would take arrays of arrays and of rows apart.
     pub(in crate::pg) fn can_batch(&self) -> bool {
         let Some(batch) = self.batch.as_ref().filter(|_| !self.is_apart()) else { return false };
         let may_look = match &batch.lookup {
@@ -187,7 +192,7 @@ impl Statement {
         Some(self.batch.as_ref()?.text(elements, relations))
     }
 
-    /// The shape that some connection has found, unless it is in doubt.
+    /// The shape that some connection has found, `None` where none has or the tables may have changed since.
     pub(in crate::pg) fn known_shape(&self) -> Option<Arc<Shape>> {
         let known = self.known();
         known.shape.clone().filter(|shape| !known.is_doubtful && !shape.columns.are_given_up())
@@ -197,8 +202,8 @@ impl Statement {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// For how many calls rows may be asked for before it has been described. Of relations that are no tables the server
-    /// reads less for many calls in one statement than for each by itself.
+    /// For how many calls rows may be asked for before the statement has been described. Of relations that are no
+    /// tables the server reads less for many calls in one statement than for each call by itself.
     pub(in crate::pg) fn most_ahead(&self) -> usize {
         match (self.looked_up, self.known().relations) {
             (None, _) => 0,
@@ -207,7 +212,7 @@ impl Statement {
         }
     }
 
-    /// The text for one call, as far as it is known how the columns are to be asked for.
+    /// The text for one call, which asks for the columns as `shape` says, where it is known.
     pub(in crate::pg) fn text_for(&self, shape: Option<&Shape>) -> String {
         let sql = self.text().to_owned();
         match shape {
@@ -216,7 +221,7 @@ impl Statement {
         }
     }
 
-    /// Keeps the same columns for whoever finds them, so that JavaScript learns them once.
+    /// The columns that are equal to these: the ones that are kept where they are, so that JavaScript learns them once.
     pub(in crate::pg) fn agree_columns(&self, fields: Vec<Field>, position: Option<usize>) -> Arc<Columns> {
         let mut known = self.known();
         match &known.columns {

@@ -23,7 +23,7 @@ pub(super) async fn discover(
 ) -> Result<(Arc<Shape>, Option<ServerStatement>), Error> {
     // The driver looks types up that it does not know, under names of its own: only where something may be prepared.
     let needs_text = |column: &Column, field: &Field| {
-        // Of a write only the types are of interest.
+        // A change gives no rows: only the types of its columns are read.
         !statement.access.is_write() && (field.reading.needs_server() || !(knows_types || is_built_in(column.type_())))
     };
     let needs_any_text =

@@ -84,6 +84,7 @@ impl ReadyStatements {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What is ready on this connection for the statement and the count, which becomes the last used.
     pub(in crate::pg) fn get(&self, statement: &Statement, count: Count) -> Option<Arc<Ready>> {
         let mut kept = self.kept();
         kept.retain(|(_, _, ready)| !ready.shape.columns.are_given_up());
@@ -92,6 +93,7 @@ impl ReadyStatements {
         Some(kept[0].2.clone())
     }
 
+    /// Whether the statement is ready on this connection, for whatever count.
     pub(in crate::pg) fn is_ready(&self, statement: &Statement) -> bool {
         self.kept().iter().any(|(number, ..)| *number == statement.number)
     }
@@ -105,24 +107,28 @@ impl ReadyStatements {
         ready
     }
 
-    /// Forgets a statement that the server no longer has, or has prepared for tables that have changed.
+    /// Forgets a statement that the server no longer has (`26000`), or has prepared for tables that have changed since
+    /// (`0A000`), and has every connection describe it again.
     pub(in crate::pg) fn forget(&self, statement: &Statement) {
         self.kept().retain(|(number, ..)| *number != statement.number);
         statement.doubt_shape(&self.chance);
     }
 
-    /// To be held while a statement is under way: behind a pooler it must not become part of a transaction that describes
-    /// another one.
+    /// Waits until no statement is described on this connection. The lock has to be held while a statement is in flight:
+    /// behind a pooler the statement must not become part of the transaction that describes another one.
     pub(in crate::pg) async fn beside_others(&self) -> Option<RwLockReadGuard<'_, ()>> {
         if self.may_prepare { None } else { Some(self.transaction.read().await) }
     }
 
-    /// The driver relies on statements that the server has no more.
+    /// Whether the driver relies on statements of its own that the server no longer has, so that the connection has to
+    /// be replaced.
     pub(in crate::pg) fn are_lost(&self) -> bool {
         self.are_lost.load(Ordering::Relaxed)
     }
 
-    /// Prepares the statement for one call or for many. `None` when the tables changed between the two: prepare again.
+    /// Makes the statement ready for one call or for many. Gives what is ready, which is for one call where the
+    /// statement has no text for many; `None` when the tables changed between the two, so that the caller has to try
+    /// again. Rejects with the server's error, and with `CONNECTION_CLOSED` on a connection that has to be replaced.
     pub(in crate::pg) async fn prepare(
         &self,
         client: &Client,
@@ -203,7 +209,7 @@ impl ReadyStatements {
                 break;
             }
             let found = describe_once(client, statement, &unique_comment(&self.chance), &self.are_lost).await;
-            // It is in the midst of a transaction, which may have failed.
+            // The error leaves the connection in a transaction, which may have failed.
             let found = found.inspect_err(|_| self.are_lost.store(true, Ordering::Relaxed))?;
             match found {
                 Err(error) if error.sqlstate() == Some(&SqlState::DUPLICATE_PSTATEMENT) => {}
@@ -251,7 +257,7 @@ fn column_types(sending: &Sending) -> Vec<u32> {
 }
 
 impl Ready {
-    /// The first row is of other tables than those that the statement was made ready for.
+    /// Whether the first row of an answer is of other tables than those that the statement was made ready for.
     pub(in crate::pg) fn is_stale(&self, statement: &Statement, first: &Row) -> bool {
         match (&self.shape.server_text, &self.sending) {
             (Some(server_text), _) => server_text.is_stale(first),
@@ -263,7 +269,7 @@ impl Ready {
         }
     }
 
-    /// The column that says which of many calls a row is for.
+    /// The index of the column `position`, which says for which of many calls a row is.
     pub(in crate::pg) fn position(&self) -> Option<usize> {
         match &self.sending {
             Sending::Prepared(statement) => statement.columns().iter().position(|column| column.name() == "position"),

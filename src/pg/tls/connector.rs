@@ -79,7 +79,8 @@ fn server_name(tls: &Tls, host: &Host, checks_name: bool) -> String {
     if checks_name || ServerName::try_from(name).is_ok() { name.to_owned() } else { "0.0.0.0".to_owned() }
 }
 
-/// The connector for one host. Reads the files that the settings name, so that renewed ones count for new connections.
+/// The connector for one host. Reads the files that the settings name, so that renewed certificates count for new
+/// connections. Rejects with `INVALID_OPTIONS` where a file cannot be read or used.
 pub(in crate::pg) fn connector(tls: &Tls, host: &Host) -> Result<Connector, Error> {
     let provider = Arc::new(algorithms::provider());
     let algorithms = provider.signature_verification_algorithms;

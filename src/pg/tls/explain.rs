@@ -17,8 +17,8 @@ pub(in crate::pg) struct Explained {
     pub(in crate::pg) is_final: bool,
 }
 
-/// Tells `text`, the driver's error, and what to do about it, or the rule that does not hold. `error` is the source of the
-/// driver's error.
+/// The code and the message of a failure of TLS: `text`, which is what the driver says, and what to do about it; or the
+/// rule that does not hold. `error` is the source of the driver's error; `None` where that is no failure of TLS.
 pub(in crate::pg) fn explain(error: &(dyn error::Error + 'static), text: &str) -> Option<Explained> {
     let inner = error.downcast_ref::<io::Error>()?.get_ref()?;
     if let Some(Kind::Failure { code, message }) = own(inner).map(Error::kind) {

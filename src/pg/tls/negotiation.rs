@@ -31,7 +31,9 @@ pub(in crate::pg) enum Secured<S> {
     Encrypted(Box<Stream<S>>),
 }
 
-/// Encrypts the connection, as far as `attempt` asks for it and the server agrees.
+/// Encrypts a connection on which nothing was said, as far as `attempt` asks for it: always (`Require`), where the
+/// server agrees (`Prefer`), never (`Disable`). Rejects where the server does not agree and has to, where something
+/// other than PostgreSQL answers, and where the certificate does not prove what it has to.
 pub(in crate::pg) async fn secure<S>(mut stream: S, attempt: SslMode, connector: &Connector) -> io::Result<Secured<S>>
 where
     S: AsyncRead + AsyncWrite + Unpin,

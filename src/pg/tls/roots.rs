@@ -19,7 +19,7 @@ pub(super) struct Trusted {
     pub(super) anchors: Vec<TrustAnchor<'static>>,
     /// The certificate of each anchor; `None` for one of Mozilla's, of which only name and key are known.
     pub(super) certificates: Vec<Option<CertificateDer<'static>>>,
-    /// What was given without being its own authority: no root, as for libpq, but a step on the way to one.
+    /// Given certificates that are not self-issued: libpq takes none of them for a root, but for a step on the way to one.
     pub(super) intermediates: Vec<CertificateDer<'static>>,
 }
 

@@ -33,7 +33,7 @@ pub(super) struct Trust {
 /// certificate and a root.
 #[derive(Debug)]
 pub(super) struct Verifier {
-    /// None where no proof is asked for.
+    /// `None` where the mode asks for no proof.
     pub(super) trust: Option<Trust>,
     pub(super) algorithms: WebPkiSupportedAlgorithms,
 }

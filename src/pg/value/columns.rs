@@ -36,8 +36,8 @@ impl Columns {
         }
     }
 
-    /// A value was none of the type that the server has said of its column: the statement is to be described again, by
-    /// every connection.
+    /// Has every connection describe the statement again: a value was none of the type that the server has said of its
+    /// column.
     pub fn give_up(&self) {
         self.is_given_up.store(true, Ordering::Relaxed);
     }

@@ -9,14 +9,14 @@ pub(super) enum Value<'a> {
     Boolean(bool),
     Number(f64),
     Text(&'a str),
-    /// Text that had to be made.
+    /// A text that the message does not hold as it is.
     Made(String),
     Bytes(&'a [u8]),
     Array(Vec<Value<'a>>),
 }
 
 impl Value<'_> {
-    /// The same value, of text that is made rather than borrowed; bytes are no part of a text.
+    /// The same value, which borrows nothing. An array's text holds no `Bytes`.
     pub(super) fn into_made(self) -> Value<'static> {
         match self {
             Self::Null | Self::Bytes(_) => Value::Null,
@@ -67,7 +67,7 @@ impl Decoder {
             Self::Numeric => Value::Made(numeric::read(bytes)?),
             Self::Text => readable(bytes),
             Self::Jsonb => match bytes.split_first() {
-                // The version of the binary form; there has been one.
+                // `jsonb_send` writes the version of the form first, which is 1 in every release.
                 Some((1, json)) => readable(json),
                 _ => return None,
             },

@@ -74,7 +74,7 @@ pub(in crate::pg) fn reading(kind: &Type) -> (Reading, Conversion) {
     // A `float4` has the digits that the server finds shortest: its rule differs from Rust's in the last one.
     let server_conversion = |kind: &Type| if *kind == Type::FLOAT4 { Conversion::Float } else { Conversion::None };
     match kind.kind() {
-        // Arrays to the catalog, text to everyone else.
+        // The catalog calls them arrays; `postgres` gives their text.
         _ if [Type::INT2_VECTOR, Type::OID_VECTOR].contains(kind) => (Reading::ServerText, Conversion::None),
         Kind::Enum(_) => (Reading::Scalar(Decoder::Text), Conversion::None),
         Kind::Array(element) => {
@@ -89,14 +89,14 @@ pub(in crate::pg) fn reading(kind: &Type) -> (Reading, Conversion) {
 }
 
 impl Reading {
-    /// The column must be asked for as text.
+    /// Whether the statement has to ask for the column's text.
     pub(in crate::pg) fn needs_server(self) -> bool {
         matches!(self, Self::ServerText | Self::ServerArray(_))
     }
 
     pub(super) fn null(self) -> Value<'static> {
         match self {
-            // `Number(null)`
+            // `Number(null)` is 0, in the reference too.
             Self::Scalar(Decoder::Int8Number) => Value::Number(0.0),
             _ => Value::Null,
         }
@@ -128,7 +128,7 @@ impl<'a> FromSql<'a> for Raw<'a> {
     }
 }
 
-/// The bytes of a row's column, `None` for NULL.
+/// The bytes of a column in a row, `None` for NULL.
 pub(in crate::pg) fn bytes(row: &Row, index: usize) -> Option<&[u8]> {
     row.try_get::<_, Option<Raw<'_>>>(index).ok().flatten().map(|raw| raw.0)
 }
@@ -139,7 +139,7 @@ pub struct Field {
     pub name: String,
     pub(in crate::pg) reading: Reading,
     pub conversion: Conversion,
-    /// After that, `Number(value)`, of NULL too.
+    /// After the conversion JavaScript takes `Number(value)`, of NULL too.
     pub is_number: bool,
 }
 

@@ -8,7 +8,7 @@ const NEGATIVE: u16 = 0x4000;
 const NAN: u16 = 0xC000;
 const INFINITY: u16 = 0xD000;
 const NEGATIVE_INFINITY: u16 = 0xF000;
-/// Of the decimals that are written (`NUMERIC_DSCALE_MAX`).
+/// The most decimals that the server writes (`NUMERIC_DSCALE_MAX`).
 const MOST_DECIMALS: u16 = 0x3FFF;
 /// A digit of the binary form is four of the text.
 const BASE: u16 = 10_000;

@@ -36,9 +36,10 @@ pub type Form = i64;
 /// The form of a text that is yet to be made: the server has to tell what it is to be.
 pub const UNKNOWN: Form = -1;
 
+/// The form of the texts for a parameter of this type.
 pub(in crate::pg) fn form(server: &Type) -> Form {
     match server.kind() {
-        // Arrays to the catalog only.
+        // The catalog calls them arrays; `postgres` writes them as texts.
         _ if [Type::INT2_VECTOR, Type::OID_VECTOR].contains(server) => 0,
         Kind::Array(element) => -i64::from(element.oid()),
         _ if is_plain(server) => 0,
@@ -51,7 +52,7 @@ fn is_plain(server: &Type) -> bool {
     ![Type::BOOL, Type::BYTEA, Type::DATE, Type::JSON, Type::JSONB, Type::TIMESTAMP, Type::TIMESTAMPTZ].contains(server)
 }
 
-/// `texts` as the literal of a one-dimensional array.
+/// The literal of a one-dimensional array with these elements, `None` for NULL.
 pub(in crate::pg) fn array_literal<'a>(texts: impl Iterator<Item = Option<&'a str>>) -> String {
     // Room for twenty ids of Lucia's.
     let mut literal = String::with_capacity(1024);

@@ -80,7 +80,7 @@ impl Decoded {
     }
 }
 
-/// Whose a row is, and where it begins.
+/// The call that a row answers, and where the row begins.
 #[derive(Clone, Copy, Debug)]
 struct Start {
     call: usize,
@@ -101,8 +101,8 @@ impl Rows {
         self.range.is_empty()
     }
 
-    /// The only row of these and that of `other` as one; `columns` are made of the fields of both, and of where the second
-    /// ones begin.
+    /// One row of the only row here and the only row of `other`. `columns` makes the columns of the fields of both, and
+    /// of the index at which those of `other` begin.
     pub(in crate::pg) fn beside(&self, other: &Self, columns: impl FnOnce(Vec<Field>, usize) -> Arc<Columns>) -> Self {
         let [first, second] = [&self.all, &other.all];
         let fields = [&first.columns.fields[..], &second.columns.fields].concat();
@@ -115,7 +115,8 @@ impl Rows {
         Self { all: Arc::new(All { columns, decoded, starts }), range: 0..1 }
     }
 
-    /// The values of the row at `index`, and whatever follows them.
+    /// The values of the row at `index`, followed by those of the rows behind it: the caller takes as many as the row
+    /// has.
     pub fn values(&self, index: usize) -> Values<'_> {
         let All { decoded: Decoded { pieces, bytes }, starts, .. } = &*self.all;
         let start = starts[self.range.clone()][index];
@@ -150,11 +151,11 @@ pub(in crate::pg) struct Decoding {
     calls: usize,
 }
 
-/// Room for a row of Lucia's.
+/// The bytes that are set aside for a row: a session and its user fit.
 const ROW_BYTES: usize = 128;
 
 impl Decoding {
-    /// For so many calls.
+    /// Nothing yet, for a statement that answers so many calls.
     pub(in crate::pg) fn new(columns: Arc<Columns>, calls: usize) -> Self {
         let pieces = Vec::with_capacity(calls * columns.fields.len());
         let bytes = Vec::with_capacity(calls * ROW_BYTES);
@@ -162,6 +163,8 @@ impl Decoding {
         Self { all: All { columns, decoded, starts: Vec::with_capacity(calls) }, calls }
     }
 
+    /// Decodes a row. Rejects with `INVALID_ANSWER` where a value is none of its column's type, and then has the
+    /// statement described again.
     pub(in crate::pg) fn add(&mut self, row: &Row) -> Result<(), Error> {
         let All { columns, decoded, starts } = &mut self.all;
         let call = if self.calls == 1 { Some(0) } else { columns.position.and_then(|column| call(row, column)) };
@@ -185,7 +188,7 @@ impl Decoding {
         Ok(())
     }
 
-    /// The rows of each call.
+    /// The rows of each call, in the order of the calls.
     pub(in crate::pg) fn finish(mut self) -> Vec<Rows> {
         if !self.all.starts.is_sorted_by_key(|start| start.call) {
             self.all.starts.sort_by_key(|start| start.call);
@@ -201,7 +204,7 @@ impl Decoding {
     }
 }
 
-/// Whom a row is for. `WITH ORDINALITY` counts from 1.
+/// The index of the call that a row is for: `WITH ORDINALITY` counts from 1, in the column of this index.
 pub(in crate::pg) fn call(row: &Row, column: usize) -> Option<usize> {
     let bytes = row::bytes(row, column)?.try_into().ok()?;
     usize::try_from(i64::from_be_bytes(bytes)).ok()?.checked_sub(1)

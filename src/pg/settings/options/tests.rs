@@ -33,7 +33,7 @@ fn an_unknown_option_is_an_error_that_suggests_the_nearest() {
         ("idleTimeoutMillis", "option `idleTimeoutMillis` is not known; use `idle_timeout`, in seconds"),
         (
             "connectionString",
-            "option `connectionString` is not known; give the connection string as the first argument",
+            "option `connectionString` is not known; give the connection string as `connection`, the first argument",
         ),
         (
             "statement_timeout",
