@@ -23,9 +23,14 @@ export function npm(folder, ...args) {
  * @param {...string} flags of npm, where the packages are for another platform
  */
 export function installed(name, dependencies, ...flags) {
+  return installedProject(name, { dependencies }, ...flags);
+}
+
+/** The same for more than dependencies: the fields of a package.json. */
+export function installedProject(name, fields, ...flags) {
   const folder = join(cache, name);
   const manifest = join(folder, "package.json");
-  const wanted = `${JSON.stringify({ private: true, dependencies }, null, 2)}\n`;
+  const wanted = `${JSON.stringify({ private: true, ...fields }, null, 2)}\n`;
   const found = existsSync(manifest) ? readFileSync(manifest, "utf8") : "";
   if (found === wanted && existsSync(join(folder, "node_modules/.package-lock.json"))) return folder;
   mkdirSync(folder, { recursive: true });

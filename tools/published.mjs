@@ -18,11 +18,13 @@ export function packedFiles(folder) {
 }
 
 /**
- * Assembles a release in an empty folder, of a repository. The binaries of the other platforms are empty files.
+ * Assembles a release in an empty folder, of a repository. The binaries of the other platforms are empty files, but for those
+ * that `binaries` names.
  *
+ * @param {Record<string, string>} [binaries] the path of a binary by its file name
  * @returns {Promise<{ main: string, platform: string, folders: string[] }>} `platform`: the folder of this one's package
  */
-export async function assembleHere(folder, repository) {
+export async function assembleHere(folder, repository, binaries = {}) {
   const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   for (const path of packedFiles(root)) {
     if (!path.endsWith(".node")) cpSync(join(root, path), join(folder, path));
@@ -33,7 +35,8 @@ export async function assembleHere(folder, repository) {
   for (const { platformArchABI } of manifest.napi.targets.map(parseTriple)) {
     const name = `${manifest.napi.binaryName}.${platformArchABI}.node`;
     mkdirSync(join(artifacts, platformArchABI), { recursive: true });
-    if (name === built) copyFileSync(join(root, built), join(artifacts, platformArchABI, name));
+    const binary = binaries[name] ?? (name === built ? join(root, built) : undefined);
+    if (binary) copyFileSync(binary, join(artifacts, platformArchABI, name));
     else writeFileSync(join(artifacts, platformArchABI, name), "");
   }
   const folders = await assembleRelease(folder, artifacts, repository);
