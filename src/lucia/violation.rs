@@ -22,7 +22,7 @@ pub struct Meaning {
     pub constraint: Constraint,
     pub table: Table,
     pub lucia: &'static str,
-    /// What the tables have to hold where the catalog cannot tell.
+    /// The rows that the tables have to hold, or not, where the catalog cannot tell.
     pub rows: &'static [Expected],
 }
 

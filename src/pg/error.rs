@@ -238,7 +238,7 @@ impl Error {
     }
 }
 
-/// Not translated, where the server sends it so.
+/// The severity in English, where the server sends it so (field V); else in the server's language.
 fn severity(error: &DbError) -> &str {
     match error.parsed_severity() {
         Some(Severity::Panic) => "PANIC",

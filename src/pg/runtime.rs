@@ -11,10 +11,10 @@ use tokio::runtime::{Builder, Handle};
 
 use crate::pg::{error::Error, io_code::io_code};
 
-/// Of the thread that runs: one that could not be started is tried again by the next call of `handle`.
+/// The handle of the thread, once one has started; a thread that could not be started is tried again by the next `handle`.
 static RUNTIME: Mutex<Option<Handle>> = Mutex::new(None);
 
-/// As the standard library has it, whatever `RUST_MIN_STACK` says: a small one would end the process.
+/// The standard library's default. `RUST_MIN_STACK` is not asked: a stack that is too small ends the process.
 const STACK: usize = 2 << 20;
 
 /// The handle of the one thread, which the first call starts. Rejects with the system's code, `EAGAIN` say, when no

@@ -23,7 +23,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protection {
     Plain,
-    /// With TLS if the server has it.
+    /// With TLS where the server has it; a man in the middle can say that it has none.
     Optional,
     /// With TLS, whoever answers.
     Encrypted,

@@ -56,7 +56,7 @@ impl AsyncRead for Written {
     }
 }
 
-/// What is not sent need not be encrypted.
+/// The request goes nowhere, so that it is not encrypted.
 struct NoTls;
 
 impl TlsConnect<Written> for NoTls {

@@ -86,12 +86,12 @@ pub(super) fn violation<'a>(error: &'a (dyn error::Error + 'static)) -> Option<&
 struct Message<'a> {
     kind: u8,
     length: u32,
-    /// As much of the body as somebody reads.
+    /// The beginning of the body, as far as `read` looks at it.
     body: &'a [u8],
 }
 
 impl Message<'_> {
-    /// With the type, which `length` does not count.
+    /// The bytes of the whole message: `length` does not count the type.
     fn size(&self) -> usize {
         self.length as usize + 1
     }
@@ -105,9 +105,9 @@ pub(super) struct Screen {
     completion: Completion,
     /// The begin of a message that was cut off before what is read of it had come.
     begun: Vec<u8>,
-    /// What is still to come of the message before the next one.
+    /// How many bytes are still to come of the message before the next one.
     rest: usize,
-    /// What the driver has kept.
+    /// How many bytes the driver has kept (`KEPT`).
     kept: usize,
 }
 

@@ -19,7 +19,7 @@ const ELSEWHERE: [(&str, &str); 10] = [
     ("url", "give the connection string as `connection`, the first argument"),
 ];
 
-/// What decides over how a connection is protected: misspelt or empty it must not be passed over.
+/// Options that decide over how a connection is protected: one that is misspelt or empty is an error, not passed over.
 pub(super) const PROTECTION: [&str; 19] = [
     "ssl",
     "sslmode",
@@ -60,7 +60,7 @@ pub(super) fn misspelt_protection(name: &str) -> Option<&'static str> {
     })
 }
 
-/// What an error about the unknown option `name` adds.
+/// The text that an error about the unknown option `name` ends with: what to write in its place.
 pub(super) fn suggestion(name: &str) -> String {
     if let Some((_, advice)) = ELSEWHERE.iter().find(|(known, _)| *known == name) {
         return format!("; {advice}");

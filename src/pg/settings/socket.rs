@@ -13,11 +13,11 @@ pub struct SocketSettings {
 }
 
 impl SocketSettings {
-    /// As in Node: after the idle time a probe every second, and the tenth without an answer is the end.
+    /// After the idle time a probe is sent every second, and the tenth without an answer ends the connection, as in Node.
     pub(in crate::pg) const PROBES: u32 = 10;
 
     pub(super) fn new(keep_alive: Option<Duration>, user_timeout: Option<Limit>) -> Self {
-        // In whole seconds; Linux takes no more than that.
+        // `TCP_KEEPIDLE` counts whole seconds, and takes no more than 32,767 on Linux.
         let whole = |idle: Duration| Duration::from_secs_f64(idle.as_secs_f64().ceil().min(32_767.0));
         let keep_alive = keep_alive.map(whole);
         // A peer that is gone is noticed as late while data is under way as while nobody speaks.

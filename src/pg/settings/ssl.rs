@@ -20,7 +20,7 @@ const HARMLESS: [&str; 14] = [
     "port",
     "requestCert",
     "requestOCSP",
-    // Not of Node: Sequelize's documentation has spread it.
+    // Node has no such member: it stands in Sequelize's documentation, and from there in many programs.
     "require",
     "session",
     "sessionIdContext",

@@ -13,13 +13,13 @@ pub(in crate::pg) enum Mode {
     Disable,
     /// Plain; with TLS if the server refuses that.
     Allow,
-    /// With TLS; plain if the server refuses that.
+    /// With TLS; plain where the server refuses TLS.
     Prefer,
     /// With TLS, whoever answers.
     Require,
     /// The server's certificate is signed by a root that is trusted.
     VerifyCa,
-    /// And it is for the host that was asked for.
+    /// The server's certificate is verified, and is for the host that was asked for.
     VerifyFull,
 }
 

@@ -40,7 +40,7 @@ impl Lookup {
 }
 
 impl Batch {
-    /// With parameters whose elements have these types.
+    /// The text with a parameter for each type, which is that of the array's elements.
     pub(super) fn text(&self, elements: &[Type], relations: Relations) -> String {
         let parts = match &self.lookup {
             Lookup::Any(_, each) if relations == Relations::Others => each,

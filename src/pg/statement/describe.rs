@@ -31,7 +31,7 @@ pub(super) async fn describe_once(
         // The driver's own names: a pooler may have its own among them.
         let is_ours = name.strip_prefix('s').is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()));
         if is_ours && !before.contains(&name) {
-            // What is left are the driver's questions for types, which it would use again.
+            // These are the driver's own questions for types, which the driver would use again.
             are_lost.store(true, Ordering::Relaxed);
             client.batch_execute(&format!("DEALLOCATE {}", escape_identifier(&name))).await?;
         }

@@ -33,7 +33,7 @@ const PROTOCOL: &[u8] = b"postgresql";
 pub(in crate::pg) struct Connector {
     config: Arc<ClientConfig>,
     shown: Arc<Shown>,
-    /// What is sent in clear, and found in the certificate.
+    /// The name that is sent in clear (SNI), and has to be found in the certificate.
     server_name: String,
     is_direct: bool,
     must_show: bool,
@@ -53,7 +53,7 @@ impl Connector {
         self.check(Stream(TlsConnector::from(self.config.clone()).connect(name, stream).await?))
     }
 
-    /// What a handshake has to have brought beside a certificate that is accepted.
+    /// Rejects a handshake that has not chosen PostgreSQL's protocol, or not asked for a certificate that has to be shown.
     fn check<S>(&self, stream: Stream<S>) -> io::Result<Stream<S>> {
         let refused = |code, text| Err(io::Error::new(io::ErrorKind::InvalidData, Error::failure(code, text)));
         if self.is_direct && stream.0.get_ref().1.alpn_protocol() != Some(PROTOCOL) {

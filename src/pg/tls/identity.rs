@@ -109,7 +109,8 @@ fn private_key(identity: &Identity) -> Result<PrivateKeyDer<'static>, Error> {
     Err(Error::invalid(format!("{place} {advice}")))
 }
 
-/// By libpq's rule: nobody but the owner may do anything with the file, unless that is root, whose group may read it.
+/// Whether others may read the file, by libpq's rule: nobody but its owner may do anything with it, except that root's group
+/// may read a file of root's.
 #[cfg(unix)]
 fn is_exposed(path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;

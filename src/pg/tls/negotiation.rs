@@ -76,7 +76,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Secured<S> {
     }
 }
 
-/// For the driver, which is given a connection that is as encrypted as it is to be.
+/// Leaves the connection as it is: the driver is given one that has been encrypted, as far as it has to be.
 pub(in crate::pg) struct AsItIs;
 
 impl<S: TlsStream + Unpin> TlsConnect<S> for AsItIs {

@@ -72,7 +72,8 @@ fn has_begun(der: &[u8]) -> bool {
         .is_ok_and(|list| list.tbs_cert_list.this_update.to_unix_duration().as_secs() <= now)
 }
 
-/// As OpenSSL checks with `X509_V_FLAG_CRL_CHECK_ALL`, which libpq sets.
+/// The options under which webpki checks as OpenSSL does with `X509_V_FLAG_CRL_CHECK_ALL`, which libpq sets. `None` without a
+/// list.
 pub(super) fn options<'a>(lists: &'a [&'a CertRevocationList<'a>]) -> Option<RevocationOptions<'a>> {
     let builder = RevocationOptionsBuilder::new(lists).ok()?;
     Some(

@@ -66,7 +66,7 @@ pub(super) fn trusted(roots: &Roots) -> Result<Arc<Trusted>, Error> {
     match roots {
         Roots::System { extra } => {
             let extra = extra.clone().map(Material::File);
-            // As in Node a file that cannot be read changes nothing.
+            // A file that cannot be read changes nothing, as in Node.
             match extra.and_then(|file| material::certificates(&file, "NODE_EXTRA_CA_CERTS", "").ok()) {
                 Some(extra) => {
                     let mut trusted = (*of_system()).clone();
@@ -84,7 +84,7 @@ pub(super) fn trusted(roots: &Roots) -> Result<Arc<Trusted>, Error> {
     }
 }
 
-/// Whom the operating system trusts; read once.
+/// The operating system's roots, read once in a process.
 fn of_system() -> Arc<Trusted> {
     static ROOTS: OnceLock<Arc<Trusted>> = OnceLock::new();
     ROOTS.get_or_init(|| Arc::new(or_mozilla(rustls_native_certs::load_native_certs().certs))).clone()

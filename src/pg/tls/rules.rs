@@ -181,7 +181,7 @@ where
     link.certificate.extension::<T>().is_ok_and(|found| found.as_ref().is_none_or(test))
 }
 
-/// As for an alternative name of the kind dNSName.
+/// Whether the constraints allow the name, by the rules for an alternative name of the kind dNSName.
 fn is_within(name: &str, constraints: &NameConstraints) -> bool {
     let bases = |subtrees: &Option<Vec<GeneralSubtree>>| -> Vec<String> {
         let names = subtrees.iter().flatten().filter_map(|subtree| match &subtree.base {

@@ -5,8 +5,8 @@ use super::decode::{Decoder, Value};
 
 /// PostgreSQL's own limit (`MAXDIM`), which also bounds the recursion here.
 const MAX_DIMENSIONS: usize = 6;
-/// What is made of the elements is no longer than PostgreSQL's longest text (`MaxAllocSize`): ten bytes can be a `numeric` of
-/// 131,072 digits.
+/// PostgreSQL's longest text (`MaxAllocSize`), which bounds the text that is made of all elements: a `numeric` of ten bytes
+/// can have 131,072 digits.
 const LONGEST: usize = 1 << 30;
 /// The length of an element that is NULL.
 const NULL: i32 = -1;

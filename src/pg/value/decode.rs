@@ -97,7 +97,7 @@ fn readable(bytes: &[u8]) -> Value<'_> {
     str::from_utf8(bytes).map_or_else(|_| Value::Made(String::from_utf8_lossy(bytes).into_owned()), Value::Text)
 }
 
-/// As `Number(text)` rounds.
+/// The number that JavaScript's `Number(text)` gives.
 #[expect(clippy::cast_precision_loss, reason = "JavaScript's numbers lose the same digits")]
 fn nearest(integer: i64) -> f64 {
     integer as f64
