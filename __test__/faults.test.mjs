@@ -1,65 +1,18 @@
-// Connections that are cut and servers that go away: every call settles, reads survive, no write is lost or done twice.
+// Connections that are cut: every call settles, reads survive, no write is lost or done twice.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
-import { setTimeout as pass } from "node:timers/promises";
 
 import connect from "postgres";
 
 import { startServer } from "../tools/server.mjs";
 import { connectionsOf, openAdapter, terminate, waitingStatements } from "./support/adapter.mjs";
 import { eventually, within } from "./support/bounded.mjs";
-import { createTables, freshDatabase, tableNames } from "./support/database.mjs";
+import { createTables, tableNames } from "./support/database.mjs";
+import { connected, database, limit, noneRejected, onlyUnknown, proxied, unconstrained, unknown } from "./support/faulty.mjs";
 import { dropConstraints, Load, NOTHING_WRONG, Outcome, populate, read, reads, SignUps } from "./support/load.mjs";
-import { startProxy } from "./support/proxy.mjs";
 import { seeded } from "./support/random.mjs";
 
 const random = seeded();
-/** So that a call which never settles fails its own test only. */
-const limit = { timeout: 40_000 };
-let database;
-/** The same tables without a constraint, where whatever is sent twice is stored twice. */
-let unconstrained;
-
-before(async () => {
-  [database, unconstrained] = await Promise.all([freshDatabase(), freshDatabase()]);
-  for (const { sql } of [database, unconstrained]) {
-    await createTables(sql);
-    await populate(sql);
-  }
-  await dropConstraints(unconstrained.sql);
-});
-after(() => Promise.all([database?.drop(), unconstrained?.drop()]));
-
-async function proxied(t, url = unconstrained.url) {
-  const proxy = await startProxy(url);
-  t.after(() => proxy.stop());
-  return proxy;
-}
-
-/** An adapter behind a proxy, which has already done a read and a sign-up. */
-async function connected(t, { url = unconstrained.url, ...options } = {}) {
-  const proxy = await proxied(t, url);
-  proxy.record();
-  const opened = openAdapter(t, proxy.url(url), options);
-  const signUps = new SignUps();
-  for (const name of Object.keys(reads)) await read(opened.adapter, name, 1);
-  await signUps.one(opened.adapter);
-  const audit = () => signUps.audit(unconstrained.sql, proxy.timesSent(SignUps.SENT));
-  return { ...opened, proxy, signUps, audit };
-}
-
-/** Rejections are allowed for calls that a fault caught between being sent and being answered, and say so. */
-function onlyUnknown({ pending, rejected, codes }, atMost = Infinity) {
-  assert.deepEqual({ pending, codes }, { pending: 0, codes: rejected === 0 ? {} : { OUTCOME_UNKNOWN: rejected } });
-  assert.ok(rejected <= atMost, `${rejected} calls were rejected, but only ${atMost} can have been under way`);
-}
-
-function noneRejected({ rejected, pending, codes }) {
-  assert.deepEqual({ rejected, pending, codes }, { rejected: 0, pending: 0, codes: {} });
-}
-
-const unknown = { code: "OUTCOME_UNKNOWN" };
 
 describe("the first connection", () => {
   test("to a port that refuses rejects with ECONNREFUSED within a second", limit, async (t) => {
@@ -317,66 +270,6 @@ describe("a connection that is cut", () => {
   });
 });
 
-describe("a server that stops answering", () => {
-  test("rejects a read after query_timeout, and later reads go over new connections", limit, async (t) => {
-    const { adapter, proxy } = await connected(t, { max: 1, query_timeout: 1 });
-    for (const name of ["getUser", "getSessionAndUser"]) {
-      for (const connection of proxy.connections) connection.stall();
-      await within(5, "the read rejects", assert.rejects(read(adapter, name, 4), { code: "QUERY_TIMEOUT" }));
-      await within(10, "later reads are answered", Promise.all([5, 6, 7].map((n) => read(adapter, name, n))));
-    }
-  });
-
-  test("rejects a write after query_timeout, and it is not sent again", limit, async (t) => {
-    const { adapter, proxy, signUps, audit } = await connected(t, { max: 1, query_timeout: 1 });
-    for (const connection of proxy.connections) connection.stall();
-    const { error } = await within(5, "the sign-up rejects", signUps.one(adapter));
-    assert.match(error.code, /^(QUERY_TIMEOUT|OUTCOME_UNKNOWN)$/);
-    await within(10, "the next read is answered", read(adapter, "getUser", 7));
-    assert.equal((await audit()).sentTwice, 0);
-  });
-
-  test("and accepts nothing new rejects calls after connect_timeout, none of which is done later", limit, async (t) => {
-    const { adapter, proxy, signUps, audit } = await connected(t, { max: 1, connect_timeout: 1 });
-    proxy.stall();
-    proxy.reset();
-    await within(3, "the read rejects", assert.rejects(adapter.getUser("u1"), { code: "CONNECT_TIMEOUT" }));
-    const { id, error } = await within(3, "the sign-up rejects", signUps.one(adapter));
-    assert.equal(error.code, "CONNECT_TIMEOUT");
-    proxy.resume();
-    await read(adapter, "getUser", 1);
-    assert.equal(await adapter.getUser(id), null);
-    assert.deepEqual(await audit(), NOTHING_WRONG);
-  });
-
-  test("or refuses for longer than connect_timeout rejects calls, none of which is done later", limit, async (t) => {
-    const { adapter, proxy, signUps, audit } = await connected(t, { max: 1, connect_timeout: 1 });
-    await proxy.refuse();
-    const reading = assert.rejects(adapter.getUser("u1"), { code: /^(CONNECT_TIMEOUT|ECONNREFUSED)$/ });
-    await within(3, "the read rejects", reading);
-    const { id, error } = await within(3, "the sign-up rejects", signUps.one(adapter));
-    assert.match(error.code, /^(CONNECT_TIMEOUT|ECONNREFUSED)$/);
-    await proxy.accept();
-    await read(adapter, "getUser", 1);
-    assert.equal(await adapter.getUser(id), null);
-    assert.deepEqual(await audit(), NOTHING_WRONG);
-  });
-
-  const onLinux = process.platform === "linux" ? false : "the state of sockets is read from Linux's /proc/net/tcp";
-  test("is looked for with TCP keep-alive", { ...limit, skip: onLinux }, async (t) => {
-    const { proxy } = await connected(t, { max: 1 });
-    const port = proxy.port.toString(16).toUpperCase().padStart(4, "0");
-    // The adapter's sockets are those whose remote port is the proxy's; state 01 is established, timer 02 keep-alive.
-    const timers = () => readFileSync("/proc/net/tcp", "utf8").split("\n").map((line) => line.trim().split(/\s+/))
-      .filter(([, , remote, state]) => remote?.endsWith(`:${port}`) && state === "01")
-      .map((fields) => fields[5].slice(0, 2));
-    await eventually(5, "every socket has a keep-alive timer", () => {
-      const kinds = timers();
-      return kinds.length > 0 && kinds.every((kind) => kind === "02");
-    });
-  });
-});
-
 describe("a statement that ends its own connection every time", () => {
   before(() => unconstrained.sql.unsafe(`
     INSERT INTO auth_user VALUES ('poison', NULL);
@@ -437,144 +330,5 @@ describe("a write that is committed and waits for a standby", () => {
     assert.equal(error?.code, "OUTCOME_UNKNOWN");
     assert.equal((await adapter.getUser(id)).id, id);
     assert.deepEqual(await signUps.audit(sql), NOTHING_WRONG);
-  });
-});
-
-describe("a server that stops and starts", () => {
-  let server;
-  let sql;
-  before(async () => {
-    server = await startServer();
-    sql = connect(server.url(), { max: 1, onnotice() {} });
-    await createTables(sql);
-    await populate(sql);
-    await sql.end();
-  });
-  after(() => server?.stop());
-
-  const stops = [
-    ["fast", 0], ["immediate", 0], ["fast", 2], ["immediate", 2],
-  ];
-  for (const [mode, seconds] of stops) {
-    const away = seconds === 0 ? "at once" : `after ${seconds} s`;
-    test(`in ${mode} mode and ${away} fails no read, and rejects only what was under way`, limit, async (t) => {
-      const { adapter } = openAdapter(t, server.url());
-      await read(adapter, "getUser", 1);
-      const load = new Load(adapter, random.split());
-      t.after(() => load.stop(1));
-      await load.more(100);
-      t.after(() => server.process ?? server.start());
-      await server.halt(mode);
-      // How long the server is away; nothing is waited for.
-      if (seconds > 0) await pass(seconds * 1000);
-      await server.start();
-      await load.more(100);
-      const counts = await load.stop();
-      t.diagnostic(JSON.stringify(counts));
-      noneRejected(counts.reads);
-      onlyUnknown(counts.signUps, 16);
-      sql = connect(server.url(), { max: 1 });
-      t.after(() => sql.end());
-      assert.deepEqual(await load.signUps.audit(sql), NOTHING_WRONG);
-    });
-  }
-});
-
-describe("a statement that the server rolled back for another's sake", () => {
-  /** A trigger that fails so many times: what a sequence has counted is not rolled back. */
-  async function failing(code, times, when) {
-    const { sql } = database;
-    await sql.unsafe(`
-      DROP TRIGGER IF EXISTS fail ON auth_user;
-      DROP SEQUENCE IF EXISTS attempts;
-      CREATE SEQUENCE attempts;
-      CREATE OR REPLACE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$
-        BEGIN
-          IF nextval('attempts') <= ${times} THEN RAISE EXCEPTION 'not now' USING ERRCODE = '${code}'; END IF;
-          RETURN NULL;
-        END $$;
-      ${when === "at its commit"
-        ? "CREATE CONSTRAINT TRIGGER fail AFTER INSERT ON auth_user DEFERRABLE INITIALLY DEFERRED"
-        : "CREATE TRIGGER fail AFTER INSERT ON auth_user"} FOR EACH ROW EXECUTE FUNCTION fail();
-    `);
-  }
-  const restore = () => database.sql`DROP TRIGGER IF EXISTS fail ON auth_user`;
-
-  for (const code of ["40001", "40P01"]) {
-    for (const when of ["as it runs", "at its commit"]) {
-      test(`with ${code} ${when} is done again`, limit, async (t) => {
-        const { adapter } = openAdapter(t, database.url);
-        await failing(code, 3, when);
-        t.after(restore);
-        const signUps = new SignUps();
-        await within(10, "the sign-up settles", signUps.one(adapter));
-        noneRejected(signUps.counts());
-        assert.deepEqual(await signUps.audit(database.sql), NOTHING_WRONG);
-        const [{ last_value: attempts }] = await database.sql`SELECT last_value FROM attempts`;
-        assert.equal(attempts, "4");
-      });
-    }
-  }
-
-  test("every time rejects in the end, with the server's error", limit, async (t) => {
-    const { adapter } = openAdapter(t, database.url, { connect_timeout: 2 });
-    await failing("40001", 1_000_000_000, "as it runs");
-    t.after(restore);
-    const signUps = new SignUps();
-    const { error } = await within(15, "the sign-up settles", signUps.one(adapter));
-    assert.equal(error?.code, "40001");
-    assert.deepEqual(await signUps.audit(database.sql), NOTHING_WRONG);
-  });
-
-  test("with another error at its commit is not done again, and rejects", limit, async (t) => {
-    const { adapter } = openAdapter(t, database.url);
-    await failing("P0001", 1, "at its commit");
-    t.after(restore);
-    await assert.rejects(adapter.setUser({ id: "refused at commit" }, null), { code: "P0001" });
-    assert.equal(await adapter.getUser("refused at commit"), null);
-  });
-
-  test("as updates of one row under serializable isolation do to one another, fails none of them", limit, async (t) => {
-    const { adapter } = openAdapter(t, database.url, { connection: { default_transaction_isolation: "serializable" } });
-    const updates = new Outcome();
-    for (let n = 0; n < 200; n += 1) updates.follow(adapter.updateUser("u1", { username: "name 1" }));
-    noneRejected(await updates.all());
-  });
-
-  test("to end a deadlock is done again", limit, async (t) => {
-    const { sql, url } = database;
-    // Updating `first` waits for the advisory lock 1 and then updates `second`.
-    await sql.unsafe(`
-      INSERT INTO auth_user VALUES ('first', ''), ('second', '');
-      CREATE FUNCTION update_second() RETURNS trigger LANGUAGE plpgsql AS $$
-        BEGIN
-          PERFORM pg_advisory_xact_lock(1);
-          UPDATE auth_user SET username = NEW.username WHERE id = 'second';
-          RETURN NULL;
-        END $$;
-      CREATE TRIGGER update_second AFTER UPDATE ON auth_user
-        FOR EACH ROW WHEN (NEW.id = 'first' AND NEW.username = 'by the adapter') EXECUTE FUNCTION update_second();
-    `);
-    t.after(() => sql`DROP TRIGGER update_second ON auth_user`);
-    const { adapter, name } = openAdapter(t, url, { connection: { deadlock_timeout: "50ms" } });
-    const gate = await sql.reserve();
-    await gate`SELECT pg_advisory_lock(1)`;
-    let update;
-    await sql.begin(async (other) => {
-      // So that it is the adapter's statement which finds the deadlock and is rolled back.
-      await other`SET LOCAL deadlock_timeout = '1min'`;
-      await other`SET LOCAL application_name = 'the other side'`;
-      await other`UPDATE auth_user SET username = 'by the other' WHERE id = 'second'`;
-      update = adapter.updateUser("first", { username: "by the adapter" });
-      await eventually(10, "the adapter's update waits", async () => await waitingStatements(sql, name) === 1);
-      const blocked = other`UPDATE auth_user SET username = 'by the other' WHERE id = 'first'`.execute();
-      await eventually(10, "the other waits", async () => await waitingStatements(sql, "the other side") === 1);
-      await gate`SELECT pg_advisory_unlock(1)`;
-      await within(10, "the deadlock is ended", blocked);
-    });
-    gate.release();
-    await within(10, "the adapter's update resolves", update);
-    const rows = await sql`SELECT username FROM auth_user WHERE id IN ('first', 'second')`;
-    assert.deepEqual(rows.map(({ username }) => username), ["by the adapter", "by the adapter"]);
   });
 });
