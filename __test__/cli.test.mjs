@@ -1,7 +1,7 @@
 // The command line: the SQL that `schema` prints, and what `check` says of databases with one thing wrong each.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 
 import { LuciaError } from "lucia";
 
@@ -13,18 +13,13 @@ import { freePort, startServer } from "../tools/server.mjs";
 import { certificateAuthority } from "./support/certificates.mjs";
 import * as command from "./support/command.mjs";
 import { code } from "./support/command.mjs";
-import { createTables, freshDatabase } from "./support/database.mjs";
+import { createTables } from "./support/database.mjs";
 import { defects } from "./support/defects.mjs";
+import { emptyDatabase } from "./support/once.mjs";
 import { pgbouncers, startPgbouncer } from "./support/pgbouncer.mjs";
 
-let database;
-let sql;
-
-before(async () => {
-  database = await freshDatabase();
-  sql = database.sql;
-});
-after(() => database?.drop());
+const database = await emptyDatabase();
+const { sql } = database;
 
 /** Runs the command with these words; DATABASE_URL is that of this file's database, unless it is given. */
 const run = (words, environment = { DATABASE_URL: database.url }) => command.run(words, environment);

@@ -7,22 +7,17 @@ import connect from "postgres";
 import { startServer } from "../tools/server.mjs";
 import { connectionsOf, openAdapter, runningStatements, terminate, waitingStatements } from "./support/adapter.mjs";
 import { eventually, within } from "./support/bounded.mjs";
-import { createTables, freshDatabase } from "./support/database.mjs";
+import { createTables } from "./support/database.mjs";
 import { dropConstraints, NOTHING_WRONG, populate, SignUps } from "./support/load.mjs";
+import { emptyDatabase } from "./support/once.mjs";
 import { pgbouncers, startPgbouncer } from "./support/pgbouncer.mjs";
 import { startProxy } from "./support/proxy.mjs";
 import { times, together, transactions } from "./support/together.mjs";
 
 /** So that a call which never settles fails its own test only. */
 const limit = { timeout: 40_000 };
-let database;
-let sql;
-
-before(async () => {
-  database = await freshDatabase();
-  sql = database.sql;
-});
-after(() => database?.drop());
+const database = await emptyDatabase();
+const { sql } = database;
 
 beforeEach(async () => {
   await sql.unsafe("DROP TABLE IF EXISTS user_key, user_session, auth_user; RESET ALL");

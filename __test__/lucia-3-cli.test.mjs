@@ -1,19 +1,13 @@
 // The command line for Lucia 3: the SQL that `schema` prints, and what `check` says of tables with one thing wrong each.
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 
 import * as command from "./support/command.mjs";
 import { code } from "./support/command.mjs";
-import { freshDatabase } from "./support/database.mjs";
+import { emptyDatabase } from "./support/once.mjs";
 
-let database;
-let sql;
-
-before(async () => {
-  database = await freshDatabase();
-  sql = database.sql;
-});
-after(() => database?.drop());
+const database = await emptyDatabase();
+const { sql } = database;
 
 const run = (...words) => command.run([...words, "--lucia", "3"], { DATABASE_URL: database.url });
 const own = (schema) => command.own(schema, ["user", "session"]);

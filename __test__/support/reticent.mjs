@@ -1,7 +1,6 @@
 // Stands between a client and the real server and leaves fields out of the server's errors, as servers do that only speak
 // PostgreSQL's protocol.
-import { once } from "node:events";
-import { connect, createServer } from "node:net";
+import { startRelay } from "./relay.mjs";
 
 const ERROR = "E".charCodeAt(0);
 
@@ -27,29 +26,9 @@ function filter(fields, write) {
 }
 
 /** A server like that of `databaseUrl`, whose errors lack the fields of these types: `s` schema, `t` table, `n` constraint. */
-export async function startReticentServer(databaseUrl, fields) {
-  const target = new URL(databaseUrl);
-  const sockets = new Set();
-  const proxy = createServer((client) => {
-    const server = connect(Number(target.port || 5432), target.hostname);
-    for (const socket of [client, server]) socket.setNoDelay(true);
+export function startReticentServer(databaseUrl, fields) {
+  return startRelay(databaseUrl, (client, server) => {
     server.on("data", filter(fields, (bytes) => client.write(bytes)));
     client.pipe(server);
-    for (const [socket, other] of [[client, server], [server, client]]) {
-      sockets.add(socket);
-      socket.on("error", () => other.destroy()).on("close", () => other.destroy());
-    }
-  }).listen(0, "127.0.0.1");
-  await once(proxy, "listening");
-  const url = new URL(databaseUrl);
-  [url.hostname, url.port] = ["127.0.0.1", String(proxy.address().port)];
-  url.searchParams.set("sslmode", "disable");
-  return {
-    url: url.href,
-    async close() {
-      for (const socket of sockets) socket.destroy();
-      proxy.close();
-      await once(proxy, "close");
-    },
-  };
+  });
 }

@@ -1,7 +1,6 @@
 // Stands between a client and the real server and notes the type of every message that the client sends: `P` Parse,
 // `B` Bind, `D` Describe, `E` Execute, `S` Sync, `H` Flush, `C` Close, `Q` Query.
-import { once } from "node:events";
-import { connect, createServer } from "node:net";
+import { startRelay } from "./relay.mjs";
 
 /** Calls `note(type)` for every message but the first, which has no type (it opens the connection), and passwords. */
 function messageReader(note) {
@@ -24,36 +23,18 @@ function messageReader(note) {
 
 /** @returns {Promise<{ url: string, take: () => string[], close: () => Promise<void> }>} */
 export async function recordMessages(databaseUrl) {
-  const target = new URL(databaseUrl);
-  const sockets = new Set();
   let messages = [];
-  const proxy = createServer((client) => {
-    const server = connect(Number(target.port || 5432), target.hostname);
-    const read = messageReader((type) => messages.push(type));
-    client.on("data", read);
+  const relay = await startRelay(databaseUrl, (client, server) => {
+    client.on("data", messageReader((type) => messages.push(type)));
     client.pipe(server).pipe(client);
-    for (const [socket, other] of [[client, server], [server, client]]) {
-      sockets.add(socket);
-      socket.on("error", () => other.destroy()).on("close", () => other.destroy());
-    }
-  }).listen(0, "127.0.0.1");
-  await once(proxy, "listening");
-  const url = new URL(databaseUrl);
-  url.hostname = "127.0.0.1";
-  url.port = String(proxy.address().port);
-  url.searchParams.set("sslmode", "disable");
+  });
   return {
-    url: url.href,
+    ...relay,
     /** The messages since the last call of `take`. */
     take() {
       const taken = messages;
       messages = [];
       return taken;
-    },
-    async close() {
-      for (const socket of sockets) socket.destroy();
-      proxy.close();
-      await once(proxy, "close");
     },
   };
 }
