@@ -135,33 +135,9 @@ impl StatedTls {
             return Err(Error::invalid("the lowest TLS version that is allowed is above the highest"));
         }
         let asks_system = matches!(self.roots, Some(Roots::System { .. }));
-        let roots = match (self.roots, home.root) {
-            // libpq's `require` asks for no proof where the file of roots is not there.
-            (Some(Roots::Given(Material::File(path))), _)
-                if ssl == Ssl::Require && self.is_strict.is_none() && !path.exists() =>
-            {
-                None
-            }
-            (Some(Roots::Given(roots)), _) => Some(Roots::Given(roots)),
-            (None, Some(path)) if ssl != Ssl::Node => Some(Roots::Given(Material::File(path))),
-            _ => None,
-        };
-        let mode = match ssl {
-            Ssl::Off => Mode::Disable,
-            // Anybody may have a certificate from a public authority: without the name it proves nothing.
-            Ssl::Allow | Ssl::Prefer | Ssl::Require | Ssl::VerifyCa if asks_system => Mode::VerifyFull,
-            Ssl::Allow | Ssl::Prefer | Ssl::Require | Ssl::VerifyCa if self.is_strict == Some(true) => Mode::VerifyFull,
-            // Over a plain connection no server can ask for the certificate.
-            Ssl::Allow | Ssl::Prefer if must_show => Mode::Require,
-            Ssl::Allow => Mode::Allow,
-            Ssl::Prefer => Mode::Prefer,
-            // In libpq `require` with a file of roots means `verify-ca`, as it did before there was such a mode.
-            Ssl::Require if roots.is_some() && self.is_strict.is_none() => Mode::VerifyCa,
-            Ssl::VerifyCa if roots.is_some() => Mode::VerifyCa,
-            Ssl::Require | Ssl::NoVerify => Mode::Require,
-            Ssl::VerifyCa | Ssl::VerifyFull | Ssl::Node => Mode::VerifyFull,
-        };
-        let from_home = home.revocation.filter(|_| ssl != Ssl::Node && matches!(roots, Some(Roots::Given(_))));
+        let roots = self.take_roots(home.root, ssl);
+        let mode = self.mode(ssl, asks_system, roots.is_some());
+        let from_home = home.revocation.filter(|_| ssl != Ssl::Node && roots.is_some());
         let from_home = from_home.map(|path| Revocation { lists: Some(Material::File(path)), directory: None });
         Ok(Tls {
             mode,
@@ -176,6 +152,40 @@ impl StatedTls {
             minimum,
             maximum,
         })
+    }
+
+    /// The roots that were given, or those of the home directory; `None` where the system's roots count.
+    fn take_roots(&mut self, home: Option<PathBuf>, ssl: Ssl) -> Option<Roots> {
+        match (self.roots.take(), home) {
+            // libpq's `require` asks for no proof where the file of roots is not there.
+            (Some(Roots::Given(Material::File(path))), _)
+                if ssl == Ssl::Require && self.is_strict.is_none() && !path.exists() =>
+            {
+                None
+            }
+            (Some(Roots::Given(roots)), _) => Some(Roots::Given(roots)),
+            (None, Some(path)) if ssl != Ssl::Node => Some(Roots::Given(Material::File(path))),
+            _ => None,
+        }
+    }
+
+    /// The mode that `ssl` comes to where the system's roots were asked for, or others are given.
+    fn mode(&self, ssl: Ssl, asks_system: bool, has_roots: bool) -> Mode {
+        match ssl {
+            Ssl::Off => Mode::Disable,
+            // Anybody may have a certificate from a public authority: without the name it proves nothing.
+            Ssl::Allow | Ssl::Prefer | Ssl::Require | Ssl::VerifyCa if asks_system => Mode::VerifyFull,
+            Ssl::Allow | Ssl::Prefer | Ssl::Require | Ssl::VerifyCa if self.is_strict == Some(true) => Mode::VerifyFull,
+            // Over a plain connection no server can ask for the certificate.
+            Ssl::Allow | Ssl::Prefer if self.showing == Some(Showing::Always) => Mode::Require,
+            Ssl::Allow => Mode::Allow,
+            Ssl::Prefer => Mode::Prefer,
+            // In libpq `require` with a file of roots means `verify-ca`, as it did before there was such a mode.
+            Ssl::Require if has_roots && self.is_strict.is_none() => Mode::VerifyCa,
+            Ssl::VerifyCa if has_roots => Mode::VerifyCa,
+            Ssl::Require | Ssl::NoVerify => Mode::Require,
+            Ssl::VerifyCa | Ssl::VerifyFull | Ssl::Node => Mode::VerifyFull,
+        }
     }
 
     /// Prisma calls the server's root `sslcert`; libpq the client's certificate, which is of no use without its key.
