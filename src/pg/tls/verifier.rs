@@ -203,17 +203,30 @@ fn explained(error: webpki::Error) -> Error {
     refused(error::Error::failure(code, text))
 }
 
+/// How rustls verifies the signature of a handshake.
+type VerifySignature = fn(
+    &[u8],
+    &CertificateDer<'_>,
+    &DigitallySignedStruct,
+    &WebPkiSupportedAlgorithms,
+) -> Result<HandshakeSignatureValid, Error>;
+
 impl Verifier {
-    /// The handshake's signature under a key that rustls does not read out of its certificate.
+    /// Verifies the signature of a handshake: as rustls does, or here under the key of a certificate before version 3, which
+    /// rustls does not read.
     fn verify_signature(
         &self,
-        certificate: &Certificate<'_>,
+        by_rustls: VerifySignature,
         message: &[u8],
+        presented: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
+        let Some(old) = Certificate::read(presented).filter(|certificate| !certificate.has_extensions()) else {
+            return by_rustls(message, presented, signed, &self.algorithms);
+        };
         let fitting = self.algorithms.mapping.iter().filter(|(scheme, _)| *scheme == signed.scheme);
         let algorithms = fitting.flat_map(|(_, algorithms)| algorithms.iter().copied());
-        if certificate.has_signed(algorithms, message, signed.signature()) {
+        if old.has_signed(algorithms, message, signed.signature()) {
             Ok(HandshakeSignatureValid::assertion())
         } else {
             Err(CertificateError::BadSignature.into())
@@ -242,10 +255,7 @@ impl ServerCertVerifier for Verifier {
         presented: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        match Certificate::read(presented) {
-            Some(old) if !old.has_extensions() => self.verify_signature(&old, message, signed),
-            _ => verify_tls12_signature(message, presented, signed, &self.algorithms),
-        }
+        self.verify_signature(verify_tls12_signature, message, presented, signed)
     }
 
     fn verify_tls13_signature(
@@ -254,10 +264,7 @@ impl ServerCertVerifier for Verifier {
         presented: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        match Certificate::read(presented) {
-            Some(old) if !old.has_extensions() => self.verify_signature(&old, message, signed),
-            _ => verify_tls13_signature(message, presented, signed, &self.algorithms),
-        }
+        self.verify_signature(verify_tls13_signature, message, presented, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
