@@ -14,21 +14,14 @@ const shapes = new Map();
 /** A reaction to it runs when the whole list has been received. */
 const settled = Promise.resolve();
 
-/** Takes rows, a part of a call's or the last. A value that has no meaning is the failure of this call alone. */
-const takeRows = (call, values, at) => {
-  const shape = shapes.get(values[at]);
-  const count = values[at + 1];
-  try {
-    const more = call.gives(shape, count, values, at + 2);
-    // Only a list has more than one part; else it is the first row that counts.
-    call.rows = call.rows === undefined ? more : call.gives === give.Rows ? call.rows.concat(more) : call.rows;
-  } catch (error) {
-    call.failure ??= invalidAnswer(error);
-    const number = values[at];
-    settled.then(() => instance.giveUp(number));
-  }
-  return at + 2 + count * shape.width;
+/** A value that has no meaning is the failure of its call alone. */
+const fail = (call, error, number) => {
+  call.failure ??= invalidAnswer(error);
+  settled.then(() => instance.giveUp(number));
 };
+
+/** Only a list has more than one part; else it is the first row that counts. */
+const joined = ({ gives, rows }, more) => (gives === give.Rows ? rows.concat(more) : rows);
 
 /** By its kind: takes the message whose values are those from `at` on, and gives where the next one begins. */
 const receive = {
@@ -39,13 +32,30 @@ const receive = {
   },
   [kinds.Rows](values, at) {
     const call = release(values[at]);
-    const end = takeRows(call, values, at + 1);
-    if (call.failure === undefined) call.resolve(call.rows);
-    else reject(call, () => call.failure);
-    return end;
+    const number = values[at + 1];
+    const count = values[at + 2];
+    const shape = shapes.get(number);
+    try {
+      const rows = call.gives(shape, count, values, at + 3);
+      if (call.failure === undefined) call.resolve(call.rows === undefined ? rows : joined(call, rows));
+    } catch (error) {
+      fail(call, error, number);
+    }
+    if (call.failure !== undefined) reject(call, () => call.failure);
+    return at + 3 + count * shape.width;
   },
   [kinds.Part](values, at) {
-    return takeRows(calls[values[at]], values, at + 1);
+    const call = calls[values[at]];
+    const number = values[at + 1];
+    const count = values[at + 2];
+    const shape = shapes.get(number);
+    try {
+      const rows = call.gives(shape, count, values, at + 3);
+      call.rows = call.rows === undefined ? rows : joined(call, rows);
+    } catch (error) {
+      fail(call, error, number);
+    }
+    return at + 3 + count * shape.width;
   },
   [kinds.Forms](values, at) {
     const count = values[at + 1];

@@ -1,7 +1,7 @@
 //! One exchange with the server on a leased connection: prepare what is not prepared yet, send, read the answer. When
 //! the tables have changed under a prepared statement it is prepared again and sent once more.
 
-use std::{mem, sync::Arc};
+use std::{mem, pin::pin, sync::Arc};
 
 use tokio_postgres::error::SqlState;
 
@@ -67,9 +67,9 @@ pub(super) async fn execute(
         }
     }
     let answers = if statement.access.is_write() {
-        execute_apart(connection, two, only, request.forms, limits).await?
+        Box::pin(execute_apart(connection, two, only, request.forms, limits)).await?
     } else {
-        read_apart(connection, statement, two, request, limits).await?
+        Box::pin(read_apart(connection, statement, two, request, limits)).await?
     };
     if matches!(answers[..], [Answer::Done(_) | Answer::Rows(_)]) {
         statement.stay_apart();
@@ -132,7 +132,7 @@ async fn execute_whole(
     let mut refused: Option<(Error, Stage, Arc<Ready>)> = None;
     let mut was_misread = false;
     if let Some(ahead) = connection.take_ahead()
-        && let Some(answers) = limits.answering(sent_ahead(ahead, statement, request)).await?
+        && let Some(answers) = limits.answering(pin!(sent_ahead(ahead, statement, request))).await?
     {
         return Ok(answers);
     }
@@ -163,7 +163,8 @@ async fn execute_whole(
                         return Err(Fault::Ended { error, stage });
                     }
                 }
-                (limits.answering(send(connection, statement, &ready, request)).await, Some(ready))
+                let result = limits.answering(pin!(send(connection, statement, &ready, request))).await;
+                (result, Some(ready))
             }
             Err(fault) => (Err(fault), None),
         };

@@ -3,7 +3,7 @@
 use std::{
     future::{pending, poll_fn},
     ops::Deref,
-    pin::pin,
+    pin::{Pin, pin},
     task::Poll,
     time::Duration,
 };
@@ -94,10 +94,12 @@ impl<'a, S: Spares> Limits<'a, S> {
     }
 
     /// Bounds the answer to what is sent when `work` is first polled.
-    pub(super) async fn answering<T>(&mut self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    pub(super) async fn answering<T>(
+        &mut self,
+        mut work: Pin<&mut impl Future<Output = Result<T, Fault>>>,
+    ) -> Result<T, Fault> {
         let bound = self.held_up_after(HELD_UP);
         let sent = Instant::now();
-        let mut work = pin!(work);
         if let Some(result) = within(earlier(bound, self.query_timeout), work.as_mut()).await {
             return result;
         }
@@ -105,7 +107,17 @@ impl<'a, S: Spares> Limits<'a, S> {
             self.cancel();
             return Err(self.late(bound, Stage::Sent));
         }
-        // Whether a change is made only the server can tell.
+        // Boxed, as few changes come this far: every call would carry the room for it.
+        Box::pin(self.outlasting(work, sent)).await
+    }
+
+    /// Whether a change is made only the server can tell: it has `query_timeout` to do so, and is asked every second to give up
+    /// changes that were sent together.
+    async fn outlasting<T>(
+        &mut self,
+        mut work: Pin<&mut impl Future<Output = Result<T, Fault>>>,
+        sent: Instant,
+    ) -> Result<T, Fault> {
         let query_timeout = self.query_timeout;
         let mut silence = pin!(async move {
             match query_timeout {

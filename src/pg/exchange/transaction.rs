@@ -1,7 +1,7 @@
 //! Two insertions in one transaction, for tables that refuse them in one statement. `BEGIN`, the insertions and `COMMIT` are
 //! sent together, in one round trip: after an insertion that is refused, `COMMIT` rolls back.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use futures_util::future::join4;
 
@@ -43,7 +43,7 @@ pub(super) async fn execute_apart(
                 let (of_first, of_second) = texts.split_at(first.forms.len());
                 let mut is_over = true;
                 let inserted = insert(connection, (&first, of_first), (&second, of_second), &mut is_over);
-                let result = limits.answering(inserted).await;
+                let result = limits.answering(pin!(inserted)).await;
                 limits.is_abandoned |= !is_over;
                 result
             }

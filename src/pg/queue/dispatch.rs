@@ -4,7 +4,6 @@ use std::{
     collections::BTreeMap,
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
-    time::Duration,
 };
 
 use futures_util::future::BoxFuture;
@@ -12,11 +11,14 @@ use tokio::{
     runtime::Handle,
     sync::{Notify, mpsc},
     task::AbortHandle,
-    time::{self, Instant},
+    time::Instant,
 };
 
-use super::scheduler::{
-    Command, Connection as Fate, Ending, Limits, Opened, Queued, Return, Scheduler, Time, WorkerId,
+use super::{
+    ahead::lookups_to_send_ahead,
+    inbox::{Inbox, Watch},
+    refusal::refusal,
+    scheduler::{Command, Connection as Fate, Limits, Opened, Queued, Return, Scheduler, Time, WorkerId},
 };
 use crate::pg::{
     chance::Chance,
@@ -25,9 +27,6 @@ use crate::pg::{
     exchange::Call,
     settings::Settings,
 };
-
-/// Lookups that are sent to a connection while it is opened, at most: each has a text and an answer of its own.
-const AHEAD: usize = 16;
 
 /// What a worker is told to do.
 pub(super) enum Order {
@@ -50,10 +49,11 @@ pub(super) struct Dispatcher {
     pub(super) pool: Pool,
     runtime: Handle,
     work: Work,
-    began: Instant,
+    pub(super) began: Instant,
+    inbox: Inbox,
     state: Mutex<State>,
-    /// The scheduler has to be woken earlier than `armed`.
-    rearmed: Notify,
+    /// Calls have come in, or the scheduler has to be woken earlier than `armed`.
+    pub(super) called: Notify,
     /// A connection has been opened.
     pub(super) connected: Notify,
     chance: Arc<Chance>,
@@ -61,14 +61,16 @@ pub(super) struct Dispatcher {
     pub(super) may_spin: bool,
 }
 
-struct State {
+pub(super) struct State {
     scheduler: Scheduler<Call>,
+    /// Empty: memory for what is taken from the inbox.
+    taken: Vec<Call>,
     workers: BTreeMap<WorkerId, Mailbox>,
     /// The number of the youngest call that was sent ahead.
     sent_ahead: u64,
-    /// When the timer will wake the scheduler.
-    armed: Option<Time>,
-    timer: Option<AbortHandle>,
+    /// When the scheduler is told the time next.
+    pub(super) armed: Option<Time>,
+    clock: Option<AbortHandle>,
 }
 
 struct Mailbox {
@@ -90,12 +92,13 @@ impl Dispatcher {
         let limits = Limits { max: settings.max, patience: settings.patience(), idle_timeout: settings.idle_timeout };
         let state = State {
             scheduler: Scheduler::new(limits),
+            taken: Vec::new(),
             workers: BTreeMap::new(),
             sent_ahead: 0,
             armed: None,
-            timer: None,
+            clock: None,
         };
-        let dispatcher = Arc::new_cyclic(|this: &Weak<Self>| Self {
+        Arc::new_cyclic(|this: &Weak<Self>| Self {
             settings,
             pool: pool(Box::new({
                 let this = this.clone();
@@ -104,46 +107,35 @@ impl Dispatcher {
             runtime,
             work,
             began: Instant::now(),
+            inbox: Inbox::default(),
             state: Mutex::new(state),
-            rearmed: Notify::new(),
+            called: Notify::new(),
             connected: Notify::new(),
             chance,
             may_spin,
-        });
-        let timer = dispatcher.runtime.spawn(keep_time(dispatcher.clone())).abort_handle();
-        dispatcher.state().timer = Some(timer);
-        dispatcher
+        })
+    }
+
+    /// `clock` takes calls in, and tells the time.
+    pub(super) fn attend(&self, clock: impl Future<Output = ()> + Send + 'static) {
+        self.state().clock = Some(self.runtime.spawn(clock).abort_handle());
+    }
+
+    fn lookups_to_send_ahead(&self) -> Option<Lookups> {
+        let State { scheduler, sent_ahead, .. } = &mut *self.state();
+        lookups_to_send_ahead(scheduler, sent_ahead)
     }
 
     /// Gives up what is under way.
     pub(super) fn destroy(&self) {
         self.pool.close();
-        let (workers, timer) = {
+        let (workers, clock) = {
             let mut state = self.state();
-            (mem::take(&mut state.workers), state.timer.take())
+            (mem::take(&mut state.workers), state.clock.take())
         };
-        for task in workers.into_values().map(|mailbox| mailbox.task).chain(timer) {
+        for task in workers.into_values().map(|mailbox| mailbox.task).chain(clock) {
             task.abort();
         }
-    }
-
-    /// Of those that wait for a connection, the oldest that no other connection has been sent; the oldest where it has.
-    fn lookups_to_send_ahead(&self) -> Option<Lookups> {
-        let mut state = self.state();
-        let State { scheduler, sent_ahead, .. } = &mut *state;
-        let after = if scheduler.lookups_after(*sent_ahead).next().is_some() { *sent_ahead } else { 0 };
-        let (_, first) = scheduler.lookups_after(after).next()?;
-        let is_alike = |(_, call): &(u64, &Call)| call.forms == first.forms;
-        let calls: Vec<_> = scheduler.lookups_after(after).take(AHEAD).take_while(is_alike).collect();
-        if calls.len() > first.statement.most_ahead() {
-            return None;
-        }
-        *sent_ahead = calls.last().map_or(after, |(number, _)| *number);
-        Some(Lookups {
-            statement: first.statement.clone(),
-            forms: first.forms.to_vec(),
-            parameters: calls.iter().map(|(_, call)| call.parameters.to_vec()).collect(),
-        })
     }
 
     /// What `look` sees of the scheduler.
@@ -151,7 +143,7 @@ impl Dispatcher {
         look(&self.state().scheduler)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         // A panic ends the worker that it happens in, and the scheduler is told so.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -169,12 +161,42 @@ impl Dispatcher {
         at.saturating_duration_since(self.began)
     }
 
-    /// Tells the scheduler what has happened, and carries out what it commands.
+    /// Queues calls; all that are queued may be sent when `are_last`.
+    pub(super) fn queue(self: &Arc<Self>, calls: impl IntoIterator<Item = Call>, are_last: bool) {
+        match self.inbox.put(calls, are_last) {
+            Ok(true) => self.called.notify_one(),
+            Ok(false) => {}
+            Err(calls) => self.tell(|scheduler, now| scheduler.queued(now, calls, are_last)),
+        }
+    }
+
+    /// Calls that wait, and that come later, are settled as ended.
+    pub(super) fn end(self: &Arc<Self>) {
+        self.inbox.close();
+        self.tell(Scheduler::ended);
+    }
+
+    /// The runtime's thread is awake, and takes calls in by itself.
+    pub(super) fn watch(&self) -> Watch<'_> {
+        self.inbox.watch()
+    }
+
+    pub(super) fn take_in(self: &Arc<Self>) {
+        if self.inbox.is_filled() {
+            self.tell(|_, _| ());
+        }
+    }
+
+    /// Tells the scheduler what has happened since, and carries out what it commands.
     pub(super) fn tell<R>(self: &Arc<Self>, event: impl FnOnce(&mut Scheduler<Call>, Time) -> R) -> R {
         let (mut settled, mut orders) = (Vec::new(), Vec::new());
         let result = {
             let state = &mut *self.state();
-            let result = event(&mut state.scheduler, self.now());
+            let now = self.now();
+            if self.inbox.is_filled() {
+                self.inbox.hand_over(&mut state.taken, &mut state.scheduler, now);
+            }
+            let result = event(&mut state.scheduler, now);
             let workers = &mut state.workers;
             for command in state.scheduler.take_commands() {
                 match command {
@@ -196,7 +218,7 @@ impl Dispatcher {
             let wake = state.scheduler.next_wake();
             if wake.is_some_and(|wake| state.armed.is_none_or(|armed| wake < armed)) {
                 state.armed = wake;
-                self.rearmed.notify_one();
+                self.called.notify_one();
             }
             result
         };
@@ -210,29 +232,9 @@ impl Dispatcher {
         }
         // A caller that is told may make another call, which takes the lock.
         for (queued, ending) in settled {
-            self.settle(queued, ending);
+            queued.work.reply.settle(Err(refusal(&self.settings, ending)));
         }
         result
-    }
-
-    fn settle(&self, queued: Queued<Call>, ending: Ending<Error>) {
-        let error = match ending {
-            Ending::Failed(error) => error,
-            Ending::Ended => Error::failure(code::CONNECTION_ENDED, "the adapter has ended"),
-            Ending::TimedOut => self.timed_out(),
-        };
-        queued.work.reply.settle(Err(error));
-    }
-
-    fn timed_out(&self) -> Error {
-        let limit = self.settings.patience().unwrap_or_default();
-        let each = if self.settings.connect_timeout == Some(limit) { "" } else { " for each host" };
-        let message = format!(
-            "waited {} s (connect_timeout{each}) for a connection: all {} (max) are busy or being opened",
-            limit.as_secs_f64(),
-            self.settings.max
-        );
-        Error::failure(code::CONNECT_TIMEOUT, message)
     }
 
     /// A worker has opened its connection.
@@ -277,24 +279,4 @@ fn to_mailbox(
     order: Order,
 ) -> Option<(WorkerId, mpsc::UnboundedSender<Order>, Order)> {
     Some((worker, workers.get(&worker)?.orders.clone(), order))
-}
-
-/// The one timer: tells the scheduler that time has passed, when it has asked to be told.
-async fn keep_time(dispatcher: Arc<Dispatcher>) {
-    loop {
-        let wake = {
-            let mut state = dispatcher.state();
-            state.armed = state.scheduler.next_wake();
-            state.armed
-        };
-        match wake {
-            None => dispatcher.rearmed.notified().await,
-            Some(wake) => {
-                let at = dispatcher.began + wake.max(Duration::ZERO);
-                if time::timeout_at(at, dispatcher.rearmed.notified()).await.is_err() {
-                    dispatcher.tell(Scheduler::tick);
-                }
-            }
-        }
-    }
 }

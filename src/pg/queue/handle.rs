@@ -7,7 +7,7 @@ use std::{
 
 use tokio::runtime::Handle;
 
-use super::{dispatch::Dispatcher, scheduler::Scheduler, worker};
+use super::{clock::serve, dispatch::Dispatcher, worker};
 use crate::pg::{
     chance::Chance,
     connection::{Network, Program, new_pool},
@@ -53,6 +53,7 @@ impl Queue {
             Box::pin(worker::run(dispatcher, id, orders))
         };
         let dispatcher = Dispatcher::new(settings, pool, runtime, work, chance, may_spin);
+        dispatcher.attend(serve(dispatcher.clone()));
         Arc::new(Self { dispatcher, statements: Mutex::default() })
     }
 
@@ -72,22 +73,17 @@ impl Queue {
     /// Queues calls, each of which is settled whatever happens. They are sent when they fill a batch, or when the turn of
     /// the event loop is over: with `are_last`, or by `flush`.
     pub fn join(&self, calls: impl IntoIterator<Item = Call>, are_last: bool) {
-        self.dispatcher.tell(|scheduler, now| {
-            scheduler.queued(now, calls);
-            if are_last {
-                scheduler.flushed(now);
-            }
-        });
+        self.dispatcher.queue(calls, are_last);
     }
 
     /// The calls that are queued may be sent.
     pub fn flush(&self) {
-        self.dispatcher.tell(Scheduler::flushed);
+        self.dispatcher.queue([], true);
     }
 
     pub fn load(&self) -> Load {
         let max = self.settings().max;
-        self.dispatcher.look(|scheduler| Load {
+        self.dispatcher.tell(|scheduler, _| Load {
             max,
             connections: scheduler.connections(),
             idle: scheduler.idle(),
@@ -97,7 +93,7 @@ impl Queue {
 
     /// Waits for nothing: calls that wait are settled as ended, connections close when they have answered.
     pub fn end(&self) {
-        self.dispatcher.tell(Scheduler::ended);
+        self.dispatcher.end();
     }
 
     /// As `end`, and gives up what is under way.

@@ -6,7 +6,15 @@ mod worker;
 
 mod spare;
 
+mod clock;
+
 mod dispatch;
+
+mod ahead;
+
+mod inbox;
+
+mod refusal;
 
 mod work;
 

@@ -150,7 +150,19 @@ impl Worker<'_> {
                 }
                 Poll::Pending
             };
-            let soon = if self.is_spinning { spin(|context| look(context, Listening::Spinning)).await } else { None };
+            let soon = if self.is_spinning {
+                let watch = dispatcher.watch();
+                let soon = spin(|context| {
+                    dispatcher.take_in();
+                    look(context, Listening::Spinning)
+                })
+                .await;
+                drop(watch);
+                dispatcher.take_in();
+                soon
+            } else {
+                None
+            };
             let event = match soon {
                 Some(event) => event,
                 None => poll_fn(|context| look(context, Listening::Asleep)).await,

@@ -23,20 +23,18 @@ const OUTAGE_PAUSE: [Duration; 2] = [Duration::from_millis(20), Duration::from_m
 const CANCEL: Duration = Duration::from_secs(2);
 
 impl<C: Work> Scheduler<C> {
-    /// Calls are queued. They are sent when they fill a batch, or when they are flushed at the end of the turn of the event loop.
-    pub(in crate::pg::queue) fn queued(&mut self, now: Time, calls: impl IntoIterator<Item = C>) {
+    /// Calls are queued. They are sent when they fill a batch, or when all that are queued are flushed, as they are at the end
+    /// of a turn of the event loop.
+    pub(in crate::pg::queue) fn queued(&mut self, now: Time, calls: impl IntoIterator<Item = C>, are_flushed: bool) {
         for call in calls {
             self.waiting.push(call);
+        }
+        if are_flushed {
+            self.waiting.flush(self.limits.patience.map(|patience| now + patience + GRACE));
         }
         if self.is_ended {
             self.settle_all();
         }
-        self.decide(now, None);
-    }
-
-    /// All calls that are queued may be sent.
-    pub(in crate::pg::queue) fn flushed(&mut self, now: Time) {
-        self.waiting.flush(self.limits.patience.map(|patience| now + patience + GRACE));
         self.decide(now, None);
     }
 

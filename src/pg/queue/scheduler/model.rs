@@ -123,7 +123,7 @@ impl World {
 
     pub(super) fn join(&mut self, jobs: &[Job], flush: bool) {
         self.joined += u32::try_from(jobs.len()).unwrap();
-        self.scheduler.queued(self.now, jobs.iter().copied());
+        self.scheduler.queued(self.now, jobs.iter().copied(), false);
         self.obey();
         if flush {
             self.flush();
@@ -131,7 +131,7 @@ impl World {
     }
 
     pub(super) fn flush(&mut self) {
-        self.scheduler.flushed(self.now);
+        self.scheduler.queued(self.now, [], true);
         self.obey();
     }
 
