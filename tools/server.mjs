@@ -72,6 +72,18 @@ function binaries(packageName) {
   return { folder, dispose: () => rmSync(folder, { recursive: true, force: true }) };
 }
 
+/** Deletes the folder of a server that is ending, and may write to it once more. */
+const DELETION = `
+  const { existsSync, rmSync } = require("node:fs");
+  const [folder] = process.argv.slice(1);
+  for (const late = Date.now() + 10_000; existsSync(folder) && Date.now() < late;) {
+    try {
+      rmSync(folder, { recursive: true });
+    } catch {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);
+    }
+  }`;
+
 /** A port of 127.0.0.1 that nothing listens on. */
 export async function freePort() {
   const probe = createServer().listen(0, "127.0.0.1");
@@ -192,14 +204,18 @@ export async function startServer({ settings = {}, hba, files = {}, package: pac
     /** The end: stops the server and deletes its data. */
     async stop() {
       await server.halt("fast");
-      server.abandon();
+      running.delete(server);
+      dispose();
+      rmSync(home, { recursive: true, force: true, maxRetries: 3 });
     },
 
+    /** The end of a program that has not stopped the server. */
     abandon() {
       running.delete(server);
       server.process?.kill("SIGQUIT");
       dispose();
-      rmSync(home, { recursive: true, force: true, maxRetries: 3 });
+      // In a process of its own: this one may have changed `Object.prototype`, by which `rmSync` fails.
+      spawnSync(process.execPath, ["--eval", DELETION, home]);
     },
   };
   await server.start();
