@@ -62,6 +62,29 @@ describe("an answer that cannot be used is forgotten: a server that", () => {
   }
 });
 
+test("an answer that ends too early fails its own call, and what follows of it meets no other call", limit, async (t) => {
+  let isArmed = false;
+  let later = [];
+  const hostile = await startHostile(Number(new URL(database.url).port), ({ type, bytes, index }) => {
+    if (index === 0) later = [];
+    if (isArmed && type === "C") {
+      isArmed = false;
+      later.push(bytes, message("Z", Buffer.from("I")));
+      return [];
+    }
+    // The rest comes before the next answer.
+    return type === "Z" ? [bytes] : [...later.splice(0), bytes];
+  });
+  t.after(() => hostile.stop());
+  const url = new URL(database.url);
+  url.port = String(hostile.port);
+  const { adapter } = openAdapter(t, url.href, { max: 1 });
+  for (const id of ["u1", "u2"]) assert.equal((await adapter.getUser(id)).id, id);
+  isArmed = true;
+  await within(20, "the call rejects", assert.rejects(adapter.getUser("u1"), { code: "INVALID_ANSWER" }));
+  for (const id of ["u2", "u1"]) assert.equal((await within(20, "the call settles", adapter.getUser(id))).id, id);
+});
+
 test("notices that come faster than `onnotice` takes them are dropped, and the call that caused them is answered", limit, async (t) => {
   const NOTICES = 40;
   await database.sql.unsafe(`

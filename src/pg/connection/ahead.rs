@@ -8,10 +8,11 @@ use futures_util::{
     future::{BoxFuture, join_all},
 };
 use tokio::task::JoinSet;
-use tokio_postgres::{Client, Error, Row, types::Type};
+use tokio_postgres::{Client, Row, types::Type};
 
 use super::client;
 use crate::pg::{
+    error::{Error, code},
     statement::{Shape, Statement},
     value::{Form, Text},
 };
@@ -28,8 +29,8 @@ pub(in crate::pg) struct Lookups {
 /// The lookups that wait for a connection, as they are when one has been opened.
 pub(in crate::pg) type Source = Box<dyn Fn() -> Option<Lookups> + Send + Sync>;
 
-/// The rows of each call; `None` where the server refused, or the connection was lost.
-type Answers = Vec<Option<Vec<Row>>>;
+/// The rows of each call.
+type Answers = Vec<Result<Vec<Row>, Error>>;
 
 /// Lookups that have been sent once `answers` is polled.
 pub(super) struct Sending {
@@ -54,17 +55,22 @@ impl Lookups {
         let sent = lookups.clone();
         let answers = Box::pin(async move {
             let answers = sent.parameters.iter().map(|parameters| answer(&client, &sql, parameters));
-            join_all(answers).await.into_iter().map(Result::unwrap_or_default).collect()
+            join_all(answers).await
         });
         Sending { lookups, shape, answers }
     }
 }
 
-async fn answer(client: &Client, sql: &str, parameters: &[Option<String>]) -> Result<Option<Vec<Row>>, Error> {
+async fn answer(client: &Client, sql: &str, parameters: &[Option<String>]) -> Result<Vec<Row>, Error> {
     let texts = parameters.iter().map(|text| (Text(text.as_deref()), Type::UNKNOWN));
     let mut stream = Box::pin(client.query_typed_raw(sql, texts).await?);
     let rows = stream.as_mut().try_collect().await?;
-    Ok(stream.rows_affected().map(|_| rows))
+    stream.rows_affected().map(|_| rows).ok_or_else(incomplete)
+}
+
+/// The answer has come to its end without `CommandComplete`: with `PortalSuspended` or `EmptyQueryResponse` in its place.
+pub(in crate::pg) fn incomplete() -> Error {
+    Error::failure(code::INVALID_ANSWER, "the server does not say that the command is complete")
 }
 
 /// Asks the question, and sends the lookups behind it, in the same flight.

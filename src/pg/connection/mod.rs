@@ -36,7 +36,7 @@ mod network;
 
 mod aside;
 
-pub(in crate::pg) use ahead::{Ahead, Lookups, Source};
+pub(in crate::pg) use ahead::{Ahead, Lookups, Source, incomplete};
 pub use inspect::{Inspection, Protection, inspect};
 pub use network::Network;
 #[cfg(test)]

@@ -56,7 +56,7 @@ pub(in crate::pg) async fn carry_out(
             };
             let peer = connection.peer;
             let consequence = ending.consequence(stage, peer, access, together);
-            (calls.iter().map(|_| consequence.verdict(&error)).collect(), ending.leaves_open(access, peer))
+            (calls.iter().map(|_| consequence.verdict(&error)).collect(), ending.leaves_open(peer))
         }
     };
     let is_usable =

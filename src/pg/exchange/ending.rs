@@ -99,10 +99,9 @@ impl Ending {
     }
 
     /// The connection serves other calls afterwards.
-    pub(super) fn leaves_open(self, access: Access, peer: Peer) -> bool {
+    pub(super) fn leaves_open(self, peer: Peer) -> bool {
         match self {
             Self::Contention | Self::Refused => true,
-            Self::Nonsense => !access.is_write(),
             Self::NoServer => peer == Peer::Postgres,
             _ => false,
         }

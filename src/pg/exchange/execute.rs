@@ -8,7 +8,7 @@ use tokio_postgres::error::SqlState;
 use super::{
     ending::{Fault, Stage},
     limits::{Limits, Spares},
-    send::{read, write},
+    send::{Lookup, read, sent, write},
     stale::{is_stale, may_be_probe, may_be_stale},
     transaction::execute_apart,
     verdict::Answer,
@@ -24,6 +24,8 @@ use crate::pg::{
 enum Attempt {
     Answers(Vec<Answer>),
     Stale,
+    /// The columns may be those of before.
+    Misread(Error),
 }
 
 /// What a statement is sent for: one call, or many, each with as many parameters.
@@ -158,7 +160,7 @@ async fn execute_whole(
                     // The parameters have the types of before: the server refuses the value.
                     let is_value = is_about_value(&error) && ready.takes_the_same(&before);
                     // The columns are those of before: the value cannot be read.
-                    let is_answer = is_misread(statement, &error) && Arc::ptr_eq(&ready.shape, &before.shape);
+                    let is_answer = !error.is_database() && Arc::ptr_eq(&ready.shape, &before.shape);
                     if is_value || is_answer {
                         return Err(Fault::Ended { error, stage });
                     }
@@ -171,6 +173,12 @@ async fn execute_whole(
         match result {
             Ok(Attempt::Answers(answers)) => return Ok(answers),
             Ok(Attempt::Stale) => {}
+            Ok(Attempt::Misread(error)) => {
+                if mem::replace(&mut was_misread, true) {
+                    return Err(sent(error));
+                }
+                refused = ready.map(|ready| (error, Stage::Sent, ready));
+            }
             Err(Fault::Ended { error, stage }) if !error.is_loss() => {
                 let is_probe = !was_ready && is_probed && may_be_probe(&error);
                 if is_probe {
@@ -180,9 +188,7 @@ async fn execute_whole(
                     // The error came from preparing: no stale statement caused it.
                     return Err(Fault::Ended { error, stage });
                 }
-                let is_misread =
-                    ready.is_some() && is_misread(statement, &error) && !mem::replace(&mut was_misread, true);
-                let is_worth_another = is_probe || is_stale(&error) || is_misread || (is_old && may_be_stale(&error));
+                let is_worth_another = is_probe || is_stale(&error) || (is_old && may_be_stale(&error));
                 if !is_worth_another {
                     return Err(Fault::Ended { error, stage });
                 }
@@ -211,9 +217,12 @@ async fn sent_ahead(
     let Some(places) = places.filter(|_| of.number == statement.number && forms[..] == *request.forms) else {
         return Ok(None);
     };
-    let Some(rows) = ahead.answers().await else { return Ok(None) };
+    let Some(found) = ahead.answers().await else { return Ok(None) };
+    if let Some(error) = found.iter().filter_map(|found| found.as_ref().err()).find(|error| !error.is_database()) {
+        return Err(sent(error.clone()));
+    }
     let answer = |place: usize| {
-        let rows = rows[place].as_ref()?;
+        let rows = found[place].as_ref().ok()?;
         let columns = columns_ahead(statement, ahead.shape.as_deref(), request.forms, rows.first()?)?;
         let mut decoding = Decoding::new(columns, 1);
         rows.iter().try_for_each(|row| decoding.add(row)).ok()?;
@@ -253,13 +262,11 @@ async fn send(
         let changed = write(connection, ready, &texts, calls).await?;
         return Ok(Attempt::Answers(changed.into_iter().map(Answer::Done).collect()));
     }
-    let rows = read(connection, statement, ready, &texts, calls).await?;
-    Ok(rows.map_or(Attempt::Stale, |rows| Attempt::Answers(rows.into_iter().map(Answer::Rows).collect())))
-}
-
-/// The rows do not fit the columns: a pooler has prepared the statement on another server since the table changed.
-fn is_misread(statement: &Statement, error: &Error) -> bool {
-    !statement.access.is_write() && error.code() == code::INVALID_ANSWER
+    Ok(match read(connection, statement, ready, &texts, calls).await? {
+        Lookup::Found(rows) => Attempt::Answers(rows.into_iter().map(Answer::Rows).collect()),
+        Lookup::Stale => Attempt::Stale,
+        Lookup::Misread(error) => Attempt::Misread(error),
+    })
 }
 
 fn is_about_value(error: &Error) -> bool {

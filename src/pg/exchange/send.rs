@@ -10,7 +10,7 @@ use tokio_postgres::{
 
 use super::ending::{Fault, Stage};
 use crate::pg::{
-    connection::Connection,
+    connection::{Connection, incomplete},
     error::{Error, code},
     statement::{Ready, Sending, Statement},
     value::{Decoding, Rows, Text, row_call},
@@ -20,9 +20,14 @@ pub(super) fn sent(error: Error) -> Fault {
     Fault::Ended { error, stage: Stage::Sent }
 }
 
-/// The answer has come to its end without `CommandComplete`: with `PortalSuspended` or `EmptyQueryResponse` in its place.
-fn incomplete() -> Fault {
-    sent(Error::failure(code::INVALID_ANSWER, "the server does not say that the command is complete"))
+/// What became of a lookup that was sent.
+pub(super) enum Lookup {
+    /// The rows for each call.
+    Found(Vec<Rows>),
+    /// They are of other tables than those that the statement was made for.
+    Stale,
+    /// They do not fit the columns: a pooler has prepared the statement on another server since the table changed.
+    Misread(Error),
 }
 
 async fn start(connection: &Connection, ready: &Ready, parameters: &[Text<'_>]) -> Result<RowStream, Fault> {
@@ -42,25 +47,26 @@ async fn start(connection: &Connection, ready: &Ready, parameters: &[Text<'_>]) 
     stream.map_err(|error| sent(error.into()))
 }
 
-/// The rows for each of so many calls; `None` when they are of other tables than those that the statement was made for.
 pub(super) async fn read(
     connection: &Connection,
     statement: &Statement,
     ready: &Ready,
     parameters: &[Text<'_>],
     calls: usize,
-) -> Result<Option<Vec<Rows>>, Fault> {
+) -> Result<Lookup, Fault> {
     let mut stream = pin!(start(connection, ready, parameters).await?);
     let mut rows = Decoding::new(ready.shape.columns.clone(), calls);
     let mut is_first = true;
     while let Some(row) = stream.try_next().await.map_err(|error| sent(error.into()))? {
         if mem::take(&mut is_first) && ready.is_stale(statement, &row) {
-            return Ok(None);
+            return Ok(Lookup::Stale);
         }
-        rows.add(&row).map_err(sent)?;
+        if let Err(error) = rows.add(&row) {
+            return Ok(Lookup::Misread(error));
+        }
     }
-    stream.rows_affected().ok_or_else(incomplete)?;
-    Ok(Some(rows.finish()))
+    stream.rows_affected().ok_or_else(|| sent(incomplete()))?;
+    Ok(Lookup::Found(rows.finish()))
 }
 
 /// How many rows each of so many calls has changed: of many insertions, one.
@@ -89,7 +95,7 @@ pub(super) async fn write(
             }
         }
     }
-    let affected = stream.rows_affected().ok_or_else(incomplete)?;
+    let affected = stream.rows_affected().ok_or_else(|| sent(incomplete()))?;
     if let [only] = &mut changed[..] {
         *only = affected;
     }

@@ -122,6 +122,19 @@ fn several_calls_share_a_consequence_but_for_a_refusal_which_may_be_about_one_of
 }
 
 #[test]
+fn a_connection_serves_on_only_after_an_error_that_its_server_has_told_of_a_statement() {
+    for (ending, peer, ..) in TABLE {
+        let is_of_the_statement = match ending {
+            Ending::Contention | Ending::Refused => true,
+            // From PostgreSQL itself it is an error like any other.
+            Ending::NoServer => peer == Peer::Postgres,
+            _ => false,
+        };
+        assert_eq!(ending.leaves_open(peer), is_of_the_statement, "{ending:?}, {peer:?}");
+    }
+}
+
+#[test]
 fn a_write_is_sent_again_only_where_the_server_has_said_that_it_was_not_done() {
     for (ending, peer, ..) in TABLE {
         for stage in [Stage::Sent, Stage::Complete] {
