@@ -3,6 +3,7 @@
 use tokio::task::JoinHandle;
 
 use super::{
+    alarm::Alarm,
     call::Call,
     ending::{Ending, Fault, Stage},
     execute::{Request, execute},
@@ -32,6 +33,7 @@ pub(in crate::pg) async fn carry_out(
     settings: &Settings,
     calls: &[&Call],
     spares: &impl Spares,
+    alarm: &mut Alarm,
 ) -> Outcome {
     let Some(first) = calls.first() else {
         return Outcome { verdicts: Vec::new(), is_open: true, spent: None };
@@ -40,7 +42,7 @@ pub(in crate::pg) async fn carry_out(
     let together = calls.len() > 1;
     let parameters: Vec<&[Option<String>]> = calls.iter().map(|call| &call.parameters[..]).collect();
     let request = Request { calls: &parameters, forms: &first.forms };
-    let mut limits = Limits::new(connection, settings, spares, access, together);
+    let mut limits = Limits::new(connection, settings, spares, access, together, alarm);
     let result = execute(connection, &first.statement, request, &mut limits).await;
     let is_abandoned = limits.is_abandoned;
     let spent = limits.spent();

@@ -15,7 +15,10 @@ use tokio::{
 };
 use tokio_postgres::error::SqlState;
 
-use super::ending::{Fault, Stage};
+use super::{
+    alarm::Alarm,
+    ending::{Fault, Stage},
+};
 use crate::pg::{
     connection::{Connection, Peer},
     error::{Error, code},
@@ -49,6 +52,7 @@ pub(super) struct Limits<'a, S> {
     spares: &'a S,
     access: Access,
     together: bool,
+    alarm: &'a mut Alarm,
     cancelling: Option<JoinHandle<()>>,
     /// The connection may be in the midst of a transaction.
     pub(super) is_abandoned: bool,
@@ -61,9 +65,10 @@ impl<'a, S: Spares> Limits<'a, S> {
         spares: &'a S,
         access: Access,
         together: bool,
+        alarm: &'a mut Alarm,
     ) -> Self {
         let query_timeout = if access.is_write() { settings.write_timeout } else { settings.lookup_timeout };
-        Self { connection, query_timeout, spares, access, together, cancelling: None, is_abandoned: false }
+        Self { connection, query_timeout, spares, access, together, alarm, cancelling: None, is_abandoned: false }
     }
 
     /// Ends when every request to cancel has been received; `None` when none was sent.
@@ -82,7 +87,7 @@ impl<'a, S: Spares> Limits<'a, S> {
             answers += 1;
             if answers > most { Poll::Ready(None) } else { work.as_mut().poll(context).map(Some) }
         });
-        if let Some(result) = within(earlier(bound, self.query_timeout), counted).await {
+        if let Some(result) = self.alarm.within(earlier(bound, self.query_timeout), counted).await {
             let result = result.unwrap_or_else(|| {
                 self.is_abandoned = true;
                 Err(Error::failure(code::INVALID_ANSWER, "the types of the statement lead to other types without end"))
@@ -100,7 +105,7 @@ impl<'a, S: Spares> Limits<'a, S> {
     ) -> Result<T, Fault> {
         let bound = self.held_up_after(HELD_UP);
         let sent = Instant::now();
-        if let Some(result) = within(earlier(bound, self.query_timeout), work.as_mut()).await {
+        if let Some(result) = self.alarm.within(earlier(bound, self.query_timeout), work.as_mut()).await {
             return result;
         }
         if !self.access.is_write() {
@@ -192,12 +197,4 @@ impl<'a, S: Spares> Limits<'a, S> {
 
 fn earlier(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
     [one, other].into_iter().flatten().min()
-}
-
-/// `None` when it takes longer than `limit`.
-async fn within<T>(limit: Option<Duration>, work: impl Future<Output = T>) -> Option<T> {
-    match limit {
-        Some(limit) => time::timeout(limit, work).await.ok(),
-        None => Some(work.await),
-    }
 }

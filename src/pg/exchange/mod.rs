@@ -13,12 +13,15 @@ mod stale;
 
 mod limits;
 
+mod alarm;
+
 mod ending;
 
 mod call;
 
 mod verdict;
 
+pub(in crate::pg) use alarm::Alarm;
 pub use call::{Call, Caller, Parameters, Reply, Trace};
 pub(in crate::pg) use carry_out::{Outcome, carry_out};
 pub(in crate::pg) use limits::Spares;

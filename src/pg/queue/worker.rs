@@ -29,7 +29,7 @@ use super::{
 use crate::pg::{
     connection::Lease,
     error::{Error, code},
-    exchange::{Call, Outcome, Verdict, carry_out},
+    exchange::{Alarm, Call, Outcome, Verdict, carry_out},
 };
 
 /// The pool has room for as many connections as the scheduler has workers.
@@ -90,6 +90,7 @@ enum Event {
         flight: u64,
         calls: Vec<Queued<Call>>,
         outcome: Outcome,
+        alarm: Alarm,
     },
     /// The server has received every request to cancel.
     CancelSpent,
@@ -132,6 +133,8 @@ impl Worker<'_> {
     async fn serve(mut self, orders: &mut UnboundedReceiver<Order>) {
         let Self { dispatcher, id, lease, .. } = self;
         let mut in_flight = FuturesUnordered::new();
+        // Of flights that have ended.
+        let mut alarms: Vec<Alarm> = Vec::new();
         let mut cancels: FuturesUnordered<JoinHandle<()>> = FuturesUnordered::new();
         let mut closed = pin!(lease.closed());
         loop {
@@ -170,9 +173,10 @@ impl Worker<'_> {
             match event {
                 Event::Ordered(Order::Send { flight, calls }) => {
                     self.is_spinning = self.spins_for(&calls);
-                    in_flight.push(send(dispatcher, lease, flight, calls));
+                    in_flight.push(send(dispatcher, lease, flight, calls, alarms.pop().unwrap_or_default()));
                 }
-                Event::Ended { flight, calls, outcome: Outcome { verdicts, is_open, spent } } => {
+                Event::Ended { flight, calls, outcome: Outcome { verdicts, is_open, spent }, alarm } => {
+                    alarms.push(alarm);
                     let fate = match &spent {
                         Some(_) => Fate::Cancelled,
                         None if is_open => Fate::Stays,
@@ -232,14 +236,20 @@ impl Worker<'_> {
     }
 }
 
-async fn send(dispatcher: &Arc<Dispatcher>, lease: &Lease, flight: u64, mut calls: Vec<Queued<Call>>) -> Event {
+async fn send(
+    dispatcher: &Arc<Dispatcher>,
+    lease: &Lease,
+    flight: u64,
+    mut calls: Vec<Queued<Call>>,
+    mut alarm: Alarm,
+) -> Event {
     let together = u32::try_from(calls.len()).unwrap_or(u32::MAX);
     for queued in &mut calls {
         queued.work.reply.mark_sent(together);
     }
     let works: Vec<&Call> = calls.iter().map(|queued| &queued.work).collect();
-    let outcome = carry_out(lease, &dispatcher.settings, &works, dispatcher).await;
-    Event::Ended { flight, calls, outcome }
+    let outcome = carry_out(lease, &dispatcher.settings, &works, dispatcher, &mut alarm).await;
+    Event::Ended { flight, calls, outcome, alarm }
 }
 
 async fn is_open(lease: &Lease, asks: bool) -> bool {
