@@ -1,7 +1,7 @@
 import type { Adapter, InitializeAdapter } from "lucia" with { "resolution-mode": "import" };
 import type { EndOptions, PoolInstance, PoolStats, PostgresInstance, PostgresOptions } from "./options.js";
 
-export type { CallContext, EndOptions, PoolInstance, PoolStats, PostgresInstance, PostgresOptions, TlsOptions } from "./options.js";
+export type { CallContext, EndOptions, PoolInstance, PoolStats, PostgresInstance, PostgresOptions, Times, TlsOptions } from "./options.js";
 
 /**
  * Lucia v2's adapter for PostgreSQL.
@@ -47,6 +47,6 @@ export type PostgresInitializer = InitializeAdapter<Adapter> & {
    * @returns how many there were
    */
   deleteExpiredSessions(): Promise<number>;
-  /** What the connections are doing, all adapters together that share them. */
+  /** What the connections are doing and have done, all adapters together that share them. */
   stats(): PoolStats;
 };

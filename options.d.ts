@@ -7,7 +7,19 @@ export interface EndOptions {
   timeout?: number;
 }
 
-/** Figures of one moment. */
+/** How often something took how long, as a histogram of OpenTelemetry has it. */
+export interface Times {
+  count: number;
+  /** In seconds. */
+  sum: number;
+  buckets: {
+    /** The upper bounds in seconds, of all buckets but the last. */
+    boundaries: number[];
+    counts: number[];
+  };
+}
+
+/** Figures of the moment, and counts since the first adapter with these settings was made. */
 export interface PoolStats {
   /** Connections at most. */
   max: number;
@@ -17,6 +29,24 @@ export interface PoolStats {
   idle: number;
   /** Calls that no connection has taken yet. */
   waiting: number;
+  /** Connections that were opened. */
+  opened: number;
+  /** Connections that ended while they were still of use. */
+  lost: number;
+  /** Calls that were queued once more, by themselves or after a pause. */
+  retried: number;
+  /** Statements that the server was told to cancel. */
+  cancelled: number;
+  /** Calls that rejected with `OUTCOME_UNKNOWN`. */
+  unknown: number;
+  /** Calls that rejected with `QUERY_TIMEOUT`. */
+  queryTimeouts: number;
+  /** Calls that rejected with `CONNECT_TIMEOUT`. */
+  connectTimeouts: number;
+  /** How long statements have waited for a connection: the oldest call of each. */
+  waitTime: Times;
+  /** How long statements have used one, until their answer had come. */
+  useTime: Times;
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { Adapter, DatabaseSession, DatabaseUser, UserId } from "lucia" with { "resolution-mode": "import" };
 import type { EndOptions, PoolInstance, PoolStats, PostgresInstance, PostgresOptions } from "./options.js";
 
-export type { CallContext, EndOptions, PoolInstance, PoolStats, PostgresInstance, PostgresOptions, TlsOptions } from "./options.js";
+export type { CallContext, EndOptions, PoolInstance, PoolStats, PostgresInstance, PostgresOptions, Times, TlsOptions } from "./options.js";
 
 /** The names of Lucia 3's tables. Any name works: `schema.table`, reserved words, spaces, parts already in double quotes. */
 export interface TableNames {

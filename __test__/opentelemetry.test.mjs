@@ -25,7 +25,8 @@ import { createRequire } from "node:module";
 
 const spans = new tracing.InMemorySpanExporter();
 const measured = new metrics.InMemoryMetricExporter(metrics.AggregationTemporality.CUMULATIVE);
-const reader = new metrics.PeriodicExportingMetricReader({ exporter: measured, exportIntervalMillis: 3_600_000, exportTimeoutMillis: 60_000 });
+const { connectionTimes, measureTimes } = await import("./connection-times.mjs");
+const reader = new metrics.PeriodicExportingMetricReader({ exporter: measured, metricProducers: [connectionTimes], exportIntervalMillis: 3_600_000, exportTimeoutMillis: 60_000 });
 const sdk = new NodeSDK({ spanProcessors: [new tracing.SimpleSpanProcessor({ exporter: spans })], metricReaders: [reader], instrumentations: [] });
 sdk.start();
 
@@ -33,6 +34,7 @@ const { measureConnections } = await import("./telemetry.mjs");
 const { postgres } = createRequire(import.meta.url)(${JSON.stringify(entry)});
 const initializer = postgres(process.env.DATABASE_URL, ${JSON.stringify(tableNames)}, { max: 3 });
 measureConnections(initializer, "auth");
+measureTimes(initializer, "auth");
 const adapter = initializer(class LuciaError extends Error {});
 const tracer = trace.getTracer("test");
 const parents = await Promise.all(Array.from({ length: 256 }, (_, n) => tracer.startActiveSpan("request " + n, async (span) => {
@@ -43,12 +45,13 @@ const parents = await Promise.all(Array.from({ length: 256 }, (_, n) => tracer.s
 await adapter.setKey({ id: "secret", user_id: "nobody", hashed_password: null }).catch(() => {});
 await adapter.updateUser("secret", { nonsense: 1 }).catch(() => {});
 await reader.forceFlush();
+const { waitTime, useTime } = initializer.stats();
 await initializer.end();
 const made = spans.getFinishedSpans().filter(({ name }) => !name.startsWith("request"))
   .map(({ name, kind, status, attributes, parentSpanContext }) => ({ name, kind, status: status.code, attributes, parent: parentSpanContext?.spanId }));
 const metric = measured.getMetrics().at(-1).scopeMetrics.flatMap((scope) => scope.metrics)
   .map(({ descriptor: { name, unit }, dataPoints }) => ({ name, unit, points: dataPoints.map(({ attributes, value }) => ({ attributes, value })) }));
-console.log(JSON.stringify({ parents, made, metric }));
+console.log(JSON.stringify({ times: { wait_time: waitTime, use_time: useTime }, parents, made, metric }));
 await sdk.shutdown();
 `;
 
@@ -58,8 +61,8 @@ before(async () => {
   database = await freshDatabase();
   await createTables(database.sql);
   const folder = installed("opentelemetry", packages);
-  const [, recipe] = /```js\n([^]*?)```/.exec(readFileSync(new URL("../docs/opentelemetry.md", import.meta.url), "utf8"));
-  writeFileSync(join(folder, "telemetry.mjs"), recipe);
+  const recipes = readFileSync(new URL("../docs/opentelemetry.md", import.meta.url), "utf8");
+  for (const [, recipe, name] of recipes.matchAll(/```js\n(\/\/ (\S+)\n[^]*?)```/g)) writeFileSync(join(folder, name), recipe);
   writeFileSync(join(folder, "program.mjs"), program(fileURLToPath(new URL("../index.js", import.meta.url))));
   const { status, stdout, stderr } = spawnSync(process.execPath, ["program.mjs"], {
     cwd: folder,
@@ -118,4 +121,15 @@ test("the recipe measures durations in seconds and the connections of the pool",
   assert.ok(idle + used >= 1 && idle + used <= 3, `${idle} and ${used}`);
   assert.deepEqual(values("db.client.connection.max"), { undefined: 3 });
   assert.deepEqual(values("db.client.connection.pending_requests"), { undefined: 0 });
+});
+
+test("the recipe measures how long statements wait for a connection and use it", () => {
+  for (const [name, times] of Object.entries(told.times)) {
+    const { unit, points } = told.metric.find((metric) => metric.name === `db.client.connection.${name}`);
+    assert.equal(unit, "s");
+    assert.deepEqual(points, [{ attributes: { "db.client.connection.pool.name": "auth" }, value: times }]);
+    assert.ok(times.count > 2 && times.sum > 0, `${times.sum} s of ${times.count}`);
+  }
+  const { points } = told.metric.find((metric) => metric.name === "db.client.connection.timeouts");
+  assert.deepEqual(points.map(({ value }) => value), [0]);
 });

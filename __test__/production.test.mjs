@@ -1,4 +1,4 @@
-// What people ask of a driver in production: figures, and housekeeping.
+// What people ask of a driver in production: housekeeping, and plans.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
@@ -45,19 +45,6 @@ test("deleteExpiredSessions rejects without a table of sessions, and after the e
   await assert.rejects(initializer.deleteExpiredSessions(), /Session table not defined/);
   await initializer.end();
   await assert.rejects(initializer.deleteExpiredSessions(), { code: "CONNECTION_ENDED" });
-});
-
-test("stats tells the connections and the calls that wait", async (t) => {
-  const initializer = postgres(database.url, tableNames, { max: 2, share: false });
-  t.after(() => initializer.end());
-  const adapter = initializer(LuciaError);
-  assert.deepEqual(initializer.stats(), { max: 2, connections: 0, idle: 0, waiting: 0 });
-  const calls = Array.from({ length: 100 }, () => adapter.getUser("u"));
-  assert.equal(initializer.stats().waiting, 100);
-  await Promise.all(calls);
-  const { connections, waiting } = initializer.stats();
-  assert.ok(connections >= 1 && connections <= 2);
-  assert.equal(waiting, 0);
 });
 
 test("the server plans a lookup once on each connection, for however few calls it is sent", async (t) => {

@@ -3,7 +3,7 @@
 
 const { calls, reject, release } = require("./calls.js");
 const { instance } = require("./completions.js");
-const { smallestBatch } = require("./constants.js");
+const { bucketsMs, smallestBatch } = require("./constants.js");
 const { PostgresError, createError, ofThisRealm, unlessRefused } = require("./errors.js");
 const { readConnection } = require("./existing.js");
 const { createFunctions } = require("./functions.js");
@@ -23,6 +23,13 @@ const GROUP = 3 + 2 * smallestBatch;
 
 /** `setTimeout` takes no more milliseconds. */
 const LONGEST_TIMEOUT = 2 ** 31;
+
+/** @param {number[]} values the sum, then the buckets */
+const toTimes = (values) => {
+  const counts = values.slice(1);
+  const count = counts.reduce((total, each) => total + each, 0);
+  return { count, sum: values[0], buckets: { boundaries: bucketsMs.map((bound) => bound / 1000), counts } };
+};
 
 /** A reaction to it runs after the present turn. Not `queueMicrotask`, which fake timers replace. */
 const settled = Promise.resolve();
@@ -132,8 +139,15 @@ class Connection {
 
   load() {
     this.#handOverFirst();
-    const [max, connections, idle, waiting] = this.native.load();
-    return { max, connections, idle, waiting };
+    const [max, connections, idle, waiting, ...soFar] = this.native.load();
+    const [opened, lost, retried, cancelled, unknown, queryTimeouts, connectTimeouts, ...times] = soFar;
+    const each = times.length / 2;
+    return {
+      max, connections, idle, waiting,
+      opened, lost, retried, cancelled, unknown, queryTimeouts, connectTimeouts,
+      waitTime: toTimes(times.slice(0, each)),
+      useTime: toTimes(times.slice(each)),
+    };
   }
 
   checkOpen() {

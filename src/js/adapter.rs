@@ -25,7 +25,7 @@ use crate::{
         store::{Row, Store},
         version::Version,
     },
-    pg::{self, Reply, Settings, Thrown},
+    pg::{self, Figures, Load, Reply, Settings, Thrown, Times},
 };
 
 /// Handles of the functions among the options are unique in the process, as settings are compared across its threads.
@@ -97,11 +97,7 @@ impl Adapter {
             adapter.store.start();
             Ok(())
         })?;
-        function(env, &object, &adapter, "load", |adapter, _| {
-            let load = adapter.store.load();
-            let counts = [load.max, load.connections, load.idle, load.waiting];
-            Ok(counts.map(|count| u32::try_from(count).unwrap_or(u32::MAX)).to_vec())
-        })?;
+        function(env, &object, &adapter, "load", |adapter, _| Ok(figures(&adapter.store.load())))?;
         function(env, &object, &adapter, "password", |adapter, call| {
             let (reply, text): (u32, Option<String>) = (call.get(0)?, call.get(1)?);
             let name: Option<String> = call.get(2)?;
@@ -166,6 +162,20 @@ impl Adapter {
         });
         Ok(())
     }
+}
+
+/// In the order of `load` in `types.d.ts`.
+#[expect(clippy::cast_precision_loss, reason = "no count comes near 2^53")]
+fn figures(load: &Load) -> Vec<f64> {
+    let Load { max, connections, idle, waiting, figures } = load;
+    let Figures { opened, lost, retried, cancelled, unknown, query_timeouts, connect_timeouts, waits, uses } = figures;
+    let now = [max, connections, idle, waiting].map(|count| *count as f64);
+    let so_far =
+        [opened, lost, retried, cancelled, unknown, query_timeouts, connect_timeouts].map(|count| *count as f64);
+    let times = |Times { sum, buckets }: &Times| {
+        [sum.as_secs_f64()].into_iter().chain(buckets.map(|count| count as f64)).collect::<Vec<_>>()
+    };
+    [&now[..], &so_far, &times(waits), &times(uses)].concat()
 }
 
 fn method(index: u32) -> Result<Method> {

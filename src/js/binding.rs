@@ -19,7 +19,7 @@ use crate::{
         method::{Gives, METHODS, MethodEntry, Table, Takes},
         version::Version,
     },
-    pg::{SMALLEST_BATCH, UNKNOWN},
+    pg::{BUCKETS_MS, SMALLEST_BATCH, UNKNOWN},
 };
 
 /// What `lib/` gets of the addon; `settle` is called with lists of what has happened (`Kind`).
@@ -51,6 +51,7 @@ pub fn constants(env: &Env) -> Result<Object<'_>> {
     }
     define(env, &object, "conversions", conversions)?;
     define(env, &object, "smallestBatch", SMALLEST_BATCH)?;
+    define(env, &object, "bucketsMs", BUCKETS_MS.to_vec())?;
     define(env, &object, "unknownForm", UNKNOWN)?;
     let versions = Object::new(env)?;
     for version in Version::ALL {

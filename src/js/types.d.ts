@@ -7,6 +7,8 @@ export interface Constants {
   >;
   /** What is to be done with a column's values. */
   conversions: Record<"Json" | "Date" | "LocalDate" | "Float" | "Array" | "Number", number>;
+  /** The upper bounds, in milliseconds, of the buckets of times. */
+  bucketsMs: number[];
   /** Calls by id that are sent in one statement when few are in flight. */
   smallestBatch: number;
   /** The form of a parameter whose type is not known yet. */
@@ -45,8 +47,11 @@ export interface NativeAdapter {
   ): void;
   deleteExpired(slot: number, time: string, isObserved: boolean): void;
   start(): void;
-  /** `max`, connections, idle ones, waiting calls */
-  load(): [number, number, number, number];
+  /**
+   * `max`, connections, idle ones, waiting calls; connections opened and lost, calls retried, statements cancelled, calls of unknown
+   * outcome, that timed out at the server, that timed out before; then of waits and of uses their sum in seconds and their buckets.
+   */
+  load(): number[];
   password(reply: number, text: string | null, error: string | null): void;
   end(): void;
 }

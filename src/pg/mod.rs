@@ -37,7 +37,7 @@ pub use connection::{Endpoint, Network, Stream};
 pub use connection::{Inspection, Login, Program, Protection, Thrown, inspect};
 pub use error::{Error, code};
 pub use exchange::{Answer, Call, Caller, Parameters, Reply, Trace};
-pub use queue::{Load, Queue, SMALLEST_BATCH};
+pub use queue::{BUCKETS_MS, Figures, Load, Queue, SMALLEST_BATCH, Times};
 pub use runtime::handle as runtime;
 #[cfg(test)]
 pub use settings::SocketSettings;

@@ -18,7 +18,7 @@ use super::{
     ahead::lookups_to_send_ahead,
     inbox::{Inbox, Watch},
     refusal::refusal,
-    scheduler::{Command, Connection as Fate, Limits, Opened, Queued, Return, Scheduler, Time, WorkerId},
+    scheduler::{Command, Connection as Fate, Figures, Limits, Opened, Queued, Return, Scheduler, Time, WorkerId},
 };
 use crate::pg::{
     chance::Chance,
@@ -232,9 +232,22 @@ impl Dispatcher {
         }
         // A caller that is told may make another call, which takes the lock.
         for (queued, ending) in settled {
-            queued.work.reply.settle(Err(refusal(&self.settings, ending)));
+            let error = refusal(&self.settings, ending);
+            self.count(&error);
+            queued.work.reply.settle(Err(error));
         }
         result
+    }
+
+    /// Counts a call that is rejected.
+    pub(super) fn count(&self, error: &Error) {
+        let figure: fn(&mut Figures) -> &mut u64 = match error.code() {
+            code::OUTCOME_UNKNOWN => |figures| &mut figures.unknown,
+            code::QUERY_TIMEOUT => |figures| &mut figures.query_timeouts,
+            code::CONNECT_TIMEOUT => |figures| &mut figures.connect_timeouts,
+            _ => return,
+        };
+        *figure(&mut self.state().scheduler.figures) += 1;
     }
 
     /// A worker has opened its connection.

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::runtime::Handle;
 
-use super::{clock::serve, dispatch::Dispatcher, worker};
+use super::{clock::serve, dispatch::Dispatcher, scheduler::Figures, worker};
 use crate::pg::{
     chance::Chance,
     connection::{Network, Program, new_pool},
@@ -19,7 +19,7 @@ use crate::pg::{
 /// Statements known at a time. Writes vary with the columns that they name.
 const STATEMENTS: usize = 1000;
 
-/// How much there is to do, and who does it.
+/// How much there is to do, who does it, and what has been done so far.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
     pub max: usize,
@@ -28,6 +28,7 @@ pub struct Load {
     pub idle: usize,
     /// Calls that no connection has taken yet.
     pub waiting: usize,
+    pub figures: Figures,
 }
 
 pub struct Queue {
@@ -88,6 +89,7 @@ impl Queue {
             connections: scheduler.connections(),
             idle: scheduler.idle(),
             waiting: scheduler.waiting(),
+            figures: scheduler.figures,
         })
     }
 

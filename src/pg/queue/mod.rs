@@ -23,5 +23,5 @@ mod scheduler;
 mod spin;
 
 pub use handle::{Load, Queue};
-pub use scheduler::SMALLEST_BATCH;
+pub use scheduler::{BUCKETS_MS, Figures, SMALLEST_BATCH, Times};
 pub use spin::may_spin;

@@ -222,7 +222,10 @@ impl Worker<'_> {
         for (queued, verdict) in calls.into_iter().zip(verdicts) {
             match verdict {
                 Verdict::Answered(answer) => settled.push((queued.work.reply, Ok(answer))),
-                Verdict::Failed(error) | Verdict::Unknown(error) => settled.push((queued.work.reply, Err(error))),
+                Verdict::Failed(error) | Verdict::Unknown(error) => {
+                    self.dispatcher.count(&error);
+                    settled.push((queued.work.reply, Err(error)));
+                }
                 Verdict::Again(error) => returned.push((queued, Return::Lost(error))),
                 Verdict::AgainAlone => returned.push((queued, Return::Alone)),
                 Verdict::Contended(error) => returned.push((queued, Return::Contended(error))),

@@ -172,6 +172,9 @@ impl<C: Work> Scheduler<C> {
         let number = self.last_flight;
         let rows = if kind == Kind::Write { calls.iter().filter_map(Queued::row).collect() } else { Vec::new() };
         let flight = Flight { number, calls: calls.len(), kind, sent: now, rows };
+        if let Some(first) = calls.first() {
+            self.figures.waits.add(now.saturating_sub(first.since));
+        }
         if let Some(worker) = self.worker(id) {
             match &mut worker.state {
                 State::Busy { flights } => flights.push(flight),

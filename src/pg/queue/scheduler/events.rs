@@ -27,7 +27,7 @@ impl<C: Work> Scheduler<C> {
     /// of a turn of the event loop.
     pub(in crate::pg::queue) fn queued(&mut self, now: Time, calls: impl IntoIterator<Item = C>, are_flushed: bool) {
         for call in calls {
-            self.waiting.push(call);
+            self.waiting.push(now, call);
         }
         if are_flushed {
             self.waiting.flush(self.limits.patience.map(|patience| now + patience + GRACE));
@@ -45,6 +45,7 @@ impl<C: Work> Scheduler<C> {
         if worker.connecting_since().is_some() {
             worker.state = State::Idle { since: now };
         }
+        self.figures.opened += 1;
         if let Some(time) = opened.round_trip {
             self.took(time);
         }
@@ -133,6 +134,7 @@ impl<C: Work> Scheduler<C> {
             Connection::Ends => Some(None),
             Connection::Cancelled => Some(Some(now + CANCEL)),
         };
+        let is_lost = connection == Connection::Ends && worker.is_serving();
         if let (State::Busy { flights }, Some(until)) = (&mut worker.state, until) {
             worker.state = State::Closing { until, flights: mem::take(flights) };
         } else if let State::Busy { flights } = &worker.state
@@ -144,9 +146,13 @@ impl<C: Work> Scheduler<C> {
         if closes {
             self.commands.push(Command::Close(id));
         }
+        let used = now.saturating_sub(flight.sent);
         if is_lone {
-            self.took(now.saturating_sub(flight.sent));
+            self.took(used);
         }
+        self.figures.uses.add(used);
+        self.figures.lost += u64::from(is_lost);
+        self.figures.cancelled += u64::from(connection == Connection::Cancelled);
         self.decide(now, Some(id));
     }
 
@@ -182,6 +188,8 @@ impl<C: Work> Scheduler<C> {
         if self.is_ended {
             return self.settle(queued, Ending::Ended);
         }
+        queued.since = queued.not_before().max(now);
+        self.figures.retried += 1;
         self.waiting.put_back(queued);
     }
 
@@ -200,7 +208,9 @@ impl<C: Work> Scheduler<C> {
 
     /// The connection of a worker is lost, or closed, and the worker with it.
     pub(in crate::pg::queue) fn gone(&mut self, now: Time, id: WorkerId) {
-        let was_opened = self.remove(id).is_some_and(|worker| worker.opened.is_some());
+        let worker = self.remove(id);
+        let was_opened = worker.as_ref().is_some_and(|worker| worker.opened.is_some());
+        self.figures.lost += u64::from(worker.as_ref().is_some_and(Worker::is_serving));
         if !self.workers.iter().any(Worker::is_serving) {
             // The next one may be of another server.
             self.nearest = None;

@@ -3,6 +3,7 @@
 use std::{time::Duration, vec::Drain};
 
 use super::{
+    figures::Figures,
     queued::{Queued, Time, Work},
     waiting::Waiting,
     worker::{Flight, Worker, WorkerId},
@@ -99,6 +100,7 @@ pub(in crate::pg::queue) struct Scheduler<C: Work> {
     /// The shortest round trip: of a connection when it was opened, or of a single lookup.
     pub(super) nearest: Option<Duration>,
     pub(super) is_ended: bool,
+    pub(in crate::pg::queue) figures: Figures,
     pub(super) now: Time,
     pub(super) commands: Vec<Command<C>>,
 }
@@ -117,6 +119,7 @@ impl<C: Work> Scheduler<C> {
             refusals: Refusals::default(),
             nearest: None,
             is_ended: false,
+            figures: Figures::default(),
             now: Time::ZERO,
             commands: Vec::new(),
         }

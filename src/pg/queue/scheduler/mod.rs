@@ -25,6 +25,8 @@ mod in_flight;
 
 mod machine;
 
+mod figures;
+
 mod worker;
 
 mod waiting;
@@ -36,6 +38,7 @@ mod batch;
 mod queued;
 
 pub use batch::SMALLEST_BATCH;
+pub use figures::{BUCKETS_MS, Figures, Times};
 pub(super) use machine::{Command, Connection, Ending, Limits, Loan, Return, Scheduler};
 pub(super) use queued::{Queued, Time, Work};
 pub(super) use worker::{Opened, WorkerId};

@@ -29,6 +29,8 @@ pub(in crate::pg::queue) struct Queued<C: Work> {
     pub(in crate::pg::queue) work: C,
     /// Older calls have lower numbers.
     pub(super) number: u64,
+    /// Since when the call waits for a connection.
+    pub(super) since: Time,
     /// Until when the call waits for a connection, counted from when it may leave; of a contended write, until when it is
     /// sent again.
     pub(super) deadline: Option<Time>,
@@ -52,8 +54,8 @@ struct Contention<E> {
 }
 
 impl<C: Work> Queued<C> {
-    pub(super) fn new(work: C, number: u64) -> Self {
-        Self { work, number, deadline: None, past: None }
+    pub(super) fn new(work: C, number: u64, since: Time) -> Self {
+        Self { work, number, since, deadline: None, past: None }
     }
 
     fn past(&mut self) -> &mut Past<C::Error> {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    Connection, Ending, Loan, Opened, Return, WorkerId,
+    Connection, Ending, Figures, Loan, Opened, Return, Times, WorkerId,
     batch::{BATCH, batch_size},
     model::{Job, MS, SECOND, World},
 };
@@ -831,4 +831,43 @@ fn what_waits_is_settled_at_the_end_and_what_is_in_flight_is_answered() {
     assert_eq!(world.settled.len(), 2, "a later call too");
     world.close_all();
     assert_eq!(world.scheduler.connections(), 0);
+}
+
+#[test]
+fn what_happens_is_counted_once() {
+    let mut world = World::new(1, Some(30 * SECOND), None);
+    join_lookup(&mut world);
+    world.pass(3 * MS);
+    world.connect(world.opening[0]);
+    world.pass(7 * MS);
+    world.answer(world.last().flight);
+
+    join_lookup(&mut world);
+    world.end(world.last().flight, Connection::Ends, |_| Some(Return::Lost("lost")));
+    world.close_all();
+    world.connect(world.opening[0]);
+    world.answer(world.last().flight);
+
+    join_lookup(&mut world);
+    world.end(world.last().flight, Connection::Cancelled, |_| None);
+    world.cancel_spent(world.scheduler.workers[0].id);
+    world.close_all();
+
+    join_write(&mut world);
+    world.connect(world.opening[0]);
+    world.end(world.last().flight, Connection::Stays, |_| Some(Return::Contended("40001")));
+    world.pass(MS);
+    world.answer(world.last().flight);
+    world.gone(world.idle()[0]);
+
+    let figures = Figures {
+        opened: 3,
+        lost: 2,
+        retried: 2,
+        cancelled: 1,
+        waits: Times { sum: 3 * MS, buckets: [5, 1, 0, 0, 0, 0, 0, 0, 0, 0] },
+        uses: Times { sum: 7 * MS, buckets: [5, 0, 1, 0, 0, 0, 0, 0, 0, 0] },
+        ..Figures::default()
+    };
+    assert_eq!(world.scheduler.figures, figures);
 }

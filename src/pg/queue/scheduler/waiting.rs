@@ -44,9 +44,9 @@ impl<C: Work> Default for Waiting<C> {
 }
 
 impl<C: Work> Waiting<C> {
-    pub(super) fn push(&mut self, work: C) {
+    pub(super) fn push(&mut self, now: Time, work: C) {
         self.last_number += 1;
-        let queued = Queued::new(work, self.last_number);
+        let queued = Queued::new(work, self.last_number, now);
         if queued.work.is_write() { &mut self.writes } else { self.lookups_of(queued.work.statement()) }
             .push_back(queued);
     }
