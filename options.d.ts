@@ -160,6 +160,8 @@ export interface PostgresOptions {
   requirepeer?: string | Unset;
   /** Of several hosts the first that answers and is of this kind is used. Default `"any"`. */
   target_session_attrs?: "any" | "read-write" | "read-only" | "primary" | "standby" | "prefer-standby" | Unset;
+  /** `"random"` tries the hosts, and the addresses of each, in another order for every connection. Default `"disable"`. */
+  load_balance_hosts?: "disable" | "random" | Unset;
   /** Settings of the session, sent when it starts. */
   connection?: Readonly<Record<string, string | number | boolean | Unset>> | Unset;
   /**

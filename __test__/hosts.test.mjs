@@ -86,6 +86,20 @@ describe("of a primary and a standby", () => {
     assert.equal((await whoami(url([standby, primary], "any"), { target_session_attrs: "primary" })).port, primary.port);
   });
 
+  test("load_balance_hosts=random spreads connections over the hosts, and without it the first takes all", async () => {
+    const ports = async (url_, settings) => {
+      const found = new Set();
+      for (let connection = 0; connection < 40; connection += 1) found.add((await whoami(url_, { ...options, ...settings })).port);
+      return [...found].sort();
+    };
+    const both = [primary.port, standby.port].sort();
+    assert.deepEqual(await ports(`${url([primary, standby])}?load_balance_hosts=random`), both);
+    assert.deepEqual(await ports(url([primary, standby]), { load_balance_hosts: "random" }), both);
+    assert.deepEqual(await ports(`${url([primary, standby])}?load_balance_hosts=random`, { load_balance_hosts: "disable" }), [primary.port]);
+    assert.deepEqual(await ports(url([primary, standby])), [primary.port]);
+    assert.deepEqual(await ports(url([primary, standby], "standby"), { load_balance_hosts: "random" }), [standby.port]);
+  });
+
   test("an instance of `postgres` brings its hosts and its wish", async () => {
     const sql = connect(url([primary, standby]), { target_session_attrs: "standby", onnotice: () => {} });
     assert.equal((await whoami(sql)).port, standby.port);

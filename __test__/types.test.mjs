@@ -211,6 +211,7 @@ const acceptedOptions = [
   '{ ssl: "require", sslnegotiation: "direct" }',
   ...list("channel_binding", ['"disable"', '"prefer"', '"require"', "null"]),
   ...list("target_session_attrs", [...targets.map((target) => `"${target}"`), "null"]),
+  ...list("load_balance_hosts", ['"disable"', '"random"', "null"]),
   ...list("connection", ['{ application_name: "a", statement_timeout: 5, jit: false, search_path: undefined }', "null"]),
   ...list("onnotice", ["(notice: Record<string, string>) => console.log(notice.message)", "null"]),
   ...ignoredOptions.map((name) => `{ ${name}: () => 1 }`),
@@ -220,7 +221,7 @@ const refusedOptions = [
   ...list("max", ["true", "{}"]), ...list("connect_timeout", ["true", "[1]"]), ...list("prepare", ["5"]), ...list("share", ["5"]),
   ...list("ssl", ["5", '"required"', "{ ca: 5 }", '{ rejectUnauthorised: false }', '{ minVersion: "SSLv3" }', '{ maxVersion: "TLSv1" }',
     '{ ALPNProtocols: "h2" }', ...refusedTlsMembers.map((name) => `{ ${name}: "a" }`)]),
-  ...list("sslnegotiation", ['"later"']), ...list("channel_binding", ['"always"']), ...list("target_session_attrs", ['"master"']),
+  ...list("sslnegotiation", ['"later"']), ...list("channel_binding", ['"always"']), ...list("target_session_attrs", ['"master"']), ...list("load_balance_hosts", ['"all"']),
   ...list("connection", ['"a=b"', "{ a: {} }"]), ...list("onnotice", ['"log"']),
   ...["socket", "transform", "types", "sslmode", "options", "idleTimeout", "connectionString"].map((name) => `{ ${name}: { a: () => 1 } }`),
 ];

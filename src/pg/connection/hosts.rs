@@ -10,11 +10,13 @@ use tokio::time::{self, Instant};
 
 use super::{
     ahead::Source,
+    balance::{Shuffled, shuffle},
     host_error::failure,
     network::Network,
     open::{Opened, Program, open},
 };
 use crate::pg::{
+    chance::Chance,
     error::{Error, Kind, code},
     settings::{Host, Settings, Target},
 };
@@ -32,8 +34,12 @@ impl Hosts {
         settings: &Settings,
         program: &Arc<dyn Program>,
         network: &dyn Network,
+        chance: &Chance,
         ahead: &Source,
     ) -> Result<Opened, Error> {
+        let shuffled = Shuffled { network, chance };
+        let (network, chance): (&dyn Network, _) =
+            if settings.shuffles_hosts { (&shuffled, Some(chance)) } else { (network, None) };
         // The kinds of server to look for, one after the other among all hosts.
         let rounds = match &settings.target {
             Target::PreferStandby => &[Target::Standby, Target::Any][..],
@@ -42,7 +48,7 @@ impl Hosts {
         let mut errors = Vec::new();
         for target in rounds {
             errors.clear();
-            for place in self.order(settings.hosts.len()) {
+            for place in self.order(settings.hosts.len(), chance) {
                 let host = &settings.hosts[place];
                 let attempt = Attempt { hosts: self, place, is_answered: false };
                 let opening = open(settings, program, network, ahead, host, *target);
@@ -57,10 +63,13 @@ impl Hosts {
     }
 
     /// The places of so many hosts, in the order in which they are to be tried.
-    fn order(&self, count: usize) -> Vec<usize> {
+    fn order(&self, count: usize, chance: Option<&Chance>) -> Vec<usize> {
         let silent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_last = |place: usize| silent.iter().any(|(other, since)| *other == place && since.elapsed() < LAST);
         let mut places: Vec<usize> = (0..count).collect();
+        if let Some(chance) = chance {
+            shuffle(&mut places, chance);
+        }
         places.sort_by_key(|place| is_last(*place));
         places
     }
@@ -126,7 +135,7 @@ fn of_all_hosts(mut errors: Vec<Error>) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use std::future::pending;
+    use std::{collections::HashSet, future::pending};
 
     use tokio::runtime::Builder;
 
@@ -134,7 +143,7 @@ mod tests {
 
     /// Makes an attempt at each host in turn, of which those at `silent` do not answer; says in which order.
     async fn attempts(hosts: &Hosts, silent: &[usize]) -> Vec<usize> {
-        let order = hosts.order(3);
+        let order = hosts.order(3, None);
         let host = Host::Tcp { name: "db".into(), port: 0, address: None };
         for &place in &order {
             let attempt = Attempt { hosts, place, is_answered: false };
@@ -162,9 +171,18 @@ mod tests {
     }
 
     #[test]
+    fn hosts_are_tried_in_any_order_where_they_are_shuffled_and_a_silent_one_last() {
+        let (hosts, chance) = (Hosts::default(), Chance::seeded(1));
+        let orders = || (0..200).map(|_| hosts.order(3, Some(&chance))).collect::<HashSet<_>>();
+        assert_eq!(orders().len(), 6);
+        hosts.note(1, false);
+        assert_eq!(orders(), HashSet::from([vec![0, 2, 1], vec![2, 0, 1]]));
+    }
+
+    #[test]
     fn an_attempt_that_is_abandoned_met_a_silent_host() {
         let hosts = Hosts::default();
         drop(Attempt { hosts: &hosts, place: 0, is_answered: false });
-        assert_eq!(hosts.order(2), [1, 0]);
+        assert_eq!(hosts.order(2, None), [1, 0]);
     }
 }

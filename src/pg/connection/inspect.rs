@@ -12,6 +12,7 @@ use super::{
     system::System,
 };
 use crate::pg::{
+    chance::Chance,
     error::{Error, code},
     settings::{Host, Mode, Prepare, Settings},
 };
@@ -52,7 +53,7 @@ pub async fn inspect(
     settings.prepare = Prepare::Detect;
     let nothing_waits: Source = Box::new(|| None);
     let Opened { client, host, peer, .. } =
-        Box::pin(Hosts::default().open(&settings, &program, &System, &nothing_waits)).await?;
+        Box::pin(Hosts::default().open(&settings, &program, &System, &Chance::of_the_system(), &nothing_waits)).await?;
     let answer = time::timeout(LIMIT, client.query_typed(sql, &[(&parameter, Type::TEXT)])).await;
     let rows = answer.map_err(|_| {
         Error::failure(code::QUERY_TIMEOUT, format!("the server has not answered within {} s", LIMIT.as_secs()))

@@ -6,6 +6,8 @@ mod inspect;
 
 mod hosts;
 
+mod balance;
+
 mod open;
 
 mod ahead;

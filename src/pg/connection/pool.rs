@@ -117,7 +117,7 @@ impl managed::Manager for Opener {
 
     async fn create(&self) -> Result<Connection, Error> {
         let Opened { client, ended, host, route, may_prepare, peer, may_batch_writes, round_trip, ahead } =
-            Box::pin(self.hosts.open(&self.settings, &self.program, &*self.network, &self.ahead)).await?;
+            Box::pin(self.hosts.open(&self.settings, &self.program, &*self.network, &self.chance, &self.ahead)).await?;
         let lifetime = |range: &Range<Duration>| open::somewhere_in(range, &self.chance);
         Ok(Connection {
             client,

@@ -86,7 +86,7 @@ mod tests {
     /// Which address won, and after how many milliseconds.
     fn winner(addresses: &'static [&'static str]) -> (Result<String, io::ErrorKind>, u128) {
         let host = Host::Tcp { name: "db".into(), port: 0, address: None };
-        let settings = SocketSettings { keep_alive: None, user_timeout: None };
+        let settings = SocketSettings { keep_alive: None, probe_interval: DELAY, probes: 1, user_timeout: None };
         let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
             let since = Instant::now();

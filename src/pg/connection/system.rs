@@ -3,7 +3,6 @@
 use std::{
     io,
     net::{SocketAddr, ToSocketAddrs},
-    time::Duration,
 };
 
 use futures_util::{FutureExt, future::BoxFuture};
@@ -55,10 +54,10 @@ impl Network for System {
 fn watch(stream: &TcpStream, settings: &SocketSettings) -> io::Result<()> {
     let socket = SockRef::from(stream);
     if let Some(idle) = settings.keep_alive {
-        let probes = TcpKeepalive::new().with_time(idle).with_interval(Duration::from_secs(1));
+        let probes = TcpKeepalive::new().with_time(idle).with_interval(settings.probe_interval);
         // Windows knows TCP_KEEPCNT from Windows 10's version 1703 on; without it, ten probes are sent.
         socket
-            .set_tcp_keepalive(&probes.clone().with_retries(SocketSettings::PROBES))
+            .set_tcp_keepalive(&probes.clone().with_retries(settings.probes))
             .or_else(|_| socket.set_tcp_keepalive(&probes))?;
     }
     #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -68,7 +67,10 @@ fn watch(stream: &TcpStream, settings: &SocketSettings) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, TcpListener};
+    use std::{
+        net::{Ipv4Addr, TcpListener},
+        time::Duration,
+    };
 
     use tokio::runtime::Builder;
 
@@ -77,8 +79,12 @@ mod tests {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     #[test]
     fn a_peer_that_is_gone_is_noticed_while_nobody_speaks_and_while_data_is_under_way() {
-        let settings =
-            SocketSettings { keep_alive: Some(Duration::from_secs(60)), user_timeout: Some(Duration::from_secs(70)) };
+        let settings = SocketSettings {
+            keep_alive: Some(Duration::from_secs(60)),
+            probe_interval: Duration::from_secs(2),
+            probes: 5,
+            user_timeout: Some(Duration::from_secs(70)),
+        };
         let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let runtime = Builder::new_current_thread().enable_io().build().unwrap();
         let stream = runtime.block_on(TcpStream::connect(server.local_addr().unwrap())).unwrap();
@@ -86,7 +92,8 @@ mod tests {
         let socket = SockRef::from(&stream);
         assert!(socket.keepalive().unwrap());
         assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(60));
-        assert_eq!(socket.tcp_keepalive_retries().unwrap(), 10);
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(2));
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), 5);
         assert_eq!(socket.tcp_user_timeout().unwrap(), Some(Duration::from_secs(70)));
     }
 }

@@ -15,7 +15,7 @@ pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// libpq's variables, then `postgres`'s own, each with the setting that it gives.
 /// <https://www.postgresql.org/docs/current/libpq-envars.html>
-pub(super) const VARIABLES: [(&str, &str); 40] = [
+pub(super) const VARIABLES: [(&str, &str); 43] = [
     ("PGHOST", "host"),
     ("PGHOSTADDR", "hostaddr"),
     ("PGPORT", "port"),
@@ -43,6 +43,9 @@ pub(super) const VARIABLES: [(&str, &str); 40] = [
     ("PGCHANNELBINDING", "channel_binding"),
     ("PGCONNECT_TIMEOUT", "connect_timeout"),
     ("PGTARGETSESSIONATTRS", "target_session_attrs"),
+    ("PGLOADBALANCEHOSTS", "load_balance_hosts"),
+    ("PGMINPROTOCOLVERSION", "min_protocol_version"),
+    ("PGMAXPROTOCOLVERSION", "max_protocol_version"),
     ("PGTZ", "TimeZone"),
     ("PGDATESTYLE", "DateStyle"),
     ("PGGEQO", "geqo"),

@@ -41,6 +41,8 @@ pub(in crate::pg) enum Prepare {
 pub struct Settings {
     /// In the order in which they are tried; at least one.
     pub hosts: Vec<Host>,
+    /// They are tried in another order each time, and so are their addresses.
+    pub(in crate::pg) shuffles_hosts: bool,
     pub user: String,
     pub(super) database: String,
     pub password: Password,
@@ -98,7 +100,13 @@ impl Settings {
         stated = stated.over(options::read(known)?);
         let surroundings = environment::read(environment)?;
         if let Some(service) = stated.service.as_ref().or(surroundings.service.as_ref()) {
-            let service = service_file::read(service, &environment::service_files(environment))?;
+            let service = service_file::read(
+                service,
+                &stated
+                    .service_file
+                    .as_ref()
+                    .map_or_else(|| environment::service_files(environment), |file| vec![file.clone()]),
+            )?;
             stated = stated.over(service);
         }
         Self::from_stated(stated.over(surroundings), environment)
@@ -138,6 +146,7 @@ impl Settings {
         let limit = |stated: Option<Limit>, default| stated.map_or(default, |Limit(limit)| limit);
         Ok(Self {
             hosts,
+            shuffles_hosts: stated.shuffles_hosts == Some(true),
             database: stated.database.unwrap_or_else(|| user.clone()),
             user,
             password,
@@ -154,7 +163,12 @@ impl Settings {
                 Some(Limit(limit)) => limit.map(|limit| limit..limit),
                 None => Some(30 * MINUTE..60 * MINUTE),
             },
-            socket: SocketSettings::new(limit(stated.keep_alive, Some(MINUTE)), stated.tcp_user_timeout),
+            socket: SocketSettings::new(
+                limit(stated.keep_alive, Some(MINUTE)),
+                stated.probe_interval,
+                stated.probes,
+                stated.tcp_user_timeout,
+            ),
             max_pipeline: stated.max_pipeline.unwrap_or(100),
             prepare: match stated.prepares {
                 Some(false) => Prepare::Never,

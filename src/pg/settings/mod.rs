@@ -15,6 +15,8 @@ mod misspelt;
 
 mod table;
 
+mod setters;
+
 mod ssl;
 
 mod session;

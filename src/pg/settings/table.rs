@@ -1,12 +1,16 @@
 //! Every option by its name: where it may be written, and what it sets.
 
+use std::time::Duration;
+
 use postgres_protocol::escape::escape_identifier;
 
 use super::{
     authentication::Methods,
     host,
-    password::{Password, Secret},
-    session, ssl,
+    password::Secret,
+    session,
+    setters::{connections, password, set, set_probing, set_session, sets_something},
+    ssl,
     stated::{Limit, Stated, Target},
     stated_tls::Showing,
     tls::{ChannelBinding, Material, Roots},
@@ -68,6 +72,7 @@ pub(super) const OPTIONS: &[Entry] = &[
     both("password", password),
     option("pass", password),
     text("passfile", |stated, value| set(&mut stated.password_file, value.text().map(Into::into))),
+    text("servicefile", |stated, value| set(&mut stated.service_file, value.text().map(Into::into))),
     text("service", |stated, value| set(&mut stated.service, value.text())),
     text("connection_limit", |stated, value| set(&mut stated.max, connections(value))),
     both("max", |stated, value| set(&mut stated.max, connections(value))),
@@ -89,6 +94,11 @@ pub(super) const OPTIONS: &[Entry] = &[
             stated.keep_alive = Some(Limit(None));
         }
         Ok(())
+    }),
+    text("keepalives_interval", |stated, value| set_probing(&mut stated.probe_interval, value, Duration::from_secs)),
+    text("keepalives_count", |stated, value| {
+        // Linux takes no more.
+        set_probing(&mut stated.probes, value, |count| u32::try_from(count).unwrap_or(u32::MAX).min(127))
     }),
     text("tcp_user_timeout", |stated, value| {
         set(&mut stated.tcp_user_timeout, value.seconds().map(|limit| Limit(limit.map(|thousand| thousand / 1000))))
@@ -176,6 +186,11 @@ pub(super) const OPTIONS: &[Entry] = &[
         let names = "must be any, read-write, read-only, primary, standby or prefer-standby";
         set(&mut stated.target, target.ok_or_else(|| Problem::refused(names)))
     }),
+    both("load_balance_hosts", |stated, value| match value.text()?.as_str() {
+        "random" => set(&mut stated.shuffles_hosts, Ok(true)),
+        "disable" => set(&mut stated.shuffles_hosts, Ok(false)),
+        _ => Err(Problem::refused("must be disable or random")),
+    }),
     text("application_name", |stated, value| set_session(stated, "application_name", value)),
     text("fallback_application_name", |stated, value| set(&mut stated.fallback_application_name, value.text())),
     text("options", |stated, value| set_session(stated, "options", value)),
@@ -197,6 +212,22 @@ pub(super) const OPTIONS: &[Entry] = &[
         "require" => Err(Problem::refused("is not supported: there is no GSSAPI encryption here")),
         _ => Ok(()),
     }),
+    text("replication", |_, value| match value.text()?.as_str() {
+        "false" | "off" | "no" | "0" => Ok(()),
+        _ => Err(Problem::refused("is not supported: a connection for replication serves no lookups")),
+    }),
+    text("min_protocol_version", |_, value| match value.text()?.as_str() {
+        "3.0" => Ok(()),
+        _ => Err(Problem::refused("is not supported: version 3.0 of the protocol is spoken here")),
+    }),
+    text("max_protocol_version", |_, value| match value.text()?.as_str() {
+        "3.0" | "3.2" | "latest" => Ok(()),
+        _ => Err(Problem::refused("must be 3.0, 3.2 or latest")),
+    }),
+    text("scram_client_key", |_, _| Err(Problem::refused(ONLY_PASSWORDS))),
+    text("scram_server_key", |_, _| Err(Problem::refused(ONLY_PASSWORDS))),
+    text("oauth_issuer", |_, _| Err(Problem::refused("is not supported: there is no OAuth here"))),
+    text("sslkeylogfile", |_, _| Err(Problem::refused("is not supported: the keys of a session are not written down"))),
     option("socket", |_, value| match value {
         OptionValue::Boolean(false) => Ok(()),
         _ => {
@@ -219,37 +250,7 @@ pub(super) const OPTIONS: &[Entry] = &[
     }),
 ];
 
-fn set<T>(place: &mut Option<T>, value: Result<T, Problem>) -> Result<(), Problem> {
-    *place = Some(value?);
-    Ok(())
-}
-
-/// No server can have more (`MAX_BACKENDS`), and the pool makes room for all of them at once.
-const MOST_CONNECTIONS: usize = 262_143;
-
-fn connections(value: &OptionValue) -> Result<usize, Problem> {
-    let max = value.positive()?;
-    if max > MOST_CONNECTIONS {
-        return Err(Problem::expected("must be a positive integer up to 262143, which no server exceeds"));
-    }
-    Ok(max)
-}
-
-fn password(stated: &mut Stated, value: &OptionValue) -> Result<(), Problem> {
-    let password = match value {
-        OptionValue::Text(_) => Password::Text(Secret(value.text()?)),
-        OptionValue::Function(handle) => Password::Asked(*handle),
-        _ => {
-            return Err(Problem::refused("must be a string, or a function that returns it or a promise of it"));
-        }
-    };
-    set(&mut stated.password, Ok(password))
-}
-
-fn set_session(stated: &mut Stated, name: &str, value: &OptionValue) -> Result<(), Problem> {
-    stated.set_session(name, value.text()?);
-    Ok(())
-}
+const ONLY_PASSWORDS: &str = "is not supported: a server that asks for SCRAM is answered with the password";
 
 /// The startup parameters of `postgres`; it leaves there what it does not know of a connection string, so that the
 /// members are read as a connection string's.
@@ -274,13 +275,4 @@ fn connection(stated: &mut Stated, value: &OptionValue) -> Result<(), Problem> {
         done.map_err(|problem| problem.of(name))?;
     }
     Ok(())
-}
-
-/// Some member is neither `undefined` nor an object without any such member.
-fn sets_something(value: &OptionValue) -> bool {
-    match value {
-        OptionValue::Undefined | OptionValue::Boolean(false) => false,
-        OptionValue::Map(members) => members.iter().any(|(_, value)| sets_something(value)),
-        _ => true,
-    }
 }

@@ -225,6 +225,7 @@ fn limits_can_be_switched_off_against_a_lower_source() {
     assert_eq!(user_timeout("?keep_alive=5"), Some(Duration::from_secs(15)));
     assert_eq!(user_timeout("?keep_alive=5&tcp_user_timeout=2500"), Some(Duration::from_millis(2500)));
     assert_eq!(user_timeout("?tcp_user_timeout=0"), None);
+    assert_eq!(user_timeout("?keep_alive=5&keepalives_interval=3&keepalives_count=2"), Some(Duration::from_secs(11)));
     assert_eq!(keep_alive("0.1"), Some(Duration::from_secs(1)));
     assert_eq!(keep_alive("99999999"), Some(Duration::from_secs(32_767)));
     let off = [
@@ -270,7 +271,9 @@ fn a_service_stands_between_the_connection_string_and_the_environment() {
     let variables = [("PGSERVICEFILE", file.as_str()), ("PGSERVICE", "app"), ("PGUSER", "env"), ("PGPORT", "7")];
     let settings = read(Some("postgres:///url"), &[], &variables);
     let missing = read(Some("postgres:///url?service=none"), &[], &variables);
+    let named = read(Some(&format!("postgres:///url?service=app&servicefile={file}")), &[], &[]);
     fs::remove_file(&path).unwrap();
+    assert_eq!(host(&named.unwrap()), ("service", 5432));
     let settings = settings.unwrap();
     assert_eq!((host(&settings), settings.database.as_str()), (("service", 7), "url"));
     assert_eq!(settings.user, "service");
@@ -346,6 +349,7 @@ fn every_variable_changes_the_settings_or_says_why_not() {
         ("PGREQUIREPEER", "root"),
         ("PGCONNECT_TIMEOUT", "1"),
         ("PGTARGETSESSIONATTRS", "primary"),
+        ("PGLOADBALANCEHOSTS", "random"),
         ("PGMAX", "1"),
         ("PGSSL", "require"),
         ("PGIDLE_TIMEOUT", "1"),
@@ -355,7 +359,7 @@ fn every_variable_changes_the_settings_or_says_why_not() {
         ("PGPREPARE", "false"),
         ("PGQUERY_TIMEOUT", "1"),
     ];
-    let refused = ["PGGSSENCMODE"];
+    let refused = ["PGGSSENCMODE", "PGMINPROTOCOLVERSION", "PGMAXPROTOCOLVERSION"];
     let unset = settings("", "").unwrap();
     for (variable, _) in environment::VARIABLES {
         let value = values.iter().find(|(name, _)| *name == variable).map_or("require", |(_, value)| *value);
