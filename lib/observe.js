@@ -16,32 +16,41 @@ const kindOf = (error, LuciaError) => {
   return String(error?.code ?? error?.name ?? "Error");
 };
 
-/** Calls, and adds to `context` what it came to. Not `tracePromise`, which adds rows and errors as they are. */
-const followed = async (context, LuciaError, call, first, second) => {
+/** Tells what the call came to. */
+const settle = (context, { rows, retries, batch, sqlstate }, error) => {
+  context.rows = error === undefined ? rows : 0;
+  context.retries = retries;
+  context.batch = batch;
+  context.error = error;
+  context.sqlstate = sqlstate;
+  if (error !== undefined) failed.publish(context);
+  asyncStart.publish(context);
+  asyncEnd.publish(context);
+};
+
+/** Not `tracePromise`, which adds rows and errors as they are. */
+const followed = (context, LuciaError, call, first, second) => {
   const tally = { rows: 0, retries: 0, batch: 0, sqlstate: undefined };
-  let error;
-  try {
-    const called = call(first, second, tally);
-    end.publish(context);
-    return await called;
-  } catch (reason) {
-    error = kindOf(reason, LuciaError);
-    throw reason;
-  } finally {
-    const { rows, retries, batch, sqlstate } = tally;
-    Object.assign(context, { rows: error === undefined ? rows : 0, retries, batch, error, sqlstate });
-    if (error !== undefined) failed.publish(context);
-    asyncStart.publish(context);
-    asyncEnd.publish(context);
-  }
+  const called = call(first, second, tally);
+  end.publish(context);
+  return called.then(
+    (value) => {
+      settle(context, tally, undefined);
+      return value;
+    },
+    (reason) => {
+      settle(context, tally, kindOf(reason, LuciaError));
+      throw reason;
+    },
+  );
 };
 
 /** Calls in the stores that subscribers have bound to the start. */
-const observe = (context, ...given) => {
-  if (start.runStores) return start.runStores(context, followed, undefined, context, ...given);
+const observe = (context, LuciaError, call, first, second) => {
+  if (start.runStores) return start.runStores(context, followed, undefined, context, LuciaError, call, first, second);
   // Node before 18.19 has no such stores.
   start.publish(context);
-  return followed(context, ...given);
+  return followed(context, LuciaError, call, first, second);
 };
 
 /**
