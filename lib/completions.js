@@ -23,10 +23,23 @@ const fail = (call, error, number) => {
 /** Only a list has more than one part; else it is the first row that counts. */
 const joined = ({ gives, rows }, more) => (gives === give.Rows ? rows.concat(more) : rows);
 
+/** How often the observed calls that the next messages are about were done again, and how many their statement was for. */
+let retries = 0;
+let batch = 0;
+
+/** Notes what the call came to, for those who observe it. */
+const note = ({ tally }, rows) => {
+  if (tally === undefined) return;
+  tally.rows += rows;
+  tally.retries += retries;
+  tally.batch = batch;
+};
+
 /** By its kind: takes the message whose values are those from `at` on, and gives where the next one begins. */
 const receive = {
   [kinds.Done](values, at) {
     const call = release(values[at]);
+    note(call, values[at + 1]);
     call.resolve(call.gives === give.Count ? values[at + 1] : undefined);
     return at + 2;
   },
@@ -34,6 +47,7 @@ const receive = {
     const call = release(values[at]);
     const number = values[at + 1];
     const count = values[at + 2];
+    note(call, count);
     const shape = shapes.get(number);
     try {
       const rows = call.gives(shape, count, values, at + 3);
@@ -48,6 +62,7 @@ const receive = {
     const call = calls[values[at]];
     const number = values[at + 1];
     const count = values[at + 2];
+    if (call.tally) call.tally.rows += count;
     const shape = shapes.get(number);
     try {
       const rows = call.gives(shape, count, values, at + 3);
@@ -61,6 +76,7 @@ const receive = {
     const count = values[at + 1];
     const forms = values.slice(at + 2, at + 2 + count);
     const call = calls[values[at]];
+    note(call, 0);
     // The statement was described, and no batch was sent.
     if (call.tally) call.tally.batch = 0;
     // `again` before `release`: an adapter that is ending waits until no call is under way.
@@ -72,6 +88,7 @@ const receive = {
   [kinds.Lucia](values, at) {
     const call = release(values[at]);
     const message = values[at + 1];
+    note(call, 0);
     if (call.tally) call.tally.sqlstate = values[at + 2];
     reject(call, () => new call.LuciaError(message));
     return at + 3;
@@ -79,6 +96,7 @@ const receive = {
   [kinds.Database](values, at) {
     const call = release(values[at]);
     const description = values[at + 1];
+    note(call, 0);
     if (call.tally && description.fields) call.tally.sqlstate = description.code;
     reject(call, () => createError(description, call.owner));
     return at + 2;
@@ -103,11 +121,8 @@ const receive = {
     return at + 2;
   },
   [kinds.Observed](values, at) {
-    const { tally } = calls[values[at]];
-    tally.rows = values[at + 1];
-    tally.retries += values[at + 2];
-    tally.batch = values[at + 3];
-    return at + 4;
+    [retries, batch] = [values[at], values[at + 1]];
+    return at + 2;
   },
 };
 

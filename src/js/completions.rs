@@ -19,15 +19,11 @@ const MOST_NOTICE_BYTES: usize = 1 << 20;
 const AT_ONCE: usize = 16;
 
 pub(super) enum Completion {
-    /// Of a call that somebody observes: what it came to. That it is settled is the next completion.
-    Observed {
-        slot: u32,
-        rows: u64,
-        trace: Trace,
-    },
     Settled {
         slot: u32,
         outcome: Result<Answer, Error>,
+        /// Of a call that somebody observes.
+        trace: Option<Trace>,
     },
     Password {
         function: u32,
@@ -98,17 +94,9 @@ impl Completions {
         (list.notices, list.notice_bytes) = (0, 0);
     }
 
-    /// Settles the call of `slot`, and first tells what it came to when it is observed.
+    /// Settles the call of `slot`, and tells how it was sent when it is observed.
     pub(super) fn settle_with(&self, slot: u32, is_observed: bool, outcome: Result<Answer, Error>, trace: Trace) {
-        if is_observed {
-            let rows = match &outcome {
-                Ok(Answer::Done(changed)) => *changed,
-                Ok(Answer::Rows(rows)) => rows.len() as u64,
-                Ok(Answer::Text(_) | Answer::Forms(_)) | Err(_) => 0,
-            };
-            self.send(Completion::Observed { slot, rows, trace });
-        }
-        self.send(Completion::Settled { slot, outcome });
+        self.send(Completion::Settled { slot, outcome, trace: is_observed.then_some(trace) });
     }
 
     /// What settles many calls.

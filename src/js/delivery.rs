@@ -220,8 +220,12 @@ impl Delivery {
 
     fn write(&self, messages: &mut Messages<'_>, completion: Completion) -> Result<()> {
         match completion {
-            Completion::Settled { slot, outcome } => messages.settled(slot, outcome),
-            Completion::Observed { slot, rows, trace } => messages.observed(slot, rows, trace),
+            Completion::Settled { slot, outcome, trace } => {
+                if let Some(trace) = trace {
+                    messages.observed(trace)?;
+                }
+                messages.settled(slot, outcome)
+            }
             Completion::Password { function, login, reply } => {
                 let number = self.next_password.replace(self.next_password.get().wrapping_add(1));
                 self.passwords.borrow_mut().insert(number, reply);

@@ -37,7 +37,7 @@ pub(super) enum Kind {
     Notice,
     /// slot, text
     Text,
-    /// slot, rows, retries, batch; the answer follows
+    /// retries, batch: of the observed calls that follow
     Observed,
     /// values that those of the next list follow
     Piece,
@@ -73,6 +73,8 @@ pub(super) struct Messages<'a> {
     first: usize,
     /// The last shape of rows, and its number's value.
     shape: Option<(u64, sys::napi_value)>,
+    /// What has been told last of how calls were sent.
+    trace: Option<Trace>,
     /// The value of each kind that has been told of.
     kinds: [Option<sys::napi_value>; KINDS.len()],
 }
@@ -85,7 +87,7 @@ impl<'a> Messages<'a> {
         introduced: &'a mut HashMap<u64, Weak<Columns>>,
         values: Vec<sys::napi_value>,
     ) -> Self {
-        Self { env, settle, introduced, values, first: 0, shape: None, kinds: [None; KINDS.len()] }
+        Self { env, settle, introduced, values, first: 0, shape: None, trace: None, kinds: [None; KINDS.len()] }
     }
 
     /// Calls `settle` with what is left, and gives the memory back.
@@ -106,12 +108,18 @@ impl<'a> Messages<'a> {
         self.clear_exception();
     }
 
-    pub(super) fn observed(&mut self, slot: u32, rows: u64, trace: Trace) -> Result<()> {
+    /// How the observed calls were sent that the next messages are about. Those of one statement were sent alike.
+    pub(super) fn observed(&mut self, trace: Trace) -> Result<()> {
+        if self.trace == Some(trace) {
+            return Ok(());
+        }
         self.start(Kind::Observed)?;
-        self.number(slot)?;
-        self.count_u64(rows)?;
         self.number(trace.sent.saturating_sub(1))?;
-        self.number(trace.batch)
+        self.number(trace.batch)?;
+        // What follows may be withdrawn without it.
+        self.first = self.values.len();
+        self.trace = Some(trace);
+        Ok(())
     }
 
     pub(super) fn password(&mut self, reply: u32, function: u32, login: &Login) -> Result<()> {

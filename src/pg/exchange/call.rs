@@ -10,7 +10,7 @@ use crate::pg::{
 };
 
 /// How a call was sent, for those who observe calls.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Trace {
     /// How often the call was sent.
     pub sent: u32,
