@@ -22,7 +22,7 @@ const manifest = JSON.parse(read("package.json"));
 const compiler = join(dirname(createRequire(import.meta.url).resolve("typescript/package.json")), "bin", "tsc");
 
 /** Its recipes are programs of their own, which a test of their own builds. */
-const testedElsewhere = { "docs/bundlers.md": "bundlers", "docs/opentelemetry.md": "opentelemetry" };
+const testedElsewhere = { "docs/bundlers.md": "bundlers", "docs/deployment.md": "deployment", "docs/opentelemetry.md": "opentelemetry" };
 
 const documents = ["README.md", ...readdirSync(join(root, "docs")).filter((name) => name.endsWith(".md")).map((name) => `docs/${name}`)]
   .map((path) => readDocument(path, read(path)));

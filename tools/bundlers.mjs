@@ -1,7 +1,6 @@
 // Builds the fixtures of `__test__/fixtures` with the tool each is for, starts what was built, away from the sources where
 // the recipe says that this works, and asks each for one page. `node tools/bundlers.mjs next` runs only those of Next.js.
-import { spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
+import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
@@ -9,8 +8,9 @@ import { fileURLToPath } from "node:url";
 
 import { createTables, freshDatabase } from "../__test__/support/database.mjs";
 import { npm } from "./installed.mjs";
+import { askForPage, quiet } from "./page.mjs";
 import { assembleHere, placeIn } from "./published.mjs";
-import { freePort, startServer } from "./server.mjs";
+import { startServer } from "./server.mjs";
 
 const fixtures = fileURLToPath(new URL("../__test__/fixtures", import.meta.url));
 
@@ -23,13 +23,8 @@ const recipes = [
   { name: "esbuild, one folder", fixture: "esbuild", build: "build:folder", start: "start:folder", alone: "folder" },
 ];
 
-/** What the page of every fixture says, as `fixtures/account.js` has it. */
-const expected = '{"username":"Bob","refused":"AUTH_DUPLICATE_KEY_ID"}';
-
 /** Builds evaluate the modules, and `postgres()` wants a connection string: one that leads nowhere, since none connects. */
 const whileBuilding = "postgres://127.0.0.1:1/nowhere";
-
-const quiet = { NEXT_TELEMETRY_DISABLED: "1", NODE_OPTIONS: "", NO_COLOR: "1" };
 
 /** The fixture with everything that it imports, outside this repository: tools treat what is in `node_modules` otherwise. */
 function prepare(fixture, release, project) {
@@ -49,46 +44,17 @@ function build(project, script) {
   if (status !== 0) throw new Error(`npm run ${script}:\n${stdout}${stderr}`);
 }
 
-/** Runs `node FILE`, as the script says, until it has answered. */
-async function ask(folder, file, url) {
-  const port = String(await freePort());
-  const environment = { ...process.env, ...quiet, DATABASE_URL: url, PORT: port, HOST: "127.0.0.1", HOSTNAME: "127.0.0.1",
-    ORIGIN: "http://localhost" };
-  const child = spawn(process.execPath, [file], { cwd: folder, env: environment, stdio: ["ignore", "pipe", "pipe"] });
-  const closed = once(child, "close");
-  let output = "";
-  const listens = new Promise((resolve) => {
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.setEncoding("utf8").on("data", (text) => {
-        output += text;
-        if (/ready|listening/i.test(output)) resolve();
-      });
-    }
-  });
-  try {
-    await Promise.race([listens, closed]);
-    const response = await fetch(`http://127.0.0.1:${port}/account`, { signal: AbortSignal.timeout(30_000) });
-    const body = await response.text();
-    if (body !== expected) throw new Error(`the page is ${response.status} ${body}`);
-  } catch (error) {
-    throw new Error(`${error.message}\n${output}`, { cause: error });
-  } finally {
-    child.kill();
-    await closed;
-  }
-}
-
 async function follow({ fixture, build: script, start, alone }, release, url) {
   const project = join(folder, fixture);
   if (!existsSync(project)) prepare(fixture, release, project);
   if (script) build(project, script);
   const { scripts } = JSON.parse(readFileSync(join(project, "package.json"), "utf8"));
   const [, file] = scripts[start].match(/^node (\S+)$/);
-  if (!alone) return await ask(project, file, url);
+  if (!alone) return await askForPage(project, `node ${file}`, url);
   const elsewhere = realpathSync(mkdtempSync(join(tmpdir(), "lucia-alone-")));
   try {
     cpSync(join(project, alone), elsewhere, { recursive: true, verbatimSymlinks: true });
-    await ask(elsewhere, basename(file), url);
+    await askForPage(elsewhere, `node ${basename(file)}`, url);
   } finally {
     rmSync(elsewhere, { recursive: true, force: true });
   }
