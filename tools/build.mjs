@@ -1,7 +1,7 @@
 // Builds the release binary of another platform on a Debian for x64: `node tools/build.mjs TARGET FOLDER`. Linux is linked by
 // zig, against the oldest glibc that Rust supports; Windows by MinGW. What is missing is installed by its package's name.
 import { spawnSync } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -41,13 +41,26 @@ export function python(...packages) {
   return bin;
 }
 
-/** The standard library is built too: Debian has the sources for every target, and compiled only its own. */
-const standardLibrary = ["-Zbuild-std=std,panic_unwind"];
+/**
+ * The standard library is built too: Debian has the sources for every target, and compiled only its own. It is built without
+ * its reader of debug information, which a binary without symbols has no use for.
+ */
+const standardLibrary = ["-Zbuild-std=std,panic_unwind", "-Zbuild-std-features=panic-unwind"];
+
+/** Debian's compiler, and what has a stable one build the standard library. */
+const ofDebian = {
+  PATH: ["/usr/bin", process.env.PATH].join(delimiter),
+  CARGO: "/usr/bin/cargo",
+  RUSTC: "/usr/bin/rustc",
+  RUSTC_BOOTSTRAP: "1",
+};
+
+const zigPackages = ["ziglang==0.15.2", "cargo-zigbuild==0.24.0"];
 
 const zig = (target, name, rustflags = "") => ({
   name,
   command() {
-    const bin = python("ziglang==0.15.2", "cargo-zigbuild==0.24.0");
+    const bin = python(...zigPackages);
     return { bin, args: [join(bin, "cargo-zigbuild"), "zigbuild", "--target", target], environment: rustflags && { RUSTFLAGS: rustflags } };
   },
   output: `${target.replace(/\.2\.17$/, "")}/release/liblucia_postgres_native.so`,
@@ -63,9 +76,10 @@ export const targets = {
     name: "win32-x64-msvc",
     command() {
       debian("gcc-mingw-w64-x86-64");
+      // napi-build links with this file. Node-API's functions are looked up when the addon is loaded, so nothing need be in it.
       const library = join(cache, "libnode");
       mkdirSync(library, { recursive: true });
-      copyFileSync(windowsNode(), join(library, "libnode.dll"));
+      writeFileSync(join(library, "libnode.dll"), "!<arch>\n");
       return { args: ["/usr/bin/cargo", "build", "--target", "x86_64-pc-windows-gnu"], environment: { LIBNODE_PATH: library } };
     },
     output: "x86_64-pc-windows-gnu/release/lucia_postgres_native.dll",
@@ -84,10 +98,8 @@ export function build(target, folder) {
   const { bin, args: [program, ...args], environment } = command();
   const built = join(root, "target/platforms");
   run(program, [...args, "--locked", "--release", ...standardLibrary], {
-    PATH: [bin, "/usr/bin", process.env.PATH].filter(Boolean).join(delimiter),
-    CARGO: "/usr/bin/cargo",
-    RUSTC: "/usr/bin/rustc",
-    RUSTC_BOOTSTRAP: "1",
+    ...ofDebian,
+    PATH: [bin, ofDebian.PATH].filter(Boolean).join(delimiter),
     CARGO_TARGET_DIR: built,
     CARGO_PROFILE_RELEASE_STRIP: "symbols",
     ...environment,
@@ -96,6 +108,43 @@ export function build(target, folder) {
   const binary = join(folder, `${napi.binaryName}.${name}.node`);
   copyFileSync(join(built, output), binary);
   return binary;
+}
+
+/** What zig calls the targets that Rust compiles here, and that nothing here links. */
+const compiled = {
+  "x86_64-pc-windows-msvc": "x86_64-windows-gnu",
+  "aarch64-pc-windows-msvc": "aarch64-windows-gnu",
+  "x86_64-apple-darwin": "x86_64-macos",
+  "aarch64-apple-darwin": "aarch64-macos",
+};
+
+/** `ring`'s C is compiled by zig, which has the headers; what names the target in another way is left out. */
+const compiler = (zig, target) => `#!/bin/sh
+for word; do
+  shift
+  case "$word" in --target=*|-arch|arm64|x86_64|-mmacosx-version-min=*|-isysroot|/nowhere) ;; *) set -- "$@" "$word" ;; esac
+done
+exec ${zig} cc -target ${target} "$@"
+`;
+
+/** Type-checks the crate for a target, with all that it depends on. */
+export function check(target) {
+  debian("rustc-web", "cargo-web", "rust-web-src", "gcc", "libc6-dev");
+  const zig = `${join(python(...zigPackages), "python")} -m ziglang`;
+  const folder = join(cache, "compilers");
+  mkdirSync(folder, { recursive: true });
+  const script = (name, text) => {
+    writeFileSync(join(folder, name), text, { mode: 0o755 });
+    return join(folder, name);
+  };
+  const suffix = target.replaceAll("-", "_");
+  run("/usr/bin/cargo", ["check", "--locked", "--target", target, ...standardLibrary], {
+    ...ofDebian,
+    CARGO_TARGET_DIR: join(root, "target/checks"),
+    SDKROOT: "/nowhere",
+    [`CC_${suffix}`]: script(`cc-${target}`, compiler(zig, compiled[target])),
+    [`AR_${suffix}`]: target.endsWith("-msvc") ? script("lib", `#!/bin/sh\nexec ${zig} lib "$@"\n`) : "ar",
+  });
 }
 
 /** The newest version of glibc that a binary asks for, as `2.17`; none where it asks for none. */

