@@ -138,7 +138,8 @@ describe("check", () => {
       assert.match(stdout, finding);
       assert.equal(exitCode, code(exit), stdout);
       const remedies = [...stdout.matchAll(/^ {11}((?:ALTER|CREATE) .*;)$/gm)].map(([, remedy]) => remedy);
-      if (!heals || remedies.length === 0) return;
+      if (!heals) return;
+      assert.ok(remedies.length > 0, stdout);
       for (const remedy of remedies) await sql.unsafe(remedy);
       const healed = await run(["check", ...own(schema)]);
       assert.doesNotMatch(healed.stdout, finding);

@@ -318,7 +318,7 @@ const name = fc.array(alphabet, { minLength: 1, maxLength: 8 }).map((parts) => p
 test("random names in quotes reach exactly their tables", async () => {
   await fc.assert(fc.asyncProperty(name, name, async (first, second) => {
     const names = [first, `${second}k`, `${second}s`].map(quote);
-    if (new Set(names).size < 3) return;
+    fc.pre(new Set(names).size === 3);
     await roundTrip(names, names);
   }), { numRuns: 25 });
 });
@@ -334,7 +334,7 @@ test("random names without dots or outer quotes need no quotes", async () => {
 test("random attribute names reach exactly their columns", async () => {
   const taken = new Set(["id", "user_id", "active_expires", "idle_expires", "__proto__"]);
   await fc.assert(fc.asyncProperty(fc.uniqueArray(name, { minLength: 1, maxLength: 6 }), async (columns) => {
-    if (columns.some((column) => taken.has(column))) return;
+    fc.pre(!columns.some((column) => taken.has(column)));
     await columnsRoundTrip(columns);
   }), { numRuns: 25 });
 });

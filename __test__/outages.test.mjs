@@ -30,7 +30,7 @@ describe("a server that stops answering", () => {
     const { adapter, proxy, signUps, audit } = await connected(t, { max: 1, query_timeout: 1 });
     for (const connection of proxy.connections) connection.stall();
     const { error } = await within(5, "the sign-up rejects", signUps.one(adapter));
-    assert.match(error.code, /^(QUERY_TIMEOUT|OUTCOME_UNKNOWN)$/);
+    assert.deepEqual([error.code, error.cause?.code], ["OUTCOME_UNKNOWN", "QUERY_TIMEOUT"]);
     await within(10, "the next read is answered", read(adapter, "getUser", 7));
     assert.equal((await audit()).sentTwice, 0);
   });
@@ -51,10 +51,10 @@ describe("a server that stops answering", () => {
   test("or refuses for longer than connect_timeout rejects calls, none of which is done later", limit, async (t) => {
     const { adapter, proxy, signUps, audit } = await connected(t, { max: 1, connect_timeout: 1 });
     await proxy.refuse();
-    const reading = assert.rejects(adapter.getUser("u1"), { code: /^(CONNECT_TIMEOUT|ECONNREFUSED)$/ });
+    const reading = assert.rejects(adapter.getUser("u1"), { code: "ECONNREFUSED" });
     await within(3, "the read rejects", reading);
     const { id, error } = await within(3, "the sign-up rejects", signUps.one(adapter));
-    assert.match(error.code, /^(CONNECT_TIMEOUT|ECONNREFUSED)$/);
+    assert.equal(error.code, "ECONNREFUSED");
     await proxy.accept();
     await read(adapter, "getUser", 1);
     assert.equal(await adapter.getUser(id), null);
@@ -63,17 +63,25 @@ describe("a server that stops answering", () => {
 
   const onLinux = process.platform === "linux" ? false : "the state of sockets is read from Linux's /proc/net/tcp";
   test("is looked for with TCP keep-alive", { ...limit, skip: onLinux }, async (t) => {
-    const { proxy } = await connected(t, { max: 1 });
-    const port = proxy.port.toString(16).toUpperCase().padStart(4, "0");
-    // The adapter's sockets are those whose remote port is the proxy's; state 01 is established, timer 02 keep-alive.
-    const timers = () => readFileSync("/proc/net/tcp", "utf8").split("\n").map((line) => line.trim().split(/\s+/))
-      .filter(([, , remote, state]) => remote?.endsWith(`:${port}`) && state === "01")
-      .map((fields) => fields[5].slice(0, 2));
-    await eventually(5, "every socket has a keep-alive timer", () => {
-      const kinds = timers();
-      return kinds.length > 0 && kinds.every((kind) => kind === "02");
-    });
+    for (const [seconds, options] of [[60, {}], [600, { keep_alive: 600 }]]) {
+      const { proxy } = await connected(t, { max: 1, ...options });
+      const port = proxy.port.toString(16).toUpperCase().padStart(4, "0");
+      // The adapter's sockets are those whose remote port is the proxy's; state 01 is established, timer 02 keep-alive,
+      // which goes off after so many hundredths of a second.
+      const timers = () => readFileSync("/proc/net/tcp", "utf8").split("\n").map((line) => line.trim().split(/\s+/))
+        .filter(([, , remote, state]) => remote?.endsWith(`:${port}`) && state === "01")
+        .map((fields) => fields[5].split(":"));
+      await eventually(5, "every socket has a keep-alive timer", () => {
+        const found = timers();
+        return found.length > 0 && found.every(([kind]) => kind === "02");
+      });
+      for (const [, left] of timers()) {
+        const away = Number.parseInt(left, 16) / 100;
+        assert.ok(away > seconds - 20 && away <= seconds + 1, `the next probe is ${away} s away, not ${seconds}`);
+      }
+    }
   });
+
 });
 
 describe("a server that stops and starts", () => {

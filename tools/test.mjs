@@ -14,6 +14,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const wanted = process.argv.slice(2);
 let passed = 0;
 let failed = 0;
+let skipped = 0;
 const reported = new Reported();
 
 if (wanted.length === 0) {
@@ -46,15 +47,25 @@ if (server) process.env.DATABASE_URL = server.url();
 const executed = new Map(files.map((file) => [file, 0]));
 const tests = run({ files, concurrency: 1 });
 reported.follow(tests);
+const took = new Map();
+let at = performance.now();
 const count = (event, outcome) => {
   tests.on(event, ({ name, file, details, skip, todo }) => {
+    const now = performance.now();
+    took.set(file, (took.get(file) ?? 0) + now - at);
+    at = now;
+    const reason = skip ?? todo;
+    if (outcome === "passed" && reason !== undefined) {
+      skipped += 1;
+      console.log(`skipped: ${name}: ${reason}`);
+      return;
+    }
     // A file appears among its own tests when it has none, and a suite when its tests have run.
     if (details.type === "suite" || name === file) {
       if (outcome === "failed" && name === file) failed += 1;
       return;
     }
     if (outcome === "failed") failed += 1;
-    else if (skip !== undefined || todo !== undefined) console.log(`skipped: ${name}: ${skip || todo}`);
     else {
       passed += 1;
       executed.set(file, executed.get(file) + 1);
@@ -79,5 +90,10 @@ for (const line of unproven(root, cited, reported)) {
   failed += 1;
   console.error(line);
 }
-console.log(`\n${passed} passed, ${failed} failed`);
+if (took.size > 1) {
+  console.log("\nThe slowest files:");
+  const slowest = [...took].sort(([, one], [, other]) => other - one).slice(0, 10);
+  for (const [file, duration] of slowest) console.log(`${(duration / 1000).toFixed(1).padStart(7)} s  ${basename(file)}`);
+}
+console.log(`\n${passed} passed, ${failed} failed, ${skipped} skipped`);
 process.exitCode = failed === 0 ? 0 : 1;

@@ -36,7 +36,7 @@ async function runTests(url) {
     });
   }
   const [code] = await once(child, "close");
-  const [counts = "none"] = output.match(/^\d+ passed, \d+ failed$/m) ?? [];
+  const [counts = "none"] = output.match(/^\d+ passed, \d+ failed, \d+ skipped$/m) ?? [];
   return { passed: code === 0 && counts !== "none", counts, output };
 }
 
