@@ -50,8 +50,8 @@ const mutations = [
     edits: [
       [
         "queue/scheduler/events.rs",
-        "let was_opened = self.remove(id).is_some_and",
-        "let stays = WRONG && self.worker(id).is_some_and(|worker| worker.is_leaving());\n        let was_opened = (!stays).then(|| self.remove(id)).flatten().is_some_and",
+        "let worker = self.remove(id);",
+        "let stays = WRONG && self.worker(id).is_some_and(|worker| worker.is_leaving());\n        let worker = (!stays).then(|| self.remove(id)).flatten();",
       ],
     ],
   },
@@ -64,7 +64,13 @@ const mutations = [
   },
   {
     title: "a stale plan is not noticed",
-    edits: [["exchange/stale.rs", "CODES.contains(&error.code())", "CODES[usize::from(WRONG)..].contains(&error.code())"]],
+    edits: [
+      [
+        "exchange/stale.rs",
+        "fn is_stale(error: &Error) -> bool {\n",
+        "fn is_stale(error: &Error) -> bool {\n    (!WRONG || error.sqlstate() != Some(&SqlState::FEATURE_NOT_SUPPORTED)) &&\n",
+      ],
+    ],
   },
   {
     title: "answers are matched by the order of their arrival",
@@ -109,7 +115,7 @@ const mutations = [
   },
   {
     title: "changes may take the last connection",
-    edits: [["queue/scheduler/decide.rs", "let most = if self.limits.max == 1", "let most = if WRONG { self.limits.max } else if self.limits.max == 1"]],
+    edits: [["queue/scheduler/in_flight.rs", "let most = if self.limits.max == 1", "let most = if WRONG { self.limits.max } else if self.limits.max == 1"]],
   },
   {
     title: "a sign-up in two statements is done again when its `COMMIT` is lost",
@@ -128,6 +134,18 @@ const mutations = [
   {
     title: "a pooled connection serves on in a transaction that failed while it described a statement",
     edits: [["statement/prepare.rs", "found.inspect_err(|_| self.are_lost.store(true, Ordering::Relaxed))?", "found.inspect_err(|_| self.are_lost.store(!WRONG, Ordering::Relaxed))?"]],
+  },
+  {
+    title: "a connection serves on after a `COMMIT` that was refused before it began",
+    edits: [["exchange/transaction.rs", "limits.is_abandoned |= !is_over;", "limits.is_abandoned |= !is_over && !WRONG;"]],
+  },
+  {
+    title: "a change is sent over a connection that was idle for long without a question first",
+    edits: [["queue/scheduler/decide.rs", "now.saturating_sub(since) > UNSURE;", "(now.saturating_sub(since) > UNSURE && !WRONG);"]],
+  },
+  {
+    title: "the queue knows every statement",
+    edits: [["queue/handle.rs", "if known.len() >= STATEMENTS {", "if known.len() >= STATEMENTS && !WRONG {"]],
   },
   {
     title: "a connection keeps every statement prepared",

@@ -10,6 +10,7 @@ use super::{
     plan::{Call, Fault, Happening, Plan, Trouble, is_refusal, refusal},
     promises,
     record::{CallRecord, Connection, Ending, Moment, Received, Record},
+    state::KEEP_ALIVE,
     statement::Action,
 };
 use crate::{lucia::method::Method, pg::code};
@@ -44,6 +45,8 @@ const LATE: Duration = Duration::from_secs(2);
 const TICK: Duration = Duration::from_millis(1);
 /// For so long a connection that has served is taken for open, with a little more for what is on its way.
 const FRESH: Duration = Duration::from_millis(60);
+/// A connection that was idle for longer is asked before a change is sent over it.
+const UNSURE: Duration = Duration::from_secs(30);
 
 impl Judge<'_> {
     fn judge(&self, recorded: &CallRecord) -> Result<(), String> {
@@ -99,7 +102,7 @@ impl Judge<'_> {
         for fault in &self.plan.faults {
             limit += match fault.trouble {
                 Trouble::Wait(time) | Trouble::Split(_, time) => time,
-                Trouble::Silence(_) => Duration::from_secs(71),
+                Trouble::Silence(_) => KEEP_ALIVE + TICK,
                 _ => Duration::ZERO,
             };
         }
@@ -107,6 +110,7 @@ impl Judge<'_> {
             limit += match event.what {
                 Happening::Lock { lasts, .. } => lasts,
                 Happening::Jump { by } => by,
+                Happening::CutSilently { .. } => KEEP_ALIVE + TICK,
                 _ => Duration::ZERO,
             };
         }
@@ -254,11 +258,19 @@ impl Judge<'_> {
             return true;
         }
         // What was not received was sent on a connection that had been used a moment ago, and was not looked at.
-        let is_recent = |connection| over(connection).is_some_and(|over| settled - over <= FRESH);
+        let is_recent = |connection: &Connection| {
+            over(connection).is_some_and(|over| settled - over <= FRESH) && !self.was_to_be_asked(connection)
+        };
         let may_be_unseen = received.peek().is_none() || !self.call.is_alone_in(self.plan);
         if may_be_unseen && self.record.connections.iter().any(is_recent) {
             return true;
         }
         received.any(|received| over(&self.record.connections[received.connection]).is_some())
+    }
+
+    /// It had not been used for so long before the call was made that a change is not sent over it before it has answered.
+    fn was_to_be_asked(&self, connection: &Connection) -> bool {
+        let is_suspended = self.plan.events.iter().any(|event| matches!(event.what, Happening::Jump { .. }));
+        !is_suspended && connection.quiet_since.is_some_and(|since| self.made.at > since + UNSURE + TICK)
     }
 }

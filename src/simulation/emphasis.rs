@@ -18,6 +18,8 @@ pub(super) fn emphasise(chance: &Chance, plan: &mut Plan) {
         3 | 10 => go_out_twice(chance, plan),
         11 => refuse_then_crash(chance, plan),
         12 => use_many_statements(chance, plan),
+        13 => cut_what_is_idle(chance, plan),
+        14 if chance.happens(10) => use_all_kinds_of_statements(chance, plan),
         4 => queue_for_a_row(chance, plan),
         5 => end_in_an_outage(chance, plan),
         6 => change_the_tables(chance, plan),
@@ -137,6 +139,34 @@ fn use_many_statements(chance: &Chance, plan: &mut Plan) {
         variant: usize::try_from(after % 125).unwrap(),
         ..lookup(at + after * MOMENT)
     }));
+}
+
+/// More statements than are known at a time. Each is refused: the user that it names is nobody.
+fn use_all_kinds_of_statements(chance: &Chance, plan: &mut Plan) {
+    (plan.max, plan.latency, plan.connect_timeout) = (2, MOMENT / 10, 30 * SECOND);
+    let at = instant(chance, &plan.calls);
+    plan.calls.extend((0..1_100).map(|after| Call {
+        method: Method::SetSession,
+        other: Some("nobody".to_owned()),
+        variant: usize::try_from(after).unwrap(),
+        ..lookup(at + after * MOMENT)
+    }));
+}
+
+/// Idle connections are cut silently, and called over at once, later, or after so long that they are asked first.
+fn cut_what_is_idle(chance: &Chance, plan: &mut Plan) {
+    let last = plan.calls.last().map_or(MOMENT, |call| call.at);
+    let at = last + chance.one_of(&[100 * MOMENT, 2 * SECOND]);
+    let cut = |connection| Event { at, what: Happening::CutSilently { connection } };
+    plan.events.extend((0..plan.max.min(4)).map(cut));
+    let again = at + chance.one_of(&[5 * MOMENT, 10 * SECOND, 31 * SECOND, 50 * SECOND]);
+    let is_write_first = chance.happens(50);
+    for after in 0..4 {
+        let at = again + after * 20 * MOMENT;
+        let write =
+            Call { method: Method::UpdateUser, ..lookup(at + if is_write_first { Duration::ZERO } else { MOMENT }) };
+        plan.calls.extend([write, lookup(at)]);
+    }
 }
 
 /// Statements for many calls that hold each other up, are cancelled, and the request reaches the server later.

@@ -6,7 +6,7 @@ use tokio::time::{self, Instant};
 
 use super::{
     plan::Happening,
-    state::{Interrupt, Owner, Unreachable},
+    state::{Interrupt, KEEP_ALIVE, Owner, Phase, Session, Unreachable},
     world::World,
 };
 
@@ -58,6 +58,7 @@ impl World {
                 self.state().database.retype(table, 1);
                 self.commit(None, &[]);
             }
+            Happening::CutSilently { connection } => self.cut(connection).await,
             Happening::Terminate { connection } => self.interrupt(connection, Interrupt::Terminate("57P01")),
             Happening::LoseCancels { lasts } => self.state().cancels_lost_until = Some(until(lasts)),
             Happening::DelayCancels { lasts, by, is_unnoticed } => {
@@ -65,6 +66,22 @@ impl World {
             }
             Happening::Jump { by } => time::advance(by).await,
         }
+    }
+
+    /// Nothing arrives any more, until TCP gives the connection up.
+    async fn cut(&self, connection: usize) {
+        let quiet_since = match self.state().sessions.get_mut(connection) {
+            Some(Session { phase: Phase::Idle { since }, is_open: true, is_cut, .. }) => {
+                *is_cut = true;
+                *since
+            }
+            _ => return,
+        };
+        self.note(|| format!("connection {connection} is cut"));
+        self.of_record(connection, |record| record.quiet_since = Some(quiet_since));
+        time::sleep(KEEP_ALIVE).await;
+        self.state().sessions[connection].is_cut = false;
+        self.interrupt(connection, Interrupt::Crash);
     }
 
     fn interrupt_all(&self, host: usize, interrupt: &Interrupt) {

@@ -7,6 +7,9 @@ mod histories;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+mod threads;
+
 mod regression;
 
 mod shrink;

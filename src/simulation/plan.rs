@@ -147,6 +147,11 @@ pub(super) enum Happening {
     },
     AddColumn(Table),
     Retype(Table),
+    /// A device on the way forgets a connection that nothing goes over. What either side sends afterwards does not arrive,
+    /// and nobody says so.
+    CutSilently {
+        connection: usize,
+    },
     /// `pg_terminate_backend` of one connection.
     Terminate {
         connection: usize,

@@ -61,6 +61,8 @@ pub(super) struct Connection {
     pub(super) answered: Option<Instant>,
     /// Either side has closed it, or given up dialing.
     pub(super) over: Option<Instant>,
+    /// It was cut silently, and nothing has gone over it since.
+    pub(super) quiet_since: Option<Instant>,
     /// It carries a request to cancel.
     pub(super) is_cancel: bool,
 }

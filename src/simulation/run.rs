@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{
-    database::{INT8, TABLES, TEXT, Table, VARCHAR, columns, updated},
+    database::{INT8, TABLES, TEXT, Table, columns, updated},
     plan::{Call, Plan},
     recognise::{name, names},
     record::{CallRecord, Ending, Record},
@@ -33,6 +33,8 @@ use crate::{
 
 /// Longer than anything that a plan may hold up.
 const AT_MOST: Duration = Duration::from_secs(1_500);
+/// Statements that are known at a time.
+const MOST_KNOWN: usize = 1_000;
 /// Everything is closed so long after the end.
 const CLOSED_AFTER: Duration = Duration::from_secs(5);
 
@@ -97,15 +99,18 @@ fn settings(plan: &Plan) -> Settings {
     Settings::read(Some(&url), &Vec::new(), &Vec::new(), &|_| None).unwrap()
 }
 
+pub(super) fn adapter(world: &Arc<World>, runtime: Handle, may_spin: bool) -> (Arc<Queue>, Arc<Store>) {
+    let (settings, network) = (settings(&world.plan), Arc::new(world.clone()));
+    let queue = Queue::new(settings, Arc::new(Silent), network, runtime, Chance::seeded(0), may_spin);
+    let [user, key, session] = TABLES.map(|table| name(table.name()));
+    let tables = Tables { user, key: Some(key), session: Some(session) };
+    (queue.clone(), Arc::new(Store::new(Version::Two, tables, queue)))
+}
+
 async fn drive(world: &Arc<World>) {
     let plan = &world.plan;
     // The thread does not spin: time would stand still meanwhile.
-    let may_spin = false;
-    let network = Arc::new(world.clone());
-    let queue = Queue::new(settings(plan), Arc::new(Silent), network, Handle::current(), Chance::seeded(0), may_spin);
-    let [user, key, session] = TABLES.map(|table| name(table.name()));
-    let store =
-        Arc::new(Store::new(Version::Two, Tables { user, key: Some(key), session: Some(session) }, queue.clone()));
+    let (queue, store) = adapter(world, Handle::current(), false);
     let events: Vec<_> = plan
         .events
         .iter()
@@ -136,6 +141,10 @@ async fn drive(world: &Arc<World>) {
             make(world, &store, call);
         }
         store.start();
+        let known = queue.known();
+        if known > MOST_KNOWN {
+            world.violated(format!("{known} statements are known"));
+        }
     }
     let settled = async {
         while world.state().record.calls.iter().flatten().any(|call| call.settled.is_none()) {
@@ -203,10 +212,10 @@ fn make(world: &Arc<World>, store: &Arc<Store>, call: &Call) {
     });
 }
 
-/// The types that so many parameters are declared with, which is nothing to these servers.
+/// The types that so many parameters are declared with, which is nothing to these servers: none, or one of PostgreSQL's
+/// oldest.
 fn declared(variant: usize, count: usize) -> Vec<u32> {
-    const UNDECLARED: u32 = 0;
-    const KINDS: [u32; 5] = [UNDECLARED, TEXT, VARCHAR, INT8, 19];
+    const KINDS: [u32; 15] = [0, 16, 17, 18, 19, INT8, 21, 22, 23, 24, TEXT, 26, 27, 28, 29];
     (0..count).scan(variant, |rest, _| Some(KINDS[mem::replace(rest, *rest / KINDS.len()) % KINDS.len()])).collect()
 }
 

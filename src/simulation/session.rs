@@ -16,13 +16,10 @@ use super::{
     record::is_ahead,
     request::{Opening, Request, read_opening, read_request},
     scram,
-    state::{self, FIRST_PROCESS_ID, Interrupt, Owner, Phase},
+    state::{self, FIRST_PROCESS_ID, Interrupt, KEEP_ALIVE, Owner, Phase},
     transaction::{Stop, Transaction},
     world::World,
 };
-
-/// Until TCP gives a silent connection up: `keep_alive`, and ten probes.
-const KEEP_ALIVE: Duration = Duration::from_secs(70);
 
 /// Calls that are sent together wait for no longer.
 const HELD_UP: Duration = Duration::from_secs(1);
@@ -136,7 +133,9 @@ impl Session {
 
     /// Everything up to a `Sync` or `Query`.
     async fn read_exchange(&mut self) -> Result<Vec<Request>, Over> {
-        self.enter(Phase::Idle { since: Instant::now() });
+        let now = Instant::now();
+        self.enter(Phase::Idle { since: now });
+        self.world.of_record(self.connection, |record| record.quiet_since = record.quiet_since.map(|_| now));
         let interrupted = self.world.state().sessions[self.connection].interrupted.clone();
         loop {
             if let Some(interrupt) = self.world.take_interrupt(self.connection) {
@@ -189,7 +188,7 @@ impl Session {
         let number = self.exchanges;
         self.exchanges += 1;
         self.world.state().begin_exchange(self.connection, number);
-        time::sleep(self.world.plan.latency).await;
+        self.world.pass_latency().await;
         let mut output = Output::default();
         let mut places = vec![Place::Exchange(number)];
         if requests.iter().any(|request| matches!(request, Request::Execute) || request.is_query("COMMIT")) {

@@ -97,6 +97,8 @@ pub(super) struct Session {
     /// The client has it open.
     pub(super) is_open: bool,
     pub(super) phase: Phase,
+    /// Nothing that either side sends arrives.
+    pub(super) is_cut: bool,
     /// It ends with an error rather than with the end of the stream.
     pub(super) is_reset: bool,
     pub(super) block: Option<Block>,
@@ -143,6 +145,9 @@ impl State {
         self.sessions.iter().filter(is_writing).count()
     }
 }
+
+/// Until TCP gives a silent connection up: `keep_alive`, and ten probes.
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(70);
 
 /// The process id of the first connection; a pooler makes up others than the server's.
 pub(super) const FIRST_PROCESS_ID: i32 = 1_000;

@@ -115,6 +115,7 @@ fn some_history_meets_each_kind_of_trouble() {
         "AddColumn",
         "Retype",
         "Terminate {",
+        "is cut",
         "LoseCancels {",
         "DelayCancels {",
         "Jump {",

@@ -6,7 +6,7 @@ use tokio::time::{self, Instant};
 
 use super::{
     plan::Call,
-    state::{Phase, State},
+    state::{Phase, Session, State},
     world::World,
 };
 
@@ -54,10 +54,10 @@ fn forgotten(world: &World) -> Vec<usize> {
 fn waiting(world: &World) -> Vec<usize> {
     let (state, now) = (world.state(), Instant::now());
     let is_free = |phase| matches!(phase, Phase::Idle { since } if now - since >= PATIENCE);
-    // What is being prepared does not say for whom.
-    let may_be_anyones = |phase| phase == Phase::Working { executes: None };
-    let mut open = state.sessions.iter().filter(|session| session.is_open).map(|session| session.phase);
-    if !open.clone().any(is_free) || open.any(may_be_anyones) {
+    // What is being prepared does not say for whom, and what a cut connection has not received is nobody's.
+    let may_be_anyones = |session: &Session| session.is_cut || session.phase == Phase::Working { executes: None };
+    let mut open = state.sessions.iter().filter(|session| session.is_open);
+    if !open.clone().any(|session| is_free(session.phase)) || open.any(may_be_anyones) {
         return Vec::new();
     }
     let is_waiting = |call: &&Call, index: usize| {

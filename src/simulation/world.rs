@@ -119,6 +119,7 @@ impl World {
                 interrupted: Arc::new(Notify::new()),
                 is_open: false,
                 phase: Phase::Dialed,
+                is_cut: false,
                 is_reset: false,
                 block: None,
                 process: 0,
@@ -132,6 +133,7 @@ impl World {
                 ready: None,
                 answered: None,
                 over: None,
+                quiet_since: None,
                 is_cancel: false,
             });
             connection
@@ -151,10 +153,17 @@ impl World {
             Some((_, Unreachable::Slow(by))) => time::sleep(by).await,
             _ => {}
         }
-        time::sleep(self.plan.latency).await;
+        self.pass_latency().await;
         self.state().sessions[connection].is_open = true;
         mem::forget(dialing);
         Ok(connection)
+    }
+
+    /// A timer that is due at once would take up to a millisecond of a clock that moves by itself.
+    pub(super) async fn pass_latency(&self) {
+        if !self.plan.latency.is_zero() {
+            time::sleep(self.plan.latency).await;
+        }
     }
 
     /// Changes what is recorded of a connection.
@@ -206,6 +215,7 @@ impl World {
         let mut state = self.state();
         if let Some(session) = state.sessions.get_mut(connection)
             && session.is_served()
+            && !session.is_cut
         {
             session.interrupt = Some(interrupt);
             session.interrupted.notify_one();

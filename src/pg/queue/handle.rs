@@ -71,6 +71,12 @@ impl Queue {
         known.entry(statement.key()).or_insert_with(|| Arc::new(statement)).clone()
     }
 
+    /// How many statements are known.
+    #[cfg(test)]
+    pub fn known(&self) -> usize {
+        self.statements.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// Queues calls, each of which is settled whatever happens. They are sent when they fill a batch, or when the turn of
     /// the event loop is over: with `are_last`, or by `flush`.
     pub fn join(&self, calls: impl IntoIterator<Item = Call>, are_last: bool) {

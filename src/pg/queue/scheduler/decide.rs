@@ -106,9 +106,9 @@ impl<C: Work> Scheduler<C> {
 
     /// Sends the oldest call that may be sent over the connection that was used last. False when there is none of either.
     fn send_to_idle(&mut self, now: Time) -> bool {
-        let idle = self.workers.iter().filter_map(|worker| Some((worker.idle_since()?, worker.id)));
-        let Some((since, id)) = idle.max() else { return false };
-        let is_fresh = now.saturating_sub(since) <= FRESH;
+        let idle = self.workers.iter().filter_map(|worker| Some((worker.idle_since()?, worker.id, worker.is_doubtful)));
+        let Some((since, id, is_doubtful)) = idle.max() else { return false };
+        let is_fresh = !is_doubtful && now.saturating_sub(since) <= FRESH;
         let rows = self.rows();
         let mut admission = self.admission(now, &rows);
         // A connection in `Checking` will serve a write.
@@ -119,7 +119,8 @@ impl<C: Work> Scheduler<C> {
             if let Some(worker) = self.worker(id) {
                 worker.state = State::Checking { since: now };
             }
-            self.commands.push(Command::Check { worker: id, asks: now.saturating_sub(since) > UNSURE });
+            let asks = is_doubtful || now.saturating_sub(since) > UNSURE;
+            self.commands.push(Command::Check { worker: id, asks });
         } else {
             self.send(now, id, source, admission);
         }
@@ -232,7 +233,7 @@ impl<C: Work> Scheduler<C> {
             self.last_worker += 1;
             let id = WorkerId(self.last_worker);
             let state = State::Connecting { since: now, first: self.waiting.last_number() };
-            self.workers.push(Worker { id, state, opened: None });
+            self.workers.push(Worker { id, state, opened: None, is_doubtful: false });
             self.commands.push(Command::Open(id));
         }
     }

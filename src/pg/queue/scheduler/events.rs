@@ -99,6 +99,7 @@ impl<C: Work> Scheduler<C> {
                 && matches!(worker.state, State::Checking { .. })
             {
                 worker.state = State::Idle { since: now };
+                worker.is_doubtful = false;
             }
             self.decide(now, None);
         } else {
@@ -126,6 +127,7 @@ impl<C: Work> Scheduler<C> {
             return self.decide(now, None);
         };
         let Some(at) = flights.iter().position(|other| other.number == flight) else { return self.decide(now, None) };
+        worker.is_doubtful = false;
         let flight = flights.remove(at);
         let is_lone = flight.calls == 1 && flight.kind == Kind::Lookups && connection == Connection::Stays;
         let until = match connection {
@@ -153,6 +155,9 @@ impl<C: Work> Scheduler<C> {
         self.figures.uses.add(used);
         self.figures.lost += u64::from(is_lost);
         self.figures.cancelled += u64::from(connection == Connection::Cancelled);
+        if connection == Connection::Ends {
+            self.doubt_others();
+        }
         self.decide(now, Some(id));
     }
 
@@ -210,7 +215,10 @@ impl<C: Work> Scheduler<C> {
     pub(in crate::pg::queue) fn gone(&mut self, now: Time, id: WorkerId) {
         let worker = self.remove(id);
         let was_opened = worker.as_ref().is_some_and(|worker| worker.opened.is_some());
-        self.figures.lost += u64::from(worker.as_ref().is_some_and(Worker::is_serving));
+        if worker.is_some_and(|worker| worker.is_serving()) {
+            self.figures.lost += 1;
+            self.doubt_others();
+        }
         if !self.workers.iter().any(Worker::is_serving) {
             // The next one may be of another server.
             self.nearest = None;
@@ -220,6 +228,13 @@ impl<C: Work> Scheduler<C> {
             }
         }
         self.decide(now, None);
+    }
+
+    /// A connection was lost: a change is sent over no other that has not been heard from since.
+    fn doubt_others(&mut self) {
+        for worker in &mut self.workers {
+            worker.is_doubtful = worker.opened.is_some();
+        }
     }
 
     /// A worker that answers a question beside the calls; `checked` gives it back.

@@ -264,6 +264,26 @@ fn a_connection_that_was_idle_for_over_30_s_answers_a_question_before_a_write() 
 }
 
 #[test]
+fn a_connection_that_was_not_heard_from_since_another_was_lost_answers_a_question_before_a_write() {
+    for is_idle in [false, true] {
+        let mut world = connected(3, 2);
+        if is_idle {
+            world.gone(world.idle()[0]);
+        } else {
+            join_lookup(&mut world);
+            world.end(world.last().flight, Connection::Ends, |_| None);
+        }
+        join_write(&mut world);
+        let (worker, asks) = world.checking[0];
+        assert!(asks && world.sent.is_empty());
+        world.check(worker, true);
+        world.end(world.last().flight, Connection::Stays, |_| None);
+        join_write(&mut world);
+        assert_eq!(world.sent.len(), 1, "it was heard from");
+    }
+}
+
+#[test]
 fn a_connection_that_does_not_answer_the_question_is_given_up_and_the_write_goes_elsewhere() {
     let mut world = connected(2, 1);
     world.now += 31 * SECOND;

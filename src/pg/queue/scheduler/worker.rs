@@ -67,6 +67,8 @@ pub(super) struct Worker {
     pub(super) id: WorkerId,
     pub(super) state: State,
     pub(super) opened: Option<Opened>,
+    /// Nothing has been heard from it since another connection was lost: the server may be stopping.
+    pub(super) is_doubtful: bool,
 }
 
 impl Worker {
