@@ -40,6 +40,30 @@ test("a write whose types change each time is given up, and is not sent for ever
   assert.ok(calls.every((call) => call === undefined));
 });
 
+test("of what the server has told about types, five hundred combinations of columns are remembered", async () => {
+  const { createWriter } = require("../lib/write.js");
+  const { release } = require("../lib/calls.js");
+  const { unknownForm } = require("../lib/constants.js");
+  let asked = 0;
+  const owner = {
+    started() {},
+    settled() {},
+    write(slot, index, columns, declared, texts, forms) {
+      if (forms[0] === unknownForm) asked += 1;
+      release(slot).resolve(forms[0] === unknownForm ? [3802] : undefined);
+    },
+  };
+  const write = createWriter(owner, Error);
+  const one = (column) => write({ index: 1, name: "setUser" }, undefined, [{ columns: [column], values: [{}] }]);
+  for (let n = 0; n < 500; n += 1) await one(`c${n}`);
+  assert.equal(asked, 500);
+  await one("c0");
+  assert.equal(asked, 500);
+  await one("c500");
+  await one("c0");
+  assert.equal(asked, 502);
+});
+
 describe("a row", () => {
   const one = (number, value) => {
     const shape = createShape(["a"], [number], 1);

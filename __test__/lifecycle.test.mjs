@@ -126,6 +126,15 @@ describe("end", () => {
     assert.deepEqual(await signUps.audit(sql), NOTHING_WRONG);
   });
 
+  test("waits for first calls by ids that are no text, which ask the server twice", limit, async (t) => {
+    await sql.unsafe(`CREATE TABLE by_bytes (id bytea PRIMARY KEY); INSERT INTO by_bytes VALUES ('u1')`);
+    const { adapter, initializer } = openAdapter(t, database.url, {}, { ...tableNames, user: "by_bytes" });
+    const both = Promise.all([adapter.getUser("u1"), adapter.setUser({ id: "u2" }, null)]);
+    await within(10, "end resolves", initializer.end());
+    assert.deepEqual(await both, [{ id: Buffer.from("u1") }, undefined]);
+    assert.deepEqual((await sql`SELECT id FROM by_bytes`).map(({ id }) => id.toString()).sort(), ["u1", "u2"]);
+  });
+
   test("makes every later call reject with CONNECTION_ENDED", limit, async (t) => {
     const { adapter, initializer, name } = openAdapter(t, database.url);
     await read(adapter, "getUser", 1);

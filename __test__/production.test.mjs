@@ -65,6 +65,23 @@ test("the server plans a lookup once on each connection, for however few calls i
   assert.equal(plans, before);
 });
 
+test("a connection keeps a hundred statements prepared, and no more", async (t) => {
+  const names = Array.from({ length: 8 }, (_, n) => `c${n}`);
+  await database.sql.unsafe(`
+    CREATE TABLE wide (id text PRIMARY KEY, ${names.map((name) => `${name} int`).join(", ")}); INSERT INTO wide VALUES ('u');
+    CREATE VIEW counted AS SELECT id, (SELECT count(*)::int FROM pg_prepared_statements) AS prepared FROM wide`);
+  // Both have the one connection of equal settings.
+  const [wide, counted] = ["wide", "counted"].map((user) => postgres(database.url, { ...tableNames, user }, { max: 1 }));
+  t.after(() => Promise.all([wide.end(), counted.end()]));
+  const { updateUser } = wide(LuciaError);
+  for (let subset = 1; subset < 256; subset += 1) {
+    const chosen = names.filter((_, n) => (subset >> n) % 2 === 1);
+    await updateUser("u", Object.fromEntries(chosen.map((name) => [name, subset])));
+  }
+  const { prepared } = await counted(LuciaError).getUser("u");
+  assert.ok(prepared > 90 && prepared <= 101, `${prepared} are prepared`);
+});
+
 test("a plan_cache_mode that the settings say is left as it is", async (t) => {
   let plans = 0;
   const initializer = postgres(database.url, tableNames, {

@@ -145,7 +145,7 @@ const mutations = [
   },
   {
     title: "the queue knows every statement",
-    edits: [["queue/handle.rs", "if known.len() >= STATEMENTS {", "if known.len() >= STATEMENTS && !WRONG {"]],
+    edits: [["queue/handle.rs", "if statements.len() >= STATEMENTS && ", "if statements.len() >= STATEMENTS && !WRONG && "]],
   },
   {
     title: "a connection keeps every statement prepared",

@@ -137,7 +137,7 @@ impl Method {
 
 #[cfg(test)]
 mod tests {
-    use super::{METHODS, Table};
+    use super::{METHODS, Method, Table};
     use crate::lucia::version::Version;
 
     #[test]
@@ -146,6 +146,26 @@ mod tests {
             assert_eq!(entry.method as usize, index, "{}", entry.name);
         }
     }
+
+    #[test]
+    fn a_method_is_known_by_its_place_and_has_a_name_in_each_version() {
+        for (index, entry) in (0..).zip(&METHODS) {
+            assert_eq!(Method::from_index(index), Some(entry.method));
+            assert_eq!(entry.method.entry().name, entry.name);
+            assert_eq!(entry.name_in(Version::Two), Some(entry.name));
+        }
+        assert_eq!(Method::from_index(17), None);
+        let of_3 = METHODS.iter().filter_map(|entry| entry.name_in(Version::Three));
+        assert!(of_3.eq([
+            "getUserSessions",
+            "setSession",
+            "updateSessionExpiration",
+            "deleteSession",
+            "deleteUserSessions",
+            "getSessionAndUser",
+        ]));
+    }
+
     #[test]
     fn lucia_3_has_methods_of_sessions_alone() {
         let of_3: Vec<_> = METHODS.iter().filter(|entry| entry.name_in(Version::Three).is_some()).collect();

@@ -109,6 +109,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_name_knows_its_parts() {
+        let is = |text: &str| {
+            let name = Name::new(text).unwrap();
+            (name.is("id"), name.has_parts())
+        };
+        assert_eq!(is("id"), (true, false));
+        assert_eq!(is(r#""id""#), (true, false));
+        assert_eq!(is("idx"), (false, false));
+        assert_eq!(is("a.id"), (false, true));
+        assert_eq!(is(r#""a.id""#), (false, false));
+    }
+
     proptest! {
         #[test]
         fn no_name_leaves_its_quotes(text in any::<String>()) {

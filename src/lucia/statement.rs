@@ -211,8 +211,13 @@ fn parameters(before: usize, count: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{delete, insert, insert_user_and_key, lookup, session_and_user, update};
-    use crate::lucia::{name::Name, version::Join};
+    use super::{
+        delete, delete_expired, insert, insert_user_and_key, lookup, session_and_user, session_then_user, update,
+    };
+    use crate::{
+        lucia::{name::Name, version::Join},
+        pg::Lookup,
+    };
 
     fn names(texts: &[&str]) -> Vec<Name> {
         texts.iter().map(|text| Name::new(text).unwrap()).collect()
@@ -236,6 +241,36 @@ mod tests {
             ") WITH ORDINALITY AS call(id, position) JOIN \"user_session\" AS s ON s.id = call.id \
              JOIN \"auth_user\" AS u ON u.id = s.user_id"
         );
+    }
+
+    #[test]
+    fn relations_that_are_no_tables_are_looked_into_for_each_call_by_itself() {
+        let tables = names(&["user_session", "auth_user"]);
+        let each = |join| match session_and_user(&tables[0], &tables[1], join).1.lookup {
+            Lookup::Any(relations, parts) => (relations, parts[1].clone()),
+            other => panic!("{other:?}"),
+        };
+        let session = ") WITH ORDINALITY AS call(id, position) CROSS JOIN LATERAL (SELECT s.* FROM \"user_session\" AS s \
+                       WHERE s.id = call.id OFFSET 0) AS s ";
+        let user = "JOIN LATERAL (SELECT u.* FROM \"auth_user\" AS u WHERE u.id = s.user_id OFFSET 0) AS u";
+        let relations = vec![r#""user_session""#.to_owned(), r#""auth_user""#.to_owned()];
+        assert_eq!(each(Join::Inner), (relations.clone(), format!("{session}CROSS {user}")));
+        assert_eq!(each(Join::Left), (relations, format!("{session}LEFT {user} ON true")));
+    }
+
+    #[test]
+    fn a_session_is_found_without_its_user_where_the_version_says_so() {
+        let tables = names(&["s", "u"]);
+        for (join, text) in [(Join::Inner, "JOIN"), (Join::Left, "LEFT JOIN")] {
+            assert_eq!(
+                session_then_user(&tables[0], &tables[1], join),
+                [
+                    r#"SELECT s.* FROM "s" AS s WHERE s.id = $1 LIMIT 1"#.to_owned(),
+                    format!(r#"SELECT u.* FROM "s" AS s {text} "u" AS u ON u.id = s.user_id WHERE s.id = $1 LIMIT 1"#),
+                ]
+            );
+        }
+        assert_eq!(delete_expired(&tables[0], "n < $1"), r#"DELETE FROM "s" WHERE n < $1"#);
     }
 
     #[test]

@@ -58,3 +58,21 @@ impl Version {
         self == Self::Two
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Join, Version};
+
+    #[test]
+    fn the_versions_differ_in_what_the_adapter_promises() {
+        let [two, three] = Version::ALL;
+        assert_eq!([two.number(), three.number()], [2, 3]);
+        assert_eq!(two.numbers(), ["active_expires", "idle_expires"]);
+        assert!(three.numbers().is_empty());
+        assert_eq!([two.join(), three.join()], [Join::Inner, Join::Left]);
+        assert_eq!(two.is_dead(), "idle_expires < $1");
+        assert!(three.is_dead().starts_with("expires_at <= $1"));
+        assert_eq!([two.has_keys(), three.has_keys()], [true, false]);
+        assert_eq!([two.has_errors(), three.has_errors()], [true, false]);
+    }
+}

@@ -167,7 +167,7 @@ const INSTEAD_OF_INSERT: u8 = 64 | 4;
 
 #[cfg(test)]
 mod tests {
-    use super::{Constraint, Expected, meaning};
+    use super::{Constraint, Expected, Id, Ids, meaning, question};
     use crate::{lucia::method::Method, pg::SqlState};
 
     #[test]
@@ -192,5 +192,23 @@ mod tests {
     fn a_sign_up_repeats_a_key_only_when_it_does_not_repeat_the_user() {
         let rows = meaning(Method::SetUser, &SqlState::UNIQUE_VIOLATION).unwrap().rows;
         assert_eq!(rows, [Expected::Key, Expected::NoUser]);
+    }
+
+    #[test]
+    fn what_is_expected_is_looked_up_by_the_id_that_was_inserted() {
+        let id = |text: &str| Some(Id { text: text.to_owned(), form: 0 });
+        let ids = Ids { key: id("key"), user: id("user") };
+        let of = |expected| ids.of(expected).map(|id| id.text);
+        assert_eq!((Expected::Key.lookup(), of(Expected::Key).as_deref()), (Method::GetKey, Some("key")));
+        assert_eq!((Expected::NoUser.lookup(), of(Expected::NoUser).as_deref()), (Method::GetUser, Some("user")));
+        assert!(Ids::default().of(Expected::Key).is_none());
+    }
+
+    #[test]
+    fn the_catalog_is_asked_about_the_column_and_about_triggers_that_insert_elsewhere() {
+        let [id, user_id] = [Constraint::Id, Constraint::UserId].map(question);
+        assert!(id.contains("a.attname = 'id'") && id.contains("pg_index"), "{id}");
+        assert!(user_id.contains("a.attname = 'user_id'") && user_id.contains("pg_constraint"), "{user_id}");
+        assert!(id.contains("(g.tgtype & 68) = 68"), "{id}");
     }
 }

@@ -64,11 +64,7 @@ impl Queue {
 
     /// The one statement of this text and these declared types: what is prepared once is prepared for all adapters.
     pub fn statement(&self, statement: Statement) -> Arc<Statement> {
-        let mut known = self.statements.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= STATEMENTS {
-            known.clear();
-        }
-        known.entry(statement.key()).or_insert_with(|| Arc::new(statement)).clone()
+        known(&mut self.statements.lock().unwrap_or_else(PoisonError::into_inner), statement)
     }
 
     /// How many statements are known.
@@ -108,5 +104,36 @@ impl Queue {
     pub fn destroy(&self) {
         self.end();
         self.dispatcher.destroy();
+    }
+}
+
+/// The one statement of this text and these declared types; all are forgotten where there would be too many.
+fn known(statements: &mut HashMap<String, Arc<Statement>>, statement: Statement) -> Arc<Statement> {
+    let key = statement.key();
+    if statements.len() >= STATEMENTS && !statements.contains_key(&key) {
+        statements.clear();
+    }
+    statements.entry(key).or_insert_with(|| Arc::new(statement)).clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Arc, HashMap, STATEMENTS, Statement, known};
+
+    #[test]
+    fn a_text_is_one_statement_and_a_thousand_are_known_at_most() {
+        let mut statements = HashMap::new();
+        let mut of = |number: usize| {
+            let statement = known(&mut statements, Statement::read(format!("SELECT {number}"), &[]));
+            assert!(statements.len() <= STATEMENTS);
+            statement
+        };
+        let first = of(0);
+        for number in 1..STATEMENTS {
+            of(number);
+        }
+        assert!(Arc::ptr_eq(&first, &of(0)));
+        of(STATEMENTS);
+        assert!(!Arc::ptr_eq(&first, &of(0)));
     }
 }

@@ -41,6 +41,8 @@ pub(in crate::pg) use authentication::{Method, Methods};
 pub use merged::Settings;
 pub(in crate::pg) use merged::{Host, Password, Prepare, Target};
 pub use options::is_read as is_option;
+#[cfg(test)]
+pub(in crate::pg) use password::Secret;
 pub use socket::SocketSettings;
 #[cfg(test)]
 pub(in crate::pg) use stated_tls::{HomeFiles, Ssl, StatedTls};

@@ -3,7 +3,7 @@
 use std::{io, sync::Arc};
 
 use rustls::{
-    ClientConfig,
+    ClientConfig, SupportedProtocolVersion,
     crypto::CryptoProvider,
     pki_types::ServerName,
     version::{TLS12, TLS13},
@@ -113,19 +113,19 @@ pub(in crate::pg) fn connector(tls: &Tls, host: &Host) -> Result<Connector, Erro
     })
 }
 
+fn versions(tls: &Tls) -> Vec<&'static SupportedProtocolVersion> {
+    let known = [(Version::Tls12, &TLS12), (Version::Tls13, &TLS13)].into_iter();
+    known.filter(|(version, _)| (tls.minimum..=tls.maximum).contains(version)).map(|(_, version)| version).collect()
+}
+
 fn client(
     tls: &Tls,
     provider: Arc<CryptoProvider>,
     verifier: Verifier,
     shown: &Arc<Shown>,
 ) -> Result<ClientConfig, Error> {
-    let versions: Vec<_> = [(Version::Tls12, &TLS12), (Version::Tls13, &TLS13)]
-        .into_iter()
-        .filter(|(version, _)| (tls.minimum..=tls.maximum).contains(version))
-        .map(|(_, version)| version)
-        .collect();
     let builder = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&versions)
+        .with_protocol_versions(&versions(tls))
         .map_err(|error| Error::invalid(format!("TLS cannot be set up: {error}")))?;
     let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
     Ok(builder.with_client_cert_resolver(shown.clone()))

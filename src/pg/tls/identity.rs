@@ -177,3 +177,71 @@ fn decrypt<D: BlockModeDecrypt>(mut decryptor: D, data: &mut [u8]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pg::{
+        settings::Secret,
+        tls::{algorithms, samples},
+    };
+
+    fn told(certificate: &str, key: &str, passphrase: Option<&str>) -> String {
+        let text = |text: &str| Material::Text(text.as_bytes().to_vec());
+        let passphrase = passphrase.map(|passphrase| Secret(passphrase.to_owned()));
+        let identity = Identity { certificate: text(certificate), key: text(key), passphrase };
+        certified(&identity, &algorithms::provider()).err().map_or(String::new(), |error| error.message().to_owned())
+    }
+
+    #[test]
+    fn a_key_belongs_to_its_certificate_of_whatever_version() {
+        assert_eq!(told(samples::SIGNER, samples::SIGNER_KEY, None), "");
+        assert_eq!(told(samples::OLD_SIGNER, samples::SIGNER_KEY, None), "");
+        let another = "option `ssl.key` is not the key of the client certificate";
+        assert_eq!(told(samples::SELF_SIGNED, samples::SIGNER_KEY, None), another);
+        assert_eq!(told(samples::OLD, samples::SIGNER_KEY, None), another);
+    }
+
+    #[test]
+    fn a_key_is_opened_by_its_passphrase_alone() {
+        let end = "-----END ENCRYPTED PRIVATE KEY-----\n";
+        let keys: Vec<_> = samples::ENCRYPTED_KEYS.split_inclusive(end).collect();
+        assert_eq!(keys.len(), 4);
+        for key in keys {
+            assert_eq!(told(samples::SIGNER, key, Some("hunter2")), "");
+            assert!(told(samples::SIGNER, key, Some("hunter3")).starts_with("option `ssl.key` "));
+            assert!(told(samples::SIGNER, key, None).ends_with("add `sslpassword` (`ssl.passphrase`)"));
+        }
+    }
+
+    #[test]
+    fn a_certificate_is_shown_only_where_its_key_can_sign_and_whether_it_was_asked_for_is_known() {
+        let text = |text: &str| Material::Text(text.as_bytes().to_vec());
+        let identity =
+            Identity { certificate: text(samples::SIGNER), key: text(samples::SIGNER_KEY), passphrase: None };
+        let shown = Shown::new(Some(certified(&identity, &algorithms::provider()).unwrap()));
+        assert!(!shown.was_asked());
+        assert!(shown.has_certs());
+        assert!(shown.resolve(&[], &[SignatureScheme::ECDSA_NISTP256_SHA256]).is_some());
+        assert!(shown.was_asked());
+        assert!(shown.resolve(&[], &[SignatureScheme::ED25519]).is_none());
+        assert!(Shown::new(None).resolve(&[], &[SignatureScheme::ECDSA_NISTP256_SHA256]).is_none());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_key_file_is_its_owners_alone_but_for_a_group_that_may_read_roots() {
+        use std::{
+            fs,
+            os::unix::fs::{MetadataExt, PermissionsExt},
+        };
+        let path = std::env::temp_dir().join(format!("lucia-postgres-native-key-{}", std::process::id()));
+        fs::write(&path, "").unwrap();
+        let by_root = fs::metadata(&path).unwrap().uid() == 0;
+        for (mode, exposed) in [(0o600, false), (0o640, !by_root), (0o644, true), (0o620, true), (0o604, true)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(is_exposed(&path), exposed, "{mode:o}");
+        }
+        fs::remove_file(path).unwrap();
+    }
+}

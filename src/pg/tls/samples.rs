@@ -18,3 +18,12 @@ pub(super) const UNNAMED: &str = include_str!("samples/unnamed.pem");
 pub(super) const OLD: &str = include_str!("samples/old.pem");
 /// `openssl req -x509` with the subject `/CN=db.example.com`: its own authority.
 pub(super) const SELF_SIGNED: &str = include_str!("samples/self_signed.pem");
+/// `openssl req -x509` with the subject `/CN=db.example.com`, for `other.example.com`: its own authority.
+pub(super) const SIGNER: &str = include_str!("samples/signer.pem");
+/// The same key and subject, of version 1.
+pub(super) const OLD_SIGNER: &str = include_str!("samples/old_signer.pem");
+/// The private key of both.
+pub(super) const SIGNER_KEY: &str = include_str!("samples/signer_key.pem");
+/// The same key four times, encrypted by AES with 128, 192, 256 and 256 bits, with the hashes SHA-1 to SHA-512. The
+/// passphrase is `hunter2`.
+pub(super) const ENCRYPTED_KEYS: &str = include_str!("samples/encrypted_keys.pem");

@@ -53,3 +53,15 @@ fn files_are_read_only_where_tls_is_spoken() {
     let socket = Host::Unix { directory: "/tmp".into(), port: 5432 };
     assert!(connector(&settings(Ssl::VerifyFull, missing(), None), &socket).is_ok());
 }
+
+#[test]
+fn versions_and_the_name_in_clear_are_those_of_the_settings() {
+    let any = || settings(Ssl::Require, None, None);
+    assert_eq!(versions(&any()), [&TLS12, &TLS13]);
+    assert_eq!(versions(&Tls { minimum: Version::Tls13, ..any() }), [&TLS13]);
+    assert_eq!(versions(&Tls { maximum: Version::Tls12, ..any() }), [&TLS12]);
+    let config = |tls: &Tls| connector(tls, &host()).unwrap().config;
+    assert!(config(&any()).enable_sni);
+    assert!(!config(&Tls { sends_server_name: false, ..any() }).enable_sni);
+    assert_eq!(config(&any()).alpn_protocols, [b"postgresql"]);
+}

@@ -1,5 +1,13 @@
 use std::time::Duration;
 
+use ring::{rand::SystemRandom, signature};
+use rustls::{
+    ClientConfig, ClientConnection, ServerConfig, ServerConnection,
+    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject},
+    sign::{CertifiedKey, SingleCertAndKey},
+    version::{TLS12, TLS13},
+};
+
 use super::*;
 use crate::pg::{
     settings::{Material, Roots},
@@ -28,9 +36,9 @@ fn verify((roots, presented, name, at): Case) -> Result<(), String> {
 
 #[test]
 fn certificates_are_judged_as_libpq_judges_them() {
-    use samples::{AUTHORITY, NAMED, OLD, OTHER, SELF_SIGNED, UNNAMED};
+    use samples::{AUTHORITY, NAMED, OLD, OTHER, SELF_SIGNED, SIGNER, UNNAMED};
     let by_authority: &[&str] = &[AUTHORITY];
-    let table: [(Case, &str); 25] = [
+    let table: [(Case, &str); 27] = [
         ((by_authority, NAMED, Some("db.example.com"), IN_2030), ""),
         ((by_authority, NAMED, Some("127.0.0.1"), IN_2030), ""),
         ((&[OTHER, AUTHORITY], NAMED, Some("db.example.com"), IN_2030), ""),
@@ -45,6 +53,9 @@ fn certificates_are_judged_as_libpq_judges_them() {
         ((by_authority, UNNAMED, Some("db.example.com"), IN_2030), ""),
         ((by_authority, UNNAMED, Some("other.example.com"), IN_2030), "NotValidForName"),
         ((&[OTHER], UNNAMED, Some("db.example.com"), IN_2030), "UnknownIssuer"),
+        // Where there are alternative names the common name is none.
+        ((&[SIGNER], SIGNER, Some("other.example.com"), IN_2030), ""),
+        ((&[SIGNER], SIGNER, Some("db.example.com"), IN_2030), "NotValidForName"),
         // Of version 1.
         ((by_authority, OLD, Some("db.example.com"), IN_2030), ""),
         ((by_authority, OLD, Some("other.example.com"), IN_2030), "NotValidForName"),
@@ -76,5 +87,49 @@ fn without_trust_anything_will_do() {
     let now = UnixTime::since_unix_epoch(Duration::ZERO);
     for presented in [samples::NAMED, samples::OLD, samples::SELF_SIGNED] {
         assert!(verifier.verify_server_cert(&samples::der(presented), &[], &name, &[], now).is_ok());
+    }
+}
+
+/// A handshake with a server that shows a certificate and has a key, where any certificate is trusted.
+fn shake_hands(
+    presented: &str,
+    key: &PrivateKeyDer<'static>,
+    version: &'static rustls::SupportedProtocolVersion,
+) -> Result<(), Error> {
+    let provider = Arc::new(algorithms::provider());
+    let verifier = Verifier { trust: None, algorithms: provider.signature_verification_algorithms };
+    let key = provider.key_provider.load_private_key(key.clone_key()).unwrap();
+    let shown = SingleCertAndKey::from(CertifiedKey::new(vec![samples::der(presented)], key));
+    let server = ServerConfig::builder_with_provider(provider.clone()).with_protocol_versions(&[version]).unwrap();
+    let server = server.with_no_client_auth().with_cert_resolver(Arc::new(shown));
+    let client = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[version]).unwrap();
+    let client = client.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth();
+    let mut server = ServerConnection::new(Arc::new(server)).unwrap();
+    let mut client = ClientConnection::new(Arc::new(client), ServerName::try_from("anything").unwrap()).unwrap();
+    while client.is_handshaking() {
+        let mut bytes = Vec::new();
+        client.write_tls(&mut bytes).unwrap();
+        server.read_tls(&mut bytes.as_slice()).unwrap();
+        server.process_new_packets()?;
+        bytes.clear();
+        server.write_tls(&mut bytes).unwrap();
+        client.read_tls(&mut bytes.as_slice()).unwrap();
+        client.process_new_packets()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_handshake_is_signed_with_the_key_of_the_certificate_of_whatever_version() {
+    let algorithm = &signature::ECDSA_P256_SHA256_ASN1_SIGNING;
+    let another = signature::EcdsaKeyPair::generate_pkcs8(algorithm, &SystemRandom::new()).unwrap();
+    let another = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(another.as_ref().to_vec()));
+    let own = PrivateKeyDer::from_pem_slice(samples::SIGNER_KEY.as_bytes()).unwrap();
+    let refused = Err(CertificateError::BadSignature.into());
+    for version in [&TLS12, &TLS13] {
+        for presented in [samples::SIGNER, samples::OLD_SIGNER] {
+            assert_eq!(shake_hands(presented, &own, version), Ok(()));
+            assert_eq!(shake_hands(presented, &another, version), refused);
+        }
     }
 }
