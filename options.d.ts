@@ -51,7 +51,7 @@ export interface PoolStats {
 
 /**
  * What the subscribers of `tracingChannel("lucia-postgres-native:call")` of `node:diagnostics_channel` are told of a call.
- * Ids, values and passwords are not among it. What is optional is there from `error` or `asyncStart` on.
+ * Ids, values and passwords are not among it. `rows` and what follows it are `undefined` until `error` or `asyncStart`.
  */
 export interface CallContext {
   /** The method that was called. */
@@ -68,18 +68,18 @@ export interface CallContext {
   /** `undefined` where several hosts have not the same. */
   serverPort: number | undefined;
   /** Rows that were read or changed; 0 when the call rejected. */
-  rows?: number;
+  rows: number | undefined;
   /** How often it was done again: after a lost connection, say, or apart from the calls that it was sent with. */
-  retries?: number;
+  retries: number | undefined;
   /** Calls in the statement that it was sent in last; 0 when nothing was sent. */
-  batch?: number;
+  batch: number | undefined;
   /**
    * Why it rejected: the `code` of the error, of a `LuciaError` its message, of an error without a code its name;
    * `undefined` when it resolved.
    */
-  error?: string | undefined;
+  error: string | undefined;
   /** The SQLSTATE when the server refused, also for what became a `LuciaError`. */
-  sqlstate?: string | undefined;
+  sqlstate: string | undefined;
 }
 
 /** Counts as not given; where a time limit is meant, `null` switches it off. */

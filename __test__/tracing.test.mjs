@@ -40,8 +40,9 @@ test("a call has a start, an end, and an end of what it waited for; what it came
   const events = eventsOf(t);
   await adapter.getUser("u");
   await assert.rejects(adapter.updateUser("u", { secret: 1 }));
-  const known = { method: "getUser", table: "auth_user", ...serverOf(url) };
   const outcome = { rows: 1, retries: 0, batch: 1, error: undefined, sqlstate: undefined };
+  const unknown = Object.fromEntries(Object.keys(outcome).map((name) => [name, undefined]));
+  const known = { method: "getUser", table: "auth_user", ...serverOf(url), ...unknown };
   const refused = { ...known, method: "updateUser", rows: 0, retries: 0, batch: 1, error: "42703", sqlstate: "42703" };
   assert.deepEqual(events, [
     { event: "start", ...known },
