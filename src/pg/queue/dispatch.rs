@@ -50,7 +50,7 @@ pub(super) struct Dispatcher {
     runtime: Handle,
     work: Work,
     pub(super) began: Instant,
-    inbox: Inbox,
+    inbox: Inbox<Call>,
     state: Mutex<State>,
     /// Calls have come in, or the scheduler has to be woken earlier than `armed`.
     pub(super) called: Notify,
@@ -177,7 +177,7 @@ impl Dispatcher {
     }
 
     /// The runtime's thread is awake, and takes calls in by itself.
-    pub(super) fn watch(&self) -> Watch<'_> {
+    pub(super) fn watch(&self) -> Watch<'_, Call> {
         self.inbox.watch()
     }
 

@@ -9,38 +9,51 @@ use std::{
     },
 };
 
-use super::scheduler::{SMALLEST_BATCH, Scheduler, Time};
-use crate::pg::exchange::Call;
+use super::scheduler::{SMALLEST_BATCH, Scheduler, Time, Work};
 
-#[derive(Default)]
-pub(super) struct Inbox {
-    arrived: Mutex<Arrived>,
+pub(super) struct Inbox<C> {
+    arrived: Mutex<Arrived<C>>,
     /// Whether anything has arrived, for who looks often.
     is_filled: AtomicBool,
 }
 
-#[derive(Default)]
-struct Arrived {
-    calls: Vec<Call>,
+struct Arrived<C> {
+    calls: Vec<C>,
     /// So many of the calls are flushed, if a flush has come since they were taken in last.
     flushed: Option<usize>,
     /// The runtime's thread has been called, or need not be.
     is_called: bool,
     is_watched: bool,
     is_closed: bool,
+    /// So many calls fill a batch, as of when calls were taken in last.
+    enough: usize,
 }
 
 /// The runtime's thread looks into the inbox as long as this lives.
-pub(super) struct Watch<'a>(&'a Inbox);
+pub(super) struct Watch<'a, C: Work>(&'a Inbox<C>);
 
-impl Inbox {
-    fn arrived(&self) -> MutexGuard<'_, Arrived> {
+impl<C> Default for Inbox<C> {
+    fn default() -> Self {
+        let arrived = Arrived {
+            calls: Vec::new(),
+            flushed: None,
+            is_called: false,
+            is_watched: false,
+            is_closed: false,
+            enough: SMALLEST_BATCH as usize,
+        };
+        Self { arrived: Mutex::new(arrived), is_filled: AtomicBool::new(false) }
+    }
+}
+
+impl<C: Work> Inbox<C> {
+    fn arrived(&self) -> MutexGuard<'_, Arrived<C>> {
         self.arrived.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Leaves calls, all of which may be sent now when `are_last`. True when the runtime's thread has to be called to take
     /// them in: a turn of the event loop is over, or they fill a batch. Calls that come after `close` are given back.
-    pub(super) fn put(&self, calls: impl IntoIterator<Item = Call>, are_last: bool) -> Result<bool, Vec<Call>> {
+    pub(super) fn put(&self, calls: impl IntoIterator<Item = C>, are_last: bool) -> Result<bool, Vec<C>> {
         let mut arrived = self.arrived();
         if arrived.is_closed {
             return Err(calls.into_iter().collect());
@@ -51,7 +64,7 @@ impl Inbox {
             arrived.flushed = Some(count);
         }
         self.is_filled.store(true, Ordering::Release);
-        let is_worth_it = are_last || count >= SMALLEST_BATCH as usize;
+        let is_worth_it = are_last || count >= arrived.enough;
         Ok(is_worth_it && !mem::replace(&mut arrived.is_called, true))
     }
 
@@ -60,11 +73,12 @@ impl Inbox {
     }
 
     /// Queues what has arrived, by way of `memory`, which is empty.
-    pub(super) fn hand_over(&self, memory: &mut Vec<Call>, scheduler: &mut Scheduler<Call>, now: Time) {
+    pub(super) fn hand_over(&self, memory: &mut Vec<C>, scheduler: &mut Scheduler<C>, now: Time) {
         let flushed = {
             let mut arrived = self.arrived();
             self.is_filled.store(false, Ordering::Release);
             arrived.is_called = arrived.is_watched;
+            arrived.enough = scheduler.batch_with(now, arrived.calls.len());
             mem::swap(&mut arrived.calls, memory);
             arrived.flushed.take()
         };
@@ -77,7 +91,7 @@ impl Inbox {
     }
 
     /// Until the watch is dropped nobody is called: the thread looks by itself.
-    pub(super) fn watch(&self) -> Watch<'_> {
+    pub(super) fn watch(&self) -> Watch<'_, C> {
         self.set_watched(true);
         Watch(self)
     }
@@ -93,8 +107,65 @@ impl Inbox {
     }
 }
 
-impl Drop for Watch<'_> {
+impl<C: Work> Drop for Watch<'_, C> {
     fn drop(&mut self) {
         self.0.set_watched(false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{
+        super::scheduler::{Job, Limits},
+        Inbox, Scheduler,
+    };
+
+    fn lookups(count: u32) -> impl Iterator<Item = Job> {
+        (0..count).map(Job::lookup)
+    }
+
+    fn scheduler() -> Scheduler<Job> {
+        Scheduler::new(Limits { max: 1, patience: None, idle_timeout: None })
+    }
+
+    #[test]
+    fn the_thread_is_called_at_the_end_of_a_turn_and_once_until_it_has_looked() {
+        let inbox = Inbox::default();
+        assert_eq!(inbox.put(lookups(1), false), Ok(false));
+        assert_eq!(inbox.put(lookups(1), true), Ok(true));
+        assert_eq!(inbox.put(lookups(1), true), Ok(false));
+        inbox.hand_over(&mut Vec::new(), &mut scheduler(), Duration::ZERO);
+        assert_eq!(inbox.put([], true), Ok(true));
+    }
+
+    #[test]
+    fn the_thread_is_called_within_a_turn_for_a_whole_batch_only() {
+        let (inbox, mut scheduler) = (Inbox::default(), scheduler());
+        assert_eq!(inbox.put(lookups(15), false), Ok(false));
+        assert_eq!(inbox.put(lookups(1), false), Ok(true));
+        assert_eq!(inbox.put(lookups(184), true), Ok(false));
+        inbox.hand_over(&mut Vec::new(), &mut scheduler, Duration::ZERO);
+        // 200 wait: a quarter of them is a batch.
+        assert_eq!(inbox.put(lookups(49), false), Ok(false));
+        assert_eq!(inbox.put(lookups(1), false), Ok(true));
+    }
+
+    #[test]
+    fn a_thread_that_watches_is_not_called() {
+        let inbox = Inbox::default();
+        let watch = inbox.watch();
+        assert_eq!(inbox.put(lookups(100), true), Ok(false));
+        assert!(inbox.is_filled());
+        drop(watch);
+        assert_eq!(inbox.put([], true), Ok(true));
+    }
+
+    #[test]
+    fn calls_that_come_after_the_end_are_given_back() {
+        let inbox = Inbox::default();
+        inbox.close();
+        assert_eq!(inbox.put(lookups(2), true), Err(lookups(2).collect()));
     }
 }

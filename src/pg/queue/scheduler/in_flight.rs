@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    batch::BATCH,
+    batch::{BATCH, batch_size},
     machine::Scheduler,
     queued::{Time, Work},
     worker::Kind,
@@ -52,6 +52,11 @@ impl<C: Work> Scheduler<C> {
             counted.writing += usize::from(worker.has(Kind::Write));
         }
         counted
+    }
+
+    /// How many lookups one statement is for, at most, once so many more wait.
+    pub(in crate::pg::queue) fn batch_with(&self, now: Time, more: usize) -> usize {
+        batch_size(self.in_flight(now).calls, self.waiting.len() + more)
     }
 
     /// So many calls are in flight that a server which is near does more on a few connections, where it always finds a next

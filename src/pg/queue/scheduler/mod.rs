@@ -40,5 +40,7 @@ mod queued;
 pub use batch::SMALLEST_BATCH;
 pub use figures::{BUCKETS_MS, Figures, Times};
 pub(super) use machine::{Command, Connection, Ending, Limits, Loan, Return, Scheduler};
+#[cfg(test)]
+pub(super) use model::Job;
 pub(super) use queued::{Queued, Time, Work};
 pub(super) use worker::{Opened, WorkerId};

@@ -13,7 +13,7 @@ pub(super) const MS: Duration = Duration::from_millis(1);
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Job {
+pub(in crate::pg::queue) struct Job {
     pub(super) id: u32,
     pub(super) statement: u64,
     pub(super) is_write: bool,
@@ -23,7 +23,7 @@ pub(super) struct Job {
 }
 
 impl Job {
-    pub(super) fn lookup(id: u32) -> Self {
+    pub(in crate::pg::queue) fn lookup(id: u32) -> Self {
         Self { id, statement: 1, is_write: false, bytes: 10, row: None, is_batchable: true }
     }
 
