@@ -17,6 +17,7 @@ writeFileSync(join(root, "__test__/real.test.mjs"), `
   for (const kind of ["read", "change"]) test(\`a \${kind} is done once\`, () => {});
   test("a broken promise holds", () => { throw new Error("it does not"); });
   const titleOfNoTest = "fails no change";
+  test("is shown elsewhere", { skip: "this machine has no such pooler" }, () => {});
 `);
 writeFileSync(join(root, "__test__/other.test.mjs"), `import { test } from "node:test"; test("is elsewhere", () => {});`);
 
@@ -37,6 +38,7 @@ const cited = [
   ["__test__/real.test.mjs", "a .* is done once", false],
   ["__test__/real.test.mjs", "a broken promise holds", false],
   ["__test__/real.test.mjs", "is elsewhere", false],
+  ["__test__/real.test.mjs", "is shown elsewhere", "skipped"],
   ["__test__/other.test.mjs", "is elsewhere", true],
   ["__test__/missing.test.mjs", "fails no read", false],
   ["src/pg/value/rows.rs", "rows_are_split_by_position", true],
@@ -46,7 +48,7 @@ const cited = [
   ["src/pg/queue/scheduler/mod.rs", "a_call_waits_for_ever", false],
 ];
 
-test("a citation holds only where its file's own test has passed: no invented title, no opposite, no failed one", async () => {
+test("a citation holds only where its file's own test has passed: no invented title, no opposite, no failed or skipped one", async () => {
   const program = `
     import { join } from "node:path";
     import { run } from "node:test";
@@ -62,7 +64,8 @@ test("a citation holds only where its file's own test has passed: no invented ti
   writeFileSync(join(root, "program.mjs"), program);
   const { stdout, stderr } = await startProgram([join(root, "program.mjs")]).ended;
   assert.equal(stderr, "");
-  const refused = cited.filter(([, , holds]) => !holds)
-    .map(([file, title]) => `a document cites "${title}" of ${file}, which no test has shown in this run`);
-  assert.deepEqual(JSON.parse(stdout), refused);
+  const lines = (outcome, what) => cited.filter(([, , holds]) => holds === outcome)
+    .map(([file, title]) => `a document cites "${title}" of ${file}, which ${what}`);
+  const expected = { wrong: lines(false, "no test has shown in this run"), skipped: lines("skipped", "was skipped in this run") };
+  assert.deepEqual(JSON.parse(stdout), expected);
 });

@@ -86,10 +86,9 @@ for (const [file, tested] of executed) {
   console.error(`${basename(file)} executed no test`);
 }
 const cited = citations(root).filter(({ file }) => wanted.length === 0 || files.includes(join(root, file)));
-for (const line of unproven(root, cited, reported)) {
-  failed += 1;
-  console.error(line);
-}
+const { wrong, skipped: notShown } = unproven(root, cited, reported);
+failed += wrong.length;
+for (const line of [...notShown, ...wrong]) console.error(line);
 if (took.size > 1) {
   console.log("\nThe slowest files:");
   const slowest = [...took].sort(([, one], [, other]) => other - one).slice(0, 10);

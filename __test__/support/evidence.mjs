@@ -29,41 +29,51 @@ export function citations(root) {
     .map(({ file, title }) => ({ document: path, file, title })));
 }
 
-/** The titles that the runners have reported: what has passed, or was skipped and has said why. */
+/** The titles that the runners have reported: what has passed, and what was skipped and has said why. */
 export class Reported {
   /** By the absolute path of the file; Rust's by the path of their module, `pg::value::rows::tests`. */
-  #titles = new Map();
+  #passed = new Map();
+  #skipped = new Map();
 
-  #add(place, title) {
-    this.#titles.set(place, (this.#titles.get(place) ?? new Set()).add(title));
+  #add(titles, place, title) {
+    titles.set(place, (titles.get(place) ?? new Set()).add(title));
   }
 
   /** @param {string} output what `cargo test` has printed */
   addRust(output) {
-    for (const [, place, title] of output.matchAll(/^test (\S+)::(\w+) \.\.\. ok$/gm)) this.#add(place, title);
+    for (const [, place, title] of output.matchAll(/^test (\S+)::(\w+) \.\.\. ok$/gm)) this.#add(this.#passed, place, title);
   }
 
   /** @param {import("node:test").TestsStream} tests what `run` of `node:test` has given */
   follow(tests) {
-    tests.on("test:pass", ({ file, name }) => this.#add(file, name));
+    tests.on("test:pass", ({ file, name, skip, todo }) => {
+      this.#add(skip === undefined && todo === undefined ? this.#passed : this.#skipped, file, name);
+    });
   }
 
-  /** @param {string} file from the root of the repository */
-  has(root, file, title) {
+  /**
+   * @param {string} file from the root of the repository
+   * @returns {"passed" | "skipped" | undefined}
+   */
+  outcome(root, file, title) {
     const module = /^src\/(.*?)(?:\/mod)?\.rs$/.exec(file)?.[1].replaceAll("/", "::");
     const places = module === undefined ? [join(root, file)] : [module, `${module}::tests`];
-    return places.some((place) => this.#titles.get(place)?.has(title));
+    const has = (titles) => places.some((place) => titles.get(place)?.has(title));
+    if (has(this.#passed)) return "passed";
+    return has(this.#skipped) ? "skipped" : undefined;
   }
 }
 
 /**
- * The citations that no passed test bears out.
+ * A line for each citation that no test bears out: `wrong`, where no test of this title has passed or was skipped; `skipped`,
+ * where this machine lacks what the test needs.
  *
  * @param {string} root of the repository
  * @param {{ document: string, file: string, title: string }[]} cited
  * @param {Reported} reported
  */
 export function unproven(root, cited, reported) {
-  return cited.filter(({ file, title }) => !reported.has(root, file, title))
-    .map(({ document, file, title }) => `${document} cites "${title}" of ${file}, which no test has shown in this run`);
+  const lines = (outcome, what) => cited.filter(({ file, title }) => reported.outcome(root, file, title) === outcome)
+    .map(({ document, file, title }) => `${document} cites "${title}" of ${file}, which ${what}`);
+  return { wrong: lines(undefined, "no test has shown in this run"), skipped: lines("skipped", "was skipped in this run") };
 }
