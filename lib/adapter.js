@@ -37,49 +37,49 @@ const textOf = (id, form) => {
 const byId = (connection, LuciaError, { index, name, gives }) => {
   let form = 0;
   // An id column whose texts have rules of their own (`bytea`, say) is found out by the first call.
-  const again = ({ id, tally, attempt }, forms) => {
+  const again = ({ id, trace, attempt }, forms) => {
     if (attempt === MOST_ATTEMPTS) throw invalidAnswer("the type of the id changes faster than it can be written");
     if (forms.length !== 1) throw invalidAnswer(`a statement of one parameter has ${forms.length}`);
     [form] = forms;
-    return send(id, tally, attempt + 1);
+    return send(id, trace, attempt + 1);
   };
-  const send = (id, tally, attempt) =>
+  const send = (id, trace, attempt) =>
     new Promise((resolve) => {
-      const slot = take(resolve, connection, LuciaError, gives, tally, again, id, attempt);
-      connection.byId(index, form, tally !== undefined, slot, form === 0 ? id : textOf(id, form));
+      const slot = take(resolve, connection, LuciaError, gives, trace, again, id, attempt);
+      connection.byId(index, form, trace !== undefined, slot, form === 0 ? id : textOf(id, form));
     });
-  return (id, _, tally) => {
+  return (id, _, trace) => {
     try {
       connection.checkOpen();
       checkId(name, id);
     } catch (error) {
       return Promise.reject(error);
     }
-    return send(id, tally, 1);
+    return send(id, trace, 1);
   };
 };
 
 /** Makes a method, by what it takes (`Takes` in `src/lucia/method.rs`). */
 const takes = {
   Id: (connection, LuciaError, _, method) => byId(connection, LuciaError, method),
-  Change: (connection, _, write, method) => async (id, change, tally) => {
+  Change: (connection, _, write, method) => async (id, change, trace) => {
     connection.checkOpen();
     checkId(method.name, id);
     checkRow(method.name, "the second argument", change);
     const row = readRow(change);
     // No column to set: there is nothing to do.
-    if (row.columns.length > 0) await write(method, tally, [row], id);
+    if (row.columns.length > 0) await write(method, trace, [row], id);
   },
-  Row: (connection, _, write, method) => async (row, __, tally) => {
+  Row: (connection, _, write, method) => async (row, __, trace) => {
     connection.checkOpen();
     checkRow(method.name, "the argument", row);
-    await write(method, tally, [readRow(row)]);
+    await write(method, trace, [readRow(row)]);
   },
-  UserAndKey: (connection, _, write, method) => async (user, key, tally) => {
+  UserAndKey: (connection, _, write, method) => async (user, key, trace) => {
     connection.checkOpen();
     checkRow(method.name, "the user", user);
     if (key) checkRow(method.name, "the key", key);
-    await write(method, tally, key ? [readRow(user), readRow(key)] : [readRow(user)]);
+    await write(method, trace, key ? [readRow(user), readRow(key)] : [readRow(user)]);
   },
 };
 
@@ -103,12 +103,12 @@ const createMethods = (connection, LuciaError, methods, give) => {
 /** Deletes the sessions that Lucia takes for dead at the time that `now` tells, as the statement takes it. */
 const createDeletion = (connection, gives, now) => {
   const table = connection.tables.session;
-  return observable({ method: "deleteExpiredSessions", table, ...connection.server }, undefined, async (_, __, tally) => {
+  return observable({ method: "deleteExpiredSessions", table, ...connection.server }, undefined, async (_, __, trace) => {
     connection.checkOpen();
     if (table === null) throw missingTable();
     return await new Promise((resolve) => {
-      const slot = take(resolve, connection, undefined, gives, tally);
-      connection.deleteExpired(slot, now(), tally !== undefined);
+      const slot = take(resolve, connection, undefined, gives, trace);
+      connection.deleteExpired(slot, now(), trace !== undefined);
     });
   });
 };

@@ -15,7 +15,7 @@ const nothing = undefined;
  * @property {import("./connection.js").Owner} owner
  * @property {any} LuciaError the class of Lucia's errors
  * @property {any} gives what is made of the answer (`rows.js`)
- * @property {any} tally rows, retries, batch and SQLSTATE: kept while somebody observes
+ * @property {any} trace rows, retries, batch and SQLSTATE: kept while somebody observes
  * @property {((call: Call, forms: number[]) => unknown) | undefined} again sends it anew, with parameters in these forms
  * @property {string | undefined} id of a call that is sent anew
  * @property {number} attempt
@@ -25,9 +25,9 @@ const nothing = undefined;
  */
 
 /** The slot of a new call, which `settle` will resolve. */
-const take = (resolve, owner, LuciaError, gives, tally, again, id, attempt = 1) => {
+const take = (resolve, owner, LuciaError, gives, trace, again, id, attempt = 1) => {
   const slot = free.pop() ?? calls.length;
-  calls[slot] = { resolve, owner, LuciaError, gives, tally, again, id, attempt, rows: undefined, failure: undefined, isDestroyed: false };
+  calls[slot] = { resolve, owner, LuciaError, gives, trace, again, id, attempt, rows: undefined, failure: undefined, isDestroyed: false };
   owner.started();
   return slot;
 };

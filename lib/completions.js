@@ -28,11 +28,11 @@ let retries = 0;
 let batch = 0;
 
 /** Notes what the call came to, for those who observe it. */
-const note = ({ tally }, rows) => {
-  if (tally === undefined) return;
-  tally.rows += rows;
-  tally.retries += retries;
-  tally.batch = batch;
+const note = ({ trace }, rows) => {
+  if (trace === undefined) return;
+  trace.rows += rows;
+  trace.retries += retries;
+  trace.batch = batch;
 };
 
 /** By its kind: takes the message whose values are those from `at` on, and gives where the next one begins. */
@@ -62,7 +62,7 @@ const receive = {
     const call = calls[values[at]];
     const number = values[at + 1];
     const count = values[at + 2];
-    if (call.tally) call.tally.rows += count;
+    if (call.trace) call.trace.rows += count;
     const shape = shapes.get(number);
     try {
       const rows = call.gives(shape, count, values, at + 3);
@@ -78,7 +78,7 @@ const receive = {
     const call = calls[values[at]];
     note(call, 0);
     // The statement was described, and no batch was sent.
-    if (call.tally) call.tally.batch = 0;
+    if (call.trace) call.trace.batch = 0;
     // `again` before `release`: an adapter that is ending waits until no call is under way.
     const { again } = call;
     const result = again && !call.isDestroyed ? new Promise((resolve) => resolve(again(call, forms))) : forms;
@@ -89,7 +89,7 @@ const receive = {
     const call = release(values[at]);
     const message = values[at + 1];
     note(call, 0);
-    if (call.tally) call.tally.sqlstate = values[at + 2];
+    if (call.trace) call.trace.sqlstate = values[at + 2];
     reject(call, () => new call.LuciaError(message));
     return at + 3;
   },
@@ -97,7 +97,7 @@ const receive = {
     const call = release(values[at]);
     const description = values[at + 1];
     note(call, 0);
-    if (call.tally && description.fields) call.tally.sqlstate = description.code;
+    if (call.trace && description.fields) call.trace.sqlstate = description.code;
     reject(call, () => createError(description, call.owner));
     return at + 2;
   },

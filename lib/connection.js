@@ -183,7 +183,7 @@ class Connection {
       reject(call, () => createError({ message, code: "CONNECTION_DESTROYED" }));
       // The slot stays taken until the addon's thread has settled it, too late for the call.
       call.isDestroyed = true;
-      call.tally &&= { ...call.tally };
+      call.trace &&= { ...call.trace };
     }
     this.#drained?.();
   }

@@ -50,16 +50,16 @@ const settle = (context, { rows, retries, batch, sqlstate }, error) => {
 
 /** Not `tracePromise`, which adds rows and errors as they are. */
 const followed = (context, LuciaError, call, first, second) => {
-  const tally = { rows: 0, retries: 0, batch: 0, sqlstate: undefined };
-  const called = call(first, second, tally);
+  const trace = { rows: 0, retries: 0, batch: 0, sqlstate: undefined };
+  const called = call(first, second, trace);
   end.publish(context);
   return called.then(
     (value) => {
-      settle(context, tally, undefined);
+      settle(context, trace, undefined);
       return value;
     },
     (reason) => {
-      settle(context, tally, kindOf(reason, LuciaError));
+      settle(context, trace, kindOf(reason, LuciaError));
       throw reason;
     },
   );
@@ -74,7 +74,7 @@ const observe = (context, LuciaError, call, first, second) => {
 };
 
 /**
- * `call`, which is given a tally to keep while somebody has subscribed.
+ * `call`, which is given a trace to fill while somebody has subscribed.
  *
  * @param {Known} what is said of the call when it starts
  */

@@ -31,7 +31,7 @@ const firstForm = (value, declared) => {
 const createWriter = (connection, LuciaError) => {
   const learned = new Map();
 
-  return async ({ index, name, gives }, tally, rows, id) => {
+  return async ({ index, name, gives }, trace, rows, id) => {
     const columns = rows.map((row) => row.columns);
     const values = rows.flatMap((row) => row.values);
     if (columns.some((ofRow) => ofRow.length === 0)) throw new TypeError(`${name}: a row must have a column at least`);
@@ -61,9 +61,9 @@ const createWriter = (connection, LuciaError) => {
           texts = values.map(() => null);
         }
         forms = await new Promise((resolve) => {
-          const slot = take(resolve, connection, LuciaError, gives, tally);
+          const slot = take(resolve, connection, LuciaError, gives, trace);
           try {
-            connection.write(slot, index, columns, declared, texts, sent, tally !== undefined);
+            connection.write(slot, index, columns, declared, texts, sent, trace !== undefined);
           } catch (error) {
             // A column without a name: nothing has been started.
             release(slot);
@@ -73,7 +73,7 @@ const createWriter = (connection, LuciaError) => {
         // Nothing: the change is made. Else the server has told the forms that the parameters are to have.
         if (forms === undefined) {
           // The statement counts the rows of the last table alone.
-          if (tally) tally.rows *= rows.length;
+          if (trace) trace.rows *= rows.length;
           return;
         }
         if (forms.length !== values.length) {
