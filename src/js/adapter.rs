@@ -90,27 +90,32 @@ impl Adapter {
             functions.insert(pair)?;
         }
         define(env, &object, "functions", functions)?;
-        function(env, &object, &adapter, "byId", |adapter, call| adapter.by_id(call))?;
-        function(env, &object, &adapter, "write", |adapter, call| adapter.write(call))?;
-        function(env, &object, &adapter, "deleteExpired", |adapter, call| adapter.delete_expired(call))?;
-        function(env, &object, &adapter, "start", |adapter, _| {
+        Self::define_functions(env, &object, &adapter)?;
+        Ok(object)
+    }
+
+    /// What `lib/connection.js` calls.
+    fn define_functions(env: &Env, object: &Object<'_>, adapter: &Rc<Self>) -> Result<()> {
+        function(env, object, adapter, "byId", |adapter, call| adapter.by_id(call))?;
+        function(env, object, adapter, "write", |adapter, call| adapter.write(call))?;
+        function(env, object, adapter, "deleteExpired", |adapter, call| adapter.delete_expired(call))?;
+        function(env, object, adapter, "start", |adapter, _| {
             adapter.store.start();
             Ok(())
         })?;
-        function(env, &object, &adapter, "load", |adapter, _| Ok(figures(&adapter.store.load())))?;
-        function(env, &object, &adapter, "password", |adapter, call| {
+        function(env, object, adapter, "load", |adapter, _| Ok(figures(&adapter.store.load())))?;
+        function(env, object, adapter, "password", |adapter, call| {
             let (reply, text): (u32, Option<String>) = (call.get(0)?, call.get(1)?);
             let name: Option<String> = call.get(2)?;
             let thrown = || Thrown { number: Some(reply), name: name.unwrap_or_default() };
             adapter.delivery.answer_password(reply, text.ok_or_else(thrown));
             Ok(())
         })?;
-        function(env, &object, &adapter, "end", |adapter, _| {
+        function(env, object, adapter, "end", |adapter, _| {
             let lease = adapter.lease.take();
             drop(lease);
             Ok(())
-        })?;
-        Ok(object)
+        })
     }
 
     /// Are these the last?; method, form, are they observed?; then for each call its slot and its id.

@@ -101,6 +101,7 @@ pub(super) struct Opened {
 /// that is near, and hardly longer, another round trip tells which it is.
 const MAY_BE_NEAR: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(2));
 
+/// Opens a connection to `host` and learns who is at its other end; rejects a server that is not the `target`.
 pub(super) async fn open(
     settings: &Settings,
     program: &Arc<dyn Program>,
@@ -109,27 +110,7 @@ pub(super) async fn open(
     host: &Host,
     target: Target,
 ) -> Result<Opened, Error> {
-    let password = match settings.password {
-        Password::Asked(function) => {
-            let login = Login::new(settings, host);
-            Some(program.password(function, login).await.map_err(|Thrown { number: thrown, name }| {
-                let text = format!("needs a password, and its function failed: {name}");
-                failure(host, code::PASSWORD_FAILED, &text).thrown_as(thrown)
-            })?)
-        }
-        _ => None,
-    };
-    let read = {
-        let (settings, host) = (settings.clone(), host.clone());
-        move || (settings.connection(&host, password.as_deref()), tls::connector(&settings.tls, &host))
-    };
-    let (mut config, tls) = if settings.reads_files() {
-        // To read a file may block for ever: it can be a pipe that nobody writes to.
-        aside(read).await.map_err(|error| explain(host, &error.to_string(), &error).0)?
-    } else {
-        read()
-    };
-    let tls = tls?;
+    let (mut config, tls) = configuration(settings, program, host).await?;
     let (client, ended, route) = connect(settings, program, network, host, &mut config, &tls).await?;
 
     let told = pooler::told_process_id(&client.cancel_token()).await;
@@ -149,11 +130,6 @@ pub(super) async fn open(
         return Err(failure(host, code::TARGET_NOT_FOUND, &text));
     }
     let is_direct = state.process_id.is_some() && told == state.process_id;
-    let may_prepare = match settings.prepare {
-        Prepare::Always => true,
-        Prepare::Never => false,
-        Prepare::Detect => is_direct,
-    };
     // Behind a lookup that was sent ahead the question would be answered after the lookup.
     let may_be_near = |time| MAY_BE_NEAR.0 < time && time < MAY_BE_NEAR.1;
     if is_direct && ahead.is_none() && round_trip.is_some_and(may_be_near) {
@@ -161,6 +137,11 @@ pub(super) async fn open(
         client.check_connection().await.map_err(|error| locate(host, error.into()))?;
         round_trip = Some(sent.elapsed());
     }
+    let may_prepare = match settings.prepare {
+        Prepare::Always => true,
+        Prepare::Never => false,
+        Prepare::Detect => is_direct,
+    };
     // The server refuses what is prepared for many when a type has changed. A pooler may prepare it anew.
     let may_batch_writes = may_prepare && is_direct && state.has(Trait::ArrayNulls);
     let peer = match (is_direct, state.has(Trait::Cockroach)) {
@@ -171,6 +152,36 @@ pub(super) async fn open(
     // To read a row with a type that it does not know, the driver prepares a question under a name.
     let ahead = ahead.filter(|_| may_prepare).map(Sending::begin);
     Ok(Opened { client, ended, host: host.clone(), route, may_prepare, peer, may_batch_writes, round_trip, ahead })
+}
+
+/// What the driver is to connect with: the password, which the program is asked for where it has a function for it, and what
+/// the files of certificates and passwords say.
+async fn configuration(
+    settings: &Settings,
+    program: &Arc<dyn Program>,
+    host: &Host,
+) -> Result<(Config, Connector), Error> {
+    let password = match settings.password {
+        Password::Asked(function) => {
+            let login = Login::new(settings, host);
+            Some(program.password(function, login).await.map_err(|Thrown { number: thrown, name }| {
+                let text = format!("needs a password, and its function failed: {name}");
+                failure(host, code::PASSWORD_FAILED, &text).thrown_as(thrown)
+            })?)
+        }
+        _ => None,
+    };
+    let read = {
+        let (settings, host) = (settings.clone(), host.clone());
+        move || (settings.connection(&host, password.as_deref()), tls::connector(&settings.tls, &host))
+    };
+    let (config, tls) = if settings.reads_files() {
+        // To read a file may block for ever: it can be a pipe that nobody writes to.
+        aside(read).await.map_err(|error| explain(host, &error.to_string(), &error).0)?
+    } else {
+        read()
+    };
+    Ok((config, tls?))
 }
 
 async fn connect(

@@ -149,21 +149,14 @@ async fn execute_whole(
         let (result, ready) = match limits.preparing(ready(connection, statement, request.count())).await {
             Ok(None) => (Ok(Attempt::Stale), None),
             Ok(Some(ready)) => {
-                if ready.forms.len() != request.forms.len() {
+                if let Err(error) = has_parameters(&ready, request.forms.len()) {
                     connection.statements.forget(statement);
-                    let (sent, described) = (request.forms.len(), ready.forms.len());
-                    let text = format!("a statement of {sent} parameters is described as one of {described}");
-                    let error = Error::failure(code::INVALID_ANSWER, text);
                     return Err(Fault::Ended { error, stage: Stage::Unsent });
                 }
-                if let Some((error, stage, before)) = refused.take() {
-                    // The parameters have the types of before: the server refuses the value.
-                    let is_value = is_about_value(&error) && ready.takes_the_same(&before);
-                    // The columns are those of before: the value cannot be read.
-                    let is_answer = !error.is_database() && Arc::ptr_eq(&ready.shape, &before.shape);
-                    if is_value || is_answer {
-                        return Err(Fault::Ended { error, stage });
-                    }
+                if let Some((error, stage, before)) = refused.take()
+                    && would_be_repeated(&error, &ready, &before)
+                {
+                    return Err(Fault::Ended { error, stage });
                 }
                 let result = limits.answering(pin!(send(connection, statement, &ready, request))).await;
                 (result, Some(ready))
@@ -203,6 +196,25 @@ async fn execute_whole(
         |(error, stage, _)| (error, stage),
     );
     Err(Fault::Ended { error, stage })
+}
+
+/// Rejects a statement that the server describes with other than this many parameters.
+fn has_parameters(ready: &Ready, sent: usize) -> Result<(), Error> {
+    let described = ready.forms.len();
+    if described == sent {
+        return Ok(());
+    }
+    let text = format!("a statement of {sent} parameters is described as one of {described}");
+    Err(Error::failure(code::INVALID_ANSWER, text))
+}
+
+/// Whether the error that came of the statement as it was prepared before would come of it as it is prepared now.
+fn would_be_repeated(error: &Error, ready: &Ready, before: &Ready) -> bool {
+    // The parameters have the types of before: the server refuses the value.
+    let is_value = is_about_value(error) && ready.takes_the_same(before);
+    // The columns are those of before: the value cannot be read.
+    let is_answer = !error.is_database() && Arc::ptr_eq(&ready.shape, &before.shape);
+    is_value || is_answer
 }
 
 /// The answers to lookups that were sent ahead; `None` where they are not those of the request, or would not do.

@@ -113,36 +113,17 @@ impl Settings {
     }
 
     fn from_stated(mut stated: Stated, environment: Environment) -> Result<Self, Error> {
-        let hosts = match stated.socket.take() {
-            Some((directory, port)) => vec![Host::Unix { directory, port }],
-            None => host::hosts(stated.hosts.take(), stated.ports.take(), stated.addresses.take())?,
-        };
-        if cfg!(not(unix)) && hosts.iter().any(|host| matches!(host, Host::Unix { .. })) {
-            return Err(Error::invalid(
-                "unix sockets are not available on this platform; give `host` a name or an address",
-            ));
-        }
+        let hosts = hosts(&mut stated)?;
         let user = stated.user.or_else(|| environment::user(environment));
         let user = user.ok_or_else(|| Error::invalid("the user is not known; give the option `user`"))?;
         let password = stated.password.unwrap_or(Password::None);
-        let password_file = match (&password, stated.password_file) {
-            (Password::None, Some(path)) if password::is_exposed(&path) => {
-                let message = format!("others may read the password file {0}; run chmod 0600 {0}", path.display());
-                return Err(Error::invalid(message));
-            }
-            (Password::None, path) => path.or_else(|| environment::password_file(environment)),
+        let password_file = match password {
+            Password::None => password_file(stated.password_file, environment)?,
             _ => None,
         };
         let knows_pooler = stated.has_pooler == Some(true) || hosts.iter().any(|host| host.port() == POOLER_PORT);
-        let mut startup = stated.session;
-        if knows_pooler || hosts.iter().any(is_named_pooler) {
-            // Poolers refuse the setting at the start of a session, and Prisma writes its default into every URL.
-            startup.retain(|(name, value)| !(name == "search_path" && value == "\"public\""));
-        }
-        if !startup.iter().any(|(name, _)| name == "application_name") {
-            let name = stated.fallback_application_name.unwrap_or_else(|| APPLICATION_NAME.into());
-            startup.insert(0, ("application_name".into(), name));
-        }
+        let may_be_pooler = knows_pooler || hosts.iter().any(is_named_pooler);
+        let startup = startup(stated.session, stated.fallback_application_name, may_be_pooler);
         let limit = |stated: Option<Limit>, default| stated.map_or(default, |Limit(limit)| limit);
         Ok(Self {
             hosts,
@@ -251,6 +232,41 @@ impl Settings {
         });
         config
     }
+}
+
+fn hosts(stated: &mut Stated) -> Result<Vec<Host>, Error> {
+    let hosts = match stated.socket.take() {
+        Some((directory, port)) => vec![Host::Unix { directory, port }],
+        None => host::hosts(stated.hosts.take(), stated.ports.take(), stated.addresses.take())?,
+    };
+    if cfg!(not(unix)) && hosts.iter().any(|host| matches!(host, Host::Unix { .. })) {
+        return Err(Error::invalid(
+            "unix sockets are not available on this platform; give `host` a name or an address",
+        ));
+    }
+    Ok(hosts)
+}
+
+/// The file in which a password is looked for: the one that was given, or libpq's.
+fn password_file(given: Option<PathBuf>, environment: Environment<'_>) -> Result<Option<PathBuf>, Error> {
+    let Some(path) = given else { return Ok(environment::password_file(environment)) };
+    if password::is_exposed(&path) {
+        let message = format!("others may read the password file {0}; run chmod 0600 {0}", path.display());
+        return Err(Error::invalid(message));
+    }
+    Ok(Some(path))
+}
+
+/// The settings with which a session starts.
+fn startup(mut session: Vec<(String, String)>, fallback: Option<String>, may_be_pooler: bool) -> Vec<(String, String)> {
+    if may_be_pooler {
+        // Poolers refuse the setting at the start of a session, and Prisma writes its default into every URL.
+        session.retain(|(name, value)| !(name == "search_path" && value == "\"public\""));
+    }
+    if !session.iter().any(|(name, _)| name == "application_name") {
+        session.insert(0, ("application_name".into(), fallback.unwrap_or_else(|| APPLICATION_NAME.into())));
+    }
+    session
 }
 
 fn is_named_pooler(host: &Host) -> bool {
