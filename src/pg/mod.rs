@@ -1,6 +1,9 @@
 //! What PostgreSQL speaks. The only code that names `tokio_postgres` and deadpool.
 #![forbid(unsafe_code)]
 
+#[cfg(fuzzing)]
+pub mod fuzz;
+
 mod shared;
 
 mod queue;

@@ -1,5 +1,8 @@
 //! Connections: opened to the right host, told apart from a pooler's, leased, cancelled, inspected, retired.
 
+#[cfg(fuzzing)]
+pub(in crate::pg) mod fuzz;
+
 mod pool;
 
 mod inspect;

@@ -1,6 +1,9 @@
 //! What the user said: options, the connection string, a service file, the environment, merged into `Settings`. Imports
 //! nothing of `pg` but its error.
 
+#[cfg(fuzzing)]
+pub(in crate::pg) mod fuzz;
+
 mod merged;
 
 mod environment;

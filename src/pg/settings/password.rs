@@ -56,7 +56,7 @@ pub(super) fn is_exposed(_: &Path) -> bool {
     false
 }
 
-fn find(text: &str, host: &Host, database: &str, user: &str) -> Option<Secret> {
+pub(super) fn find(text: &str, host: &Host, database: &str, user: &str) -> Option<Secret> {
     let port = host.port().to_string();
     let names = match host {
         Host::Tcp { name, .. } => vec![name.clone()],

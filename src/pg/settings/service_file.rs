@@ -21,7 +21,7 @@ pub(super) fn read(service: &str, files: &[PathBuf]) -> Result<Stated, Error> {
     Err(Error::invalid(format!("service `{service}` is not defined; PGSERVICEFILE names the file with its [section]")))
 }
 
-fn section(text: &str, service: &str) -> Option<Options> {
+pub(super) fn section(text: &str, service: &str) -> Option<Options> {
     let mut settings: Option<Options> = None;
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
         if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {

@@ -1,5 +1,8 @@
 //! Certificates and handshakes, with rustls.
 
+#[cfg(fuzzing)]
+pub(in crate::pg) mod fuzz;
+
 mod explain;
 
 mod negotiation;

@@ -1,5 +1,8 @@
 //! Bytes in, bytes out: how each type of column is read, and how a parameter is written.
 
+#[cfg(fuzzing)]
+pub(in crate::pg) mod fuzz;
+
 mod rows;
 
 mod columns;
