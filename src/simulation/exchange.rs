@@ -66,6 +66,7 @@ impl Exchange {
                 Request::Execute => {
                     transaction.receive();
                     self.pass(Stage::Received, output).await?;
+                    transaction.begin()?;
                     while !transaction.try_execute(output)? {
                         self.wait_for_rows().await?;
                     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     database::Table,
-    plan::{Call, Event, Fault, Happening, Place, Plan, Stage, Trouble},
+    plan::{Call, End, Event, Fault, Happening, Place, Plan, Stage, Trouble},
 };
 use crate::lucia::method::Method;
 
@@ -101,6 +101,55 @@ fn of_connections() -> Vec<(&'static str, Plan)> {
                 ..plain()
             },
         ),
+        (
+            // A fault of the checker: the adapter ends when the process goes on, later than was planned.
+            "a call that was given up as a suspended process went on, and the adapter ended, waited long enough",
+            Plan {
+                max: 1,
+                calls: vec![
+                    call(0, milliseconds(76), Method::GetKey, "k0"),
+                    call(1, milliseconds(515), Method::UpdateUser, "u1"),
+                    call(2, milliseconds(32_219), Method::GetKeysByUserId, "u1"),
+                ],
+                events: [(); 2]
+                    .map(|()| Event { at: milliseconds(515), what: Happening::Jump { by: milliseconds(20_000) } })
+                    .to_vec(),
+                end: Some(End { at: milliseconds(32_160), gives_up: false }),
+                ..plain()
+            },
+        ),
+        (
+            // A fault of the checker: the last call was sent to a server that had stopped in the middle of what was sent ahead.
+            "a lookup is not taken for one that waits when it was sent behind a lookup that was sent ahead",
+            Plan {
+                max: 10,
+                hosts: 2,
+                calls: [
+                    (8, Method::UpdateUser, "u4"),
+                    (14, Method::SetUser, "u1"),
+                    (16, Method::GetKey, "k0"),
+                    (17, Method::GetKeysByUserId, "u2"),
+                    (21, Method::GetSessionAndUser, "s4"),
+                    (21, Method::UpdateUser, "u0"),
+                    (21, Method::GetUser, "u0"),
+                ]
+                .into_iter()
+                .enumerate()
+                .map(|(number, (at, method, id))| {
+                    let other = (method == Method::SetUser).then(|| "k4".to_owned());
+                    Call { other, ..call(number, milliseconds(at), method, id) }
+                })
+                .collect(),
+                faults: vec![Fault {
+                    connection: 6,
+                    place: Place::Exchange(2),
+                    stage: Stage::Received,
+                    trouble: Trouble::Silence(132),
+                }],
+                latency: milliseconds(5),
+                ..plain()
+            },
+        ),
     ]
 }
 
@@ -136,6 +185,25 @@ fn of_statements() -> Vec<(&'static str, Plan)> {
                         trouble: Trouble::Error(code),
                     })
                     .to_vec(),
+                ..plain()
+            },
+        ),
+        (
+            // A fault of the model: no server adds a column to a table while a statement that reads it is bound.
+            "a column that is added before the server gets to a lookup makes the lookup's plan stale",
+            Plan {
+                max: 3,
+                calls: vec![
+                    call(0, zero, Method::GetUser, "u1"),
+                    Call { other: Some("k0".to_owned()), ..call(1, milliseconds(17), Method::SetUser, "u1") },
+                ],
+                faults: vec![Fault {
+                    connection: 0,
+                    place: Place::Execution(1),
+                    stage: Stage::Received,
+                    trouble: Trouble::Wait(milliseconds(80)),
+                }],
+                events: vec![Event { at: milliseconds(15), what: Happening::AddColumn(Table::User) }],
                 ..plain()
             },
         ),

@@ -129,7 +129,7 @@ async fn drive(world: &Arc<World>) {
         if let Some(end) = end.take_if(|end| world.began + end.at <= at) {
             time::sleep_until(world.began + end.at).await;
             world.note(|| "the adapter ends".to_owned());
-            world.state().record.ended_at = Some(world.began + end.at);
+            world.state().record.ended_at = Some(time::Instant::now());
             if end.gives_up {
                 queue.destroy();
             } else {

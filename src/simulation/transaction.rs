@@ -11,7 +11,7 @@ use super::{
     recognise::recognise,
     record::Received,
     state::{Owner, Phase, Prepared, PreparedStatement, State},
-    statement::{Action, Effect, Statement},
+    statement::{Action, Effect},
     world::World,
 };
 
@@ -35,7 +35,7 @@ pub(super) struct Transaction {
     connection: usize,
     exchange: usize,
     unnamed: Option<PreparedStatement>,
-    bound: Option<(Statement, Vec<Row>)>,
+    bound: Option<(PreparedStatement, Vec<Row>)>,
     /// The index in the record.
     received: Option<usize>,
     /// What is to be committed.
@@ -105,19 +105,25 @@ impl Transaction {
     }
 
     pub(super) fn bind(&mut self, name: &str, parameters: &[Option<String>], output: &mut Output) -> Result<(), Stop> {
-        let PreparedStatement { statement, fields, .. } = self.known(name)?;
-        if statement.fields(&self.world.state().database) != fields {
+        let prepared = self.known(name)?;
+        let calls = prepared.statement.calls(parameters);
+        self.bound = Some((prepared, calls));
+        output.bound();
+        Ok(())
+    }
+
+    /// The server gets to the statement: from now on it has the tables locked, so that their columns stay as they are.
+    pub(super) fn begin(&self) -> Result<(), Stop> {
+        let (PreparedStatement { statement, fields, .. }, _) = self.bound.as_ref().unwrap();
+        if statement.fields(&self.world.state().database) != *fields {
             return Err(Stop::Refused(Refusal::error("0A000", "cached plan must not change result type")));
         }
-        let calls = statement.calls(parameters);
-        self.bound = Some((statement, calls));
-        output.bound();
         Ok(())
     }
 
     /// False while another transaction has a row locked that this one is to change.
     pub(super) fn try_execute(&mut self, output: &mut Output) -> Result<bool, Stop> {
-        let (statement, calls) = self.bound.as_ref().unwrap();
+        let (PreparedStatement { statement, .. }, calls) = self.bound.as_ref().unwrap();
         let action = statement.action;
         if action.is_write() && self.world.is_standby(self.connection) {
             return Err(Stop::Refused(Refusal::error("25006", "cannot execute in a read-only transaction")));
@@ -175,7 +181,7 @@ impl Transaction {
     /// The statement is about to be executed.
     pub(super) fn receive(&mut self) {
         let (connection, exchange) = (self.connection, self.exchange);
-        let (statement, calls) = self.bound.clone().unwrap();
+        let (PreparedStatement { statement, .. }, calls) = self.bound.clone().unwrap();
         self.world.note(|| format!("connection {connection} executes {exchange}: {:?} {calls:?}", statement.action));
         self.record(statement.action, calls);
     }
@@ -248,8 +254,8 @@ impl Transaction {
             if self.commits_block {
                 self.changes = block.changes;
             } else {
-                if let (Some(_), Some((statement, calls))) = (self.received, &self.bound) {
-                    block.add(statement.action, calls.clone(), &self.changes);
+                if let (Some(_), Some((bound, calls))) = (self.received, &self.bound) {
+                    block.add(bound.statement.action, calls.clone(), &self.changes);
                 }
                 self.world.state().sessions[self.connection].block = Some(block);
                 return;

@@ -6,6 +6,7 @@ use tokio::time::{self, Instant};
 
 use super::{
     plan::Call,
+    record::is_ahead,
     state::{Phase, Session, State},
     world::World,
 };
@@ -54,8 +55,15 @@ fn forgotten(world: &World) -> Vec<usize> {
 fn waiting(world: &World) -> Vec<usize> {
     let (state, now) = (world.state(), Instant::now());
     let is_free = |phase| matches!(phase, Phase::Idle { since } if now - since >= PATIENCE);
-    // What is being prepared does not say for whom, and what a cut connection has not received is nobody's.
-    let may_be_anyones = |session: &Session| session.is_cut || session.phase == Phase::Working { executes: None };
+    // What is being prepared does not say for whom. What a cut connection has not received is nobody's, and what was sent
+    // behind a lookup that was sent ahead has not been received either.
+    let may_be_anyones = |session: &Session| match session.phase {
+        _ if session.is_cut => true,
+        Phase::Working { executes } => {
+            executes.is_none_or(|executes| is_ahead(state.record.received[executes].exchange))
+        }
+        _ => false,
+    };
     let mut open = state.sessions.iter().filter(|session| session.is_open);
     if !open.clone().any(|session| is_free(session.phase)) || open.any(may_be_anyones) {
         return Vec::new();
