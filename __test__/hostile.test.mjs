@@ -34,8 +34,19 @@ function withType(bytes, oid) {
   return changed;
 }
 
-/** Each has the server say it, and then the truth over the same connection. */
+const two = (number) => Buffer.from([number >> 8, number & 255]);
+
+/** A row description, or a row, of one column: `position`, an int8. */
+const positionAlone = {
+  T: message("T", Buffer.concat([two(1), Buffer.from("position\0"), Buffer.alloc(6), Buffer.from([0, 0, 0, 20]), two(8), Buffer.alloc(4, 255), two(0)])),
+  D: message("D", Buffer.concat([two(1), Buffer.from([0, 0, 0, 8]), Buffer.alloc(8)])),
+};
+
+/** Each has the server say it, and then the truth. */
 const lies = {
+  "describes a statement without columns": ({ type, bytes }) => ["TD".includes(type) ? message(type, two(0)) : bytes],
+  "describes the position of a call alone": ({ type, bytes }) => [positionAlone[type] ?? bytes],
+  "describes 65,535 parameters": ({ type, bytes }) => [type === "t" ? message("t", Buffer.concat([two(65_535), Buffer.alloc(65_535 * 4, 25)])) : bytes],
   "describes a statement without its parameter": ({ type, bytes }) => [type === "t" ? message("t", Buffer.from([0, 0])) : bytes],
   "calls a text JSON that is none": ({ type, bytes }) => [type === "T" ? withType(bytes, JSON_TYPE) : bytes],
 };
@@ -48,17 +59,97 @@ describe("an answer that cannot be used is forgotten: a server that", () => {
         t.after(() => hostile.stop());
         const url = new URL(database.url);
         url.port = String(hostile.port);
-        const { adapter } = openAdapter(t, url.href, { max: 1 });
+        // A lookup whose connection ends with what PostgreSQL never sends is done again for so long.
+        const { adapter } = openAdapter(t, url.href, { max: 1, connect_timeout: 2 });
         const calls = () => Promise.allSettled(ids.map((id) => adapter.getUser(id)));
+        const codes = ["INVALID_ANSWER", "CONNECTION_CLOSED", "CONNECT_TIMEOUT"];
         const right = ids.map((id) => id.replace("u", "name"));
         const outcomes = await within(20, "the calls settle", calls());
         // What is not asked is not answered wrongly: the first lookup of a connection is not described.
-        outcomes.forEach(({ value, reason }, at) => assert.ok(reason?.code === "INVALID_ANSWER" || value?.username === right[at], reason));
+        outcomes.forEach(({ value, reason }, at) => assert.ok(codes.includes(reason?.code) || value?.username === right[at], reason));
         hostile.becomeHonest({ cut: false });
         const found = await within(20, "the calls settle", calls());
         assert.deepEqual(found.map(({ value }) => value?.username), right);
       });
     }
+  }
+});
+
+test("60,000 columns in place of three are believed or an INVALID_ANSWER, and hold up nothing", limit, async (t) => {
+  const COLUMNS = 60_000;
+  const columns = Buffer.concat(Array.from({ length: COLUMNS }, (_, n) => (
+    Buffer.concat([Buffer.from(`c${n}\0`), Buffer.alloc(6), Buffer.from([0, 0, 0, 25]), Buffer.alloc(6, 255), two(0)])
+  )));
+  const values = Buffer.concat(Array.from({ length: COLUMNS }, () => Buffer.from([0, 0, 0, 1, 0x76])));
+  const many = { T: message("T", Buffer.concat([two(COLUMNS), columns])), D: message("D", Buffer.concat([two(COLUMNS), values])) };
+  const hostile = await startHostile(Number(new URL(database.url).port), ofUsers(({ type, bytes }) => [many[type] ?? bytes]));
+  t.after(() => hostile.stop());
+  const url = new URL(database.url);
+  url.port = String(hostile.port);
+  const { adapter } = openAdapter(t, url.href, { max: 1 });
+  for (const call of [() => adapter.getUser("u1"), () => Promise.all([adapter.getUser("u1"), adapter.getUser("u2")])]) {
+    // Rows that a server says are its own are believed.
+    const [{ status, reason }] = await within(20, "the call settles", Promise.allSettled([call()]));
+    assert.ok(status === "fulfilled" || reason.code === "INVALID_ANSWER", reason);
+  }
+  hostile.becomeHonest();
+  assert.equal((await within(10, "the call settles", adapter.getUser("u1"))).username, "name1");
+});
+
+test("types that lead to other types for ever are not followed for long", limit, async (t) => {
+  let oid = 800_000;
+  const ofType = (number) => Buffer.from([0, 0, 0, 4, number >> 24, (number >> 16) & 255, (number >> 8) & 255, number & 255]);
+  const text = (value) => Buffer.concat([Buffer.from([0, 0, 0, value.length]), Buffer.from(value)]);
+  // name, kind, element, subtype of a range, type under a domain, schema, table: each is a domain over the next one.
+  const domain = () => message("D", Buffer.concat([two(7), text(`t${oid}`), text("b"), ofType(0), Buffer.alloc(4, 255), ofType(oid += 1), text("public"), ofType(0)]));
+  const hostile = await startHostile(Number(new URL(database.url).port), ({ type, bytes, sql }) => {
+    if (/pg_type/.test(sql) && type === "C") return [domain(), message("C", Buffer.from("SELECT 1\0"))];
+    return [type === "T" && sql.includes("auth_user") ? withType(bytes, oid += 1) : bytes];
+  });
+  t.after(() => hostile.stop());
+  const url = new URL(database.url);
+  url.port = String(hostile.port);
+  const { adapter } = openAdapter(t, url.href, { max: 1 });
+  for (let times = 0; times < 3; times += 1) {
+    const [{ value, reason }] = await within(30, "the call settles", Promise.allSettled([adapter.getUser("u1")]));
+    assert.ok(reason?.code === "INVALID_ANSWER" || value?.username === "name1", reason);
+  }
+  hostile.becomeHonest();
+  assert.equal((await within(30, "the call settles", adapter.getUser("u1"))).username, "name1");
+});
+
+describe("the first question of a connection answered", () => {
+  const values = (bytes, change) => {
+    const changed = Buffer.from(bytes);
+    for (let at = 7; at < changed.length;) {
+      const length = changed.readInt32BE(at);
+      change(changed, at + 4, Math.max(length, 0));
+      at += 4 + Math.max(length, 0);
+    }
+    return changed;
+  };
+  const answers = {
+    "with fewer columns than were asked for": ({ type, bytes }) => (positionAlone[type] ?? bytes),
+    "in bytes that are no UTF-8": ({ type, bytes }) => (type === "D" ? values(bytes, (changed, at, length) => changed.fill(0xff, at, at + length)) : bytes),
+  };
+  for (const [how, change] of Object.entries(answers)) {
+    test(`${how} is an INVALID_ANSWER at once, with host and port`, limit, async (t) => {
+      let isAnswered = false;
+      const hostile = await startHostile(Number(new URL(database.url).port), (said) => {
+        if (said.index === 0) isAnswered = false;
+        const instead = isAnswered ? said.bytes : change(said);
+        isAnswered ||= said.type === "C";
+        return [instead];
+      });
+      t.after(() => hostile.stop());
+      const url = new URL(database.url);
+      url.port = String(hostile.port);
+      const { adapter } = openAdapter(t, url.href, { max: 1 });
+      const found = await within(5, "the call rejects", adapter.getUser("u1").catch(({ code, address, port }) => ({ code, address, port })));
+      assert.deepEqual(found, { code: "INVALID_ANSWER", address: "127.0.0.1", port: hostile.port });
+      hostile.becomeHonest();
+      assert.equal((await within(10, "the call settles", adapter.getUser("u1"))).username, "name1");
+    });
   }
 });
 

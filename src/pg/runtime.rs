@@ -14,8 +14,10 @@ use crate::pg::{error::Error, io_code::io_code};
 /// The handle of the thread, once one has started; a thread that could not be started is tried again by the next `handle`.
 static RUNTIME: Mutex<Option<Handle>> = Mutex::new(None);
 
-/// The standard library's default. `RUST_MIN_STACK` is not asked: a stack that is too small ends the process.
-const STACK: usize = 2 << 20;
+/// Address space, of which what is used takes memory. Types that lead to others take a level of the stack each, as many as
+/// a statement may take answers (`not_endless`): 4 KiB unoptimised. `RUST_MIN_STACK` is not asked: a stack that is too small ends
+/// the process.
+const STACK: usize = 32 << 20;
 
 /// The handle of the one thread, which the first call starts. Rejects with the system's code, `EAGAIN` say, when no
 /// thread can be started; the next call tries again.

@@ -3,14 +3,14 @@
 
 use std::{future::poll_fn, pin::pin, sync::Arc};
 
-use futures_util::{
-    TryStreamExt,
-    future::{BoxFuture, join_all},
-};
+use futures_util::{StreamExt, TryStreamExt, future::BoxFuture, stream::FuturesOrdered};
 use tokio::task::JoinSet;
 use tokio_postgres::{Client, Row, types::Type};
 
-use super::client;
+use super::{
+    client,
+    endless::{MOST_ANSWERS, not_endless},
+};
 use crate::pg::{
     error::{Error, code},
     statement::{Shape, Statement},
@@ -55,7 +55,7 @@ impl Lookups {
         let sent = lookups.clone();
         let answers = Box::pin(async move {
             let answers = sent.parameters.iter().map(|parameters| answer(&client, &sql, parameters));
-            join_all(answers).await
+            answers.collect::<FuturesOrdered<_>>().collect().await
         });
         Sending { lookups, shape, answers }
     }
@@ -63,7 +63,7 @@ impl Lookups {
 
 async fn answer(client: &Client, sql: &str, parameters: &[Option<String>]) -> Result<Vec<Row>, Error> {
     let texts = parameters.iter().map(|text| (Text(text.as_deref()), Type::UNKNOWN));
-    let mut stream = Box::pin(client.query_typed_raw(sql, texts).await?);
+    let mut stream = Box::pin(not_endless(MOST_ANSWERS, client.query_typed_raw(sql, texts)).await?);
     let rows = stream.as_mut().try_collect().await?;
     stream.rows_affected().map(|_| rows).ok_or_else(incomplete)
 }

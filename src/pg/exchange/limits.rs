@@ -1,10 +1,9 @@
 //! How long the parts of an exchange may take, and what happens when they take longer.
 
 use std::{
-    future::{pending, poll_fn},
+    future::pending,
     ops::Deref,
     pin::{Pin, pin},
-    task::Poll,
     time::Duration,
 };
 
@@ -20,7 +19,7 @@ use super::{
     ending::{Fault, Stage},
 };
 use crate::pg::{
-    connection::{Connection, Peer},
+    connection::{Connection, Peer, not_endless},
     error::{Error, code},
     settings::Settings,
     statement::Access,
@@ -32,9 +31,9 @@ const HELD_UP: Duration = Duration::from_secs(1);
 /// As `HELD_UP`, for preparing a statement, which a lock on the table holds up too, and which may take many round trips.
 const PREPARING: Duration = Duration::from_secs(5);
 /// How many answers of the server preparing may take: the driver looks up types, and the types that they are made of.
-const MOST_ANSWERS: u32 = 150;
+const MOST_ANSWERS: usize = 150;
 /// As `MOST_ANSWERS`, through a pooler, whose servers may have statements of the driver's names: every name tried takes eight.
-const MOST_ANSWERS_POOLED: u32 = 4_000;
+const MOST_ANSWERS_POOLED: usize = 4_000;
 /// How long a server that was told to cancel a change has to say how that ended.
 const CANCEL_GRACE: Duration = Duration::from_secs(2);
 
@@ -79,19 +78,9 @@ impl<'a, S: Spares> Limits<'a, S> {
     /// Bounds preparing the statement.
     pub(super) async fn preparing<T>(&mut self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Fault> {
         let bound = self.held_up_after(PREPARING);
-        let mut work = pin!(work);
-        let mut answers = 0;
         let most = if self.connection.peer == Peer::Pooler { MOST_ANSWERS_POOLED } else { MOST_ANSWERS };
-        // tokio polls `work` once for every answer of the server.
-        let counted = poll_fn(|context| {
-            answers += 1;
-            if answers > most { Poll::Ready(None) } else { work.as_mut().poll(context).map(Some) }
-        });
-        if let Some(result) = self.alarm.within(earlier(bound, self.query_timeout), counted).await {
-            let result = result.unwrap_or_else(|| {
-                self.is_abandoned = true;
-                Err(Error::failure(code::INVALID_ANSWER, "the types of the statement lead to other types without end"))
-            });
+        let work = pin!(not_endless(most, work));
+        if let Some(result) = self.alarm.within(earlier(bound, self.query_timeout), work).await {
             return result.map_err(|error| Fault::Ended { error, stage: Stage::Unsent });
         }
         self.cancel();

@@ -10,7 +10,7 @@ use tokio_postgres::{
 
 use super::ending::{Fault, Stage};
 use crate::pg::{
-    connection::{Connection, incomplete},
+    connection::{Connection, MOST_ANSWERS, incomplete, not_endless},
     error::{Error, code},
     statement::{Ready, Sending, Statement},
     value::{Decoding, Rows, Text, row_call},
@@ -38,13 +38,13 @@ async fn start(connection: &Connection, ready: &Ready, parameters: &[Text<'_>]) 
     }
     let texts = parameters.iter().map(|text| text as &(dyn ToSql + Sync));
     let stream = match &ready.sending {
-        Sending::Prepared(statement) => client.query_raw(statement, texts).await,
+        Sending::Prepared(statement) => client.query_raw(statement, texts).await.map_err(Error::from),
         Sending::Unnamed { sql, declared } => {
             let declared = declared.iter().cloned().chain(repeat(Type::UNKNOWN));
-            client.query_typed_raw(sql, texts.zip(declared)).await
+            not_endless(MOST_ANSWERS, client.query_typed_raw(sql, texts.zip(declared))).await
         }
     };
-    stream.map_err(|error| sent(error.into()))
+    stream.map_err(sent)
 }
 
 pub(super) async fn read(
