@@ -38,7 +38,7 @@ pub(super) fn call(number: usize, at: Duration, method: Method, id: &str) -> Cal
 }
 
 pub(super) fn plans() -> impl Iterator<Item = (&'static str, Plan)> {
-    of_connections().into_iter().chain(of_statements())
+    of_connections().into_iter().chain(of_statements()).chain(of_the_simulation())
 }
 
 fn of_connections() -> Vec<(&'static str, Plan)> {
@@ -101,6 +101,89 @@ fn of_connections() -> Vec<(&'static str, Plan)> {
                 ..plain()
             },
         ),
+    ]
+}
+
+fn of_statements() -> Vec<(&'static str, Plan)> {
+    let zero = Duration::ZERO;
+    vec![
+        (
+            // The server's 57014 came after `CommandComplete`, and was taken for somebody else's.
+            "a change whose deferred constraint is cancelled after query_timeout rejects with QUERY_TIMEOUT",
+            Plan {
+                query_timeout: Some(milliseconds(300)),
+                calls: vec![call(0, zero, Method::DeleteUser, "u1")],
+                faults: vec![Fault {
+                    connection: 0,
+                    place: Place::Execution(0),
+                    stage: Stage::Complete,
+                    trouble: Trouble::Wait(milliseconds(1300)),
+                }],
+                ..plain()
+            },
+        ),
+        (
+            // `describe` returned the error of `prepared_names`, and left the connection in a transaction that had failed.
+            "a pooled connection that is refused something while it describes a statement serves nobody afterwards",
+            Plan {
+                has_pooler: true,
+                calls: vec![call(0, zero, Method::GetKey, "k1"), call(1, milliseconds(500), Method::GetKey, "k1")],
+                faults: [(0, "40001"), (1, "26000")]
+                    .map(|(connection, code)| Fault {
+                        connection,
+                        place: Place::Exchange(3),
+                        stage: Stage::Complete,
+                        trouble: Trouble::Error(code),
+                    })
+                    .to_vec(),
+                ..plain()
+            },
+        ),
+        (
+            // `insert` took every error of `COMMIT` for the end of the transaction, and left the connection in it.
+            "a connection serves nobody after a sign-up's COMMIT was refused before it began",
+            Plan {
+                max: 1,
+                has_rule: true,
+                calls: vec![
+                    Call { other: Some("k1".to_owned()), ..call(0, zero, Method::SetUser, "u1") },
+                    call(1, milliseconds(500), Method::GetKey, "k1"),
+                ],
+                faults: vec![Fault {
+                    connection: 0,
+                    place: Place::Execution(2),
+                    stage: Stage::Received,
+                    trouble: Trouble::Error("XX000"),
+                }],
+                ..plain()
+            },
+        ),
+    ]
+}
+
+/// What the simulation itself had wrong.
+fn of_the_simulation() -> Vec<(&'static str, Plan)> {
+    let zero = Duration::ZERO;
+    vec![
+        (
+            // A fault of the model: no server adds a column to a table while a statement that reads it is bound.
+            "a column that is added before the server gets to a lookup makes the lookup's plan stale",
+            Plan {
+                max: 3,
+                calls: vec![
+                    call(0, zero, Method::GetUser, "u1"),
+                    Call { other: Some("k0".to_owned()), ..call(1, milliseconds(17), Method::SetUser, "u1") },
+                ],
+                faults: vec![Fault {
+                    connection: 0,
+                    place: Place::Execution(1),
+                    stage: Stage::Received,
+                    trouble: Trouble::Wait(milliseconds(80)),
+                }],
+                events: vec![Event { at: milliseconds(15), what: Happening::AddColumn(Table::User) }],
+                ..plain()
+            },
+        ),
         (
             // A fault of the checker: the adapter ends when the process goes on, later than was planned.
             "a call that was given up as a suspended process went on, and the adapter ended, waited long enough",
@@ -147,82 +230,6 @@ fn of_connections() -> Vec<(&'static str, Plan)> {
                     trouble: Trouble::Silence(132),
                 }],
                 latency: milliseconds(5),
-                ..plain()
-            },
-        ),
-    ]
-}
-
-fn of_statements() -> Vec<(&'static str, Plan)> {
-    let zero = Duration::ZERO;
-    vec![
-        (
-            // The server's 57014 came after `CommandComplete`, and was taken for somebody else's.
-            "a change whose deferred constraint is cancelled after query_timeout rejects with QUERY_TIMEOUT",
-            Plan {
-                query_timeout: Some(milliseconds(300)),
-                calls: vec![call(0, zero, Method::DeleteUser, "u1")],
-                faults: vec![Fault {
-                    connection: 0,
-                    place: Place::Execution(0),
-                    stage: Stage::Complete,
-                    trouble: Trouble::Wait(milliseconds(1300)),
-                }],
-                ..plain()
-            },
-        ),
-        (
-            // `describe` returned the error of `prepared_names`, and left the connection in a transaction that had failed.
-            "a pooled connection that is refused something while it describes a statement serves nobody afterwards",
-            Plan {
-                has_pooler: true,
-                calls: vec![call(0, zero, Method::GetKey, "k1"), call(1, milliseconds(500), Method::GetKey, "k1")],
-                faults: [(0, "40001"), (1, "26000")]
-                    .map(|(connection, code)| Fault {
-                        connection,
-                        place: Place::Exchange(3),
-                        stage: Stage::Complete,
-                        trouble: Trouble::Error(code),
-                    })
-                    .to_vec(),
-                ..plain()
-            },
-        ),
-        (
-            // A fault of the model: no server adds a column to a table while a statement that reads it is bound.
-            "a column that is added before the server gets to a lookup makes the lookup's plan stale",
-            Plan {
-                max: 3,
-                calls: vec![
-                    call(0, zero, Method::GetUser, "u1"),
-                    Call { other: Some("k0".to_owned()), ..call(1, milliseconds(17), Method::SetUser, "u1") },
-                ],
-                faults: vec![Fault {
-                    connection: 0,
-                    place: Place::Execution(1),
-                    stage: Stage::Received,
-                    trouble: Trouble::Wait(milliseconds(80)),
-                }],
-                events: vec![Event { at: milliseconds(15), what: Happening::AddColumn(Table::User) }],
-                ..plain()
-            },
-        ),
-        (
-            // `insert` took every error of `COMMIT` for the end of the transaction, and left the connection in it.
-            "a connection serves nobody after a sign-up's COMMIT was refused before it began",
-            Plan {
-                max: 1,
-                has_rule: true,
-                calls: vec![
-                    Call { other: Some("k1".to_owned()), ..call(0, zero, Method::SetUser, "u1") },
-                    call(1, milliseconds(500), Method::GetKey, "k1"),
-                ],
-                faults: vec![Fault {
-                    connection: 0,
-                    place: Place::Execution(2),
-                    stage: Stage::Received,
-                    trouble: Trouble::Error("XX000"),
-                }],
                 ..plain()
             },
         ),
