@@ -1,5 +1,5 @@
-// Puts wrong changes into a copy of the sources, and counts how many simulated histories it takes until one of them shows
-// each: `npm run mutations`, `npm run mutations -- --seeds 4000 --only "first connection"`. Ends with a non-zero exit code when
+// Puts wrong changes into a copy of the sources, and counts how many simulated histories, or interleavings of threads, it takes
+// until one of them shows each: `npm run mutations`, `npm run mutations -- --seeds 4000 --only "first connection"`. Ends with a non-zero exit code when
 // one is not found. The table of docs/reliability.md is what it prints.
 import { spawnSync } from "node:child_process";
 import { appendFileSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -9,7 +9,8 @@ import { fileURLToPath } from "node:url";
 import { table } from "./table.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const test = "simulation::histories::every_history_keeps_what_is_promised";
+const histories = "simulation::histories::every_history_keeps_what_is_promised";
+const interleavings = "simulation::interleavings::no_interleaving_of_threads_leaves_a_call_behind";
 /** Seeds that are run at a time. */
 const portion = 250;
 
@@ -151,6 +152,16 @@ const mutations = [
     title: "a connection keeps every statement prepared",
     edits: [["statement/prepare.rs", "        kept.truncate(KEPT_PER_CONNECTION - 1);", "        if !WRONG {\n            kept.truncate(KEPT_PER_CONNECTION - 1);\n        }"]],
   },
+  {
+    title: "a wake-up is lost: calls that come as a worker ceases to spin are not looked for",
+    test: interleavings,
+    edits: [["queue/worker.rs", "                drop(watch);\n                dispatcher.take_in();", "                drop(watch);\n                if !WRONG {\n                    dispatcher.take_in();\n                }"]],
+  },
+  {
+    title: "a wake-up is lost: the inbox is marked as empty after it has been unlocked",
+    test: interleavings,
+    edits: [["queue/inbox.rs", "        if let Some(flushed) = flushed {", "        if WRONG {\n            self.is_filled.store(false, Ordering::Release);\n        }\n        if let Some(flushed) = flushed {"]],
+  },
 ];
 
 const { values } = parseArgs({ options: { seeds: { type: "string", default: "10000" }, only: { type: "string", default: "" } } });
@@ -198,7 +209,7 @@ pub(crate) fn is_wrong(number: u32) -> bool {
 const program = build();
 
 /** The first seed whose history shows the mutation, and what it shows. */
-function find(number) {
+function find(number, test) {
   for (let from = 0; from < seeds; from += portion) {
     const environment = { MUTATION: String(number), SIMULATION_FROM: String(from), SIMULATION_SEEDS: String(Math.min(portion, seeds - from)) };
     const flags = ["--exact", test, "--nocapture"];
@@ -212,9 +223,9 @@ function find(number) {
 }
 
 const found = [];
-for (const [number, { title }] of mutations.entries()) {
+for (const [number, { title, test = histories }] of mutations.entries()) {
   if (!title.includes(values.only)) continue;
-  const first = find(number);
+  const first = find(number, test);
   console.log(first ? `${title}: seed ${first.seed}, ${first.violation}` : `${title}: not found`);
   found.push({ "wrong change": title, seeds: first ? first.seed + 1 : `none of ${seeds}` });
   if (!first) process.exitCode = 1;

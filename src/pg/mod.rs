@@ -40,6 +40,8 @@ pub use connection::{Endpoint, Network, Stream};
 pub use connection::{Inspection, Login, Program, Protection, Thrown, inspect};
 pub use error::{Error, code};
 pub use exchange::{Answer, Call, Caller, Parameters, Reply, Trace};
+#[cfg(test)]
+pub use queue::explore;
 pub use queue::{BUCKETS_MS, Figures, Load, Queue, SMALLEST_BATCH, Times};
 pub use runtime::handle as runtime;
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::{
 /// Histories of a usual test run.
 const USUAL: u64 = 4_000;
 
-fn variable<T: FromStr>(name: &str) -> Option<T> {
+pub(super) fn variable<T: FromStr>(name: &str) -> Option<T> {
     env::var(name).ok()?.parse().ok()
 }
 

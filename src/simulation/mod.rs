@@ -2,6 +2,9 @@
 //! every time that its seed is run.
 
 #[cfg(test)]
+mod interleavings;
+
+#[cfg(test)]
 mod histories;
 
 #[cfg(test)]

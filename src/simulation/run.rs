@@ -42,8 +42,8 @@ thread_local! {
     static PANICS: Cell<usize> = const { Cell::new(0) };
 }
 
-/// tokio catches what panics in a task.
-fn count_panics() {
+/// How much has panicked on this thread since this was called first: tokio catches what panics in a task.
+pub(super) fn count_panics() -> usize {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let before = panic::take_hook();
@@ -52,6 +52,7 @@ fn count_panics() {
             before(info);
         }));
     });
+    PANICS.get()
 }
 
 /// A program that gave no functions.
@@ -67,15 +68,14 @@ impl Program for Silent {
 
 /// What happened, with a trace where somebody is to read it.
 pub(super) fn run(plan: &Plan, trace: bool) -> Record {
-    count_panics();
-    let panics = PANICS.get();
+    let panics = count_panics();
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let world = runtime.block_on(async {
         let world = World::new(plan.clone(), trace);
         drive(&world).await;
         world
     });
-    if PANICS.get() > panics {
+    if count_panics() > panics {
         world.violated("something panicked".to_owned());
     }
     mem::take(&mut world.state().record)

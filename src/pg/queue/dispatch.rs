@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, PoisonError, Weak},
 };
 
 use futures_util::future::BoxFuture;
@@ -19,6 +19,7 @@ use super::{
     inbox::{Inbox, Watch},
     refusal::refusal,
     scheduler::{Command, Connection as Fate, Figures, Limits, Opened, Queued, Return, Scheduler, Time, WorkerId},
+    sync::{Mutex, MutexGuard},
 };
 use crate::pg::{
     chance::Chance,

@@ -3,13 +3,13 @@
 
 use std::{
     mem,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{PoisonError, atomic::Ordering},
 };
 
-use super::scheduler::{SMALLEST_BATCH, Scheduler, Time, Work};
+use super::{
+    scheduler::{SMALLEST_BATCH, Scheduler, Time, Work},
+    sync::{AtomicBool, Mutex, MutexGuard},
+};
 
 pub(super) struct Inbox<C> {
     arrived: Mutex<Arrived<C>>,

@@ -22,6 +22,10 @@ mod scheduler;
 
 mod spin;
 
+mod sync;
+
 pub use handle::{Load, Queue};
 pub use scheduler::{BUCKETS_MS, Figures, SMALLEST_BATCH, Times};
 pub use spin::may_spin;
+#[cfg(test)]
+pub use sync::explore;
