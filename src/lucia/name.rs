@@ -97,6 +97,7 @@ mod tests {
             ("app.auth_user", r#""app"."auth_user""#),
             (r#""a.b".c"#, r#""a.b"."c""#),
             (r#""a""b""#, r#""a""b""#),
+            (r#""ab""".c"#, r#""ab"""."c""#),
             (r#""open"#, r#""""open""#),
             (r#""a"b""#, r#""""a""b""""#),
             (r#"x"; DROP TABLE y; --"#, r#""x""; DROP TABLE y; --""#),

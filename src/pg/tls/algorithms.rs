@@ -55,3 +55,39 @@ static SUPPORTED: LazyLock<WebPkiSupportedAlgorithms> = LazyLock::new(|| {
 pub(super) fn provider() -> CryptoProvider {
     CryptoProvider { signature_verification_algorithms: *SUPPORTED, ..ring::default_provider() }
 }
+
+#[cfg(test)]
+mod tests {
+    use rustls::pki_types::CertificateDer;
+
+    use super::*;
+    use crate::pg::tls::{certificate::Certificate, samples};
+
+    #[test]
+    fn p521_is_offered_and_takes_no_signature_that_is_none() {
+        let known = provider().signature_verification_algorithms;
+        assert!(known.supported_schemes().contains(&SignatureScheme::ECDSA_NISTP521_SHA512));
+        for algorithm in [SHA512, SHA384, SHA256] {
+            assert!(algorithm.verify_signature(&[], b"message", &[]).is_err());
+            assert_eq!(algorithm.public_key_alg_id(), alg_id::ECDSA_P521);
+        }
+        assert_eq!(SHA384.signature_alg_id(), alg_id::ECDSA_SHA384);
+    }
+
+    #[test]
+    fn a_signature_is_its_issuers_by_name_and_by_key() {
+        let known = provider().signature_verification_algorithms.all;
+        let signed = |one: &CertificateDer<'_>, issuer: &CertificateDer<'_>| {
+            Certificate::read(one).unwrap().is_signed_by(&Certificate::read(issuer).unwrap(), known)
+        };
+        let (listed, lists, bare) = (samples::kind("listed"), samples::kind("lists"), samples::kind("bare"));
+        assert!(signed(&listed, &lists));
+        assert!(!signed(&listed, &bare), "the same key, another name");
+        assert!(!signed(&samples::der(samples::OLD_SIGNER), &bare), "the same name, another key");
+        for name in ["p521-sha256", "p521-sha384", "p521-sha512"] {
+            assert!(signed(&samples::kind(name), &samples::kind(name)), "{name}");
+        }
+        let ecdsa_with_sha256 = "1.2.840.10045.4.3.2";
+        assert_eq!(Certificate::read(&listed).unwrap().signature_algorithm().oid.to_string(), ecdsa_with_sha256);
+    }
+}

@@ -120,3 +120,33 @@ fn signed(der: &[u8]) -> der::Result<Signed<'_>> {
         Ok(Signed { message, algorithm, signature })
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::pg::tls::samples;
+
+    #[test]
+    fn a_certificate_is_valid_from_its_first_second_to_its_last() {
+        let der = samples::der(samples::NAMED);
+        let certificate = Certificate::read(&der).unwrap();
+        let validity = certificate.fields().validity();
+        let at = |time: Duration| UnixTime::since_unix_epoch(time);
+        let (first, last) = (validity.not_before.to_unix_duration(), validity.not_after.to_unix_duration());
+        let second = Duration::from_secs(1);
+        assert!(!certificate.has_begun(at(first.saturating_sub(second))) && certificate.has_begun(at(first)));
+        assert!(certificate.has_begun(at(last)));
+        assert!(!certificate.has_ended(at(last)) && certificate.has_ended(at(last + second)));
+        assert!(!certificate.has_ended(at(first)));
+    }
+
+    #[test]
+    fn its_own_authority_is_what_neither_a_name_nor_a_key_identifier_denies() {
+        let is_own = |name| Certificate::read(&samples::kind(name)).unwrap().is_self_issued();
+        assert!(is_own("bare") && is_own("lists"));
+        assert!(!is_own("listed"));
+        assert!(!is_own("foreign"));
+    }
+}

@@ -93,6 +93,26 @@ mod tests {
         assert_eq!(of(CertificateError::UnknownIssuer), Some("UNABLE_TO_VERIFY_LEAF_SIGNATURE"));
         let alert = rustls::Error::AlertReceived(AlertDescription::CertificateRequired);
         assert_eq!(code(alert), Some("TLS_CLIENT_CERTIFICATE_REFUSED"));
+        assert_eq!(of(CertificateError::NotValidYet), Some("CERT_NOT_YET_VALID"));
+        assert_eq!(of(CertificateError::BadEncoding), None);
+        let alert = rustls::Error::AlertReceived(AlertDescription::HandshakeFailure);
+        assert_eq!(code(alert), Some("TLS_NOT_SUPPORTED"));
+        assert_eq!(code(rustls::Error::DecryptError), None);
         assert_eq!(explain(&io::Error::other("else"), ""), None);
+    }
+
+    #[test]
+    fn a_failure_of_this_rooms_own_keeps_its_code_and_only_a_forged_answer_is_final() {
+        let of = |inner: Box<dyn error::Error + Send + Sync>| {
+            explain(&io::Error::new(io::ErrorKind::InvalidData, inner), "the driver's").unwrap()
+        };
+        let own = |code| Explained { code, message: "why".into(), is_final: code == FORGED };
+        assert_eq!(of(Box::new(Error::failure("CERT_REJECTED", "why"))), own("CERT_REJECTED"));
+        assert_eq!(of(Box::new(Error::failure(FORGED, "why"))), Explained { is_final: true, ..own(FORGED) });
+        let broken = OtherError(std::sync::Arc::new(Error::failure("CERT_REVOKED", "why")));
+        let broken = rustls::Error::InvalidCertificate(CertificateError::Other(broken));
+        assert_eq!(of(Box::new(broken)), own("CERT_REVOKED"));
+        let expired = of(Box::new(rustls::Error::InvalidCertificate(CertificateError::Expired)));
+        assert_eq!(expired.message, "the driver's; the server needs a new certificate");
     }
 }

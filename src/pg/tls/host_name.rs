@@ -62,3 +62,47 @@ pub(super) fn constrained(leaf: &Certificate<'_>) -> Vec<String> {
     };
     distinguished_name::common_names(leaf.fields().subject()).filter(is_host).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pg::tls::samples;
+
+    #[test]
+    fn a_star_stands_for_one_label() {
+        let table = [
+            ("db.example.com", "DB.example.com", true),
+            ("db.example.com", "example.com", false),
+            ("*.example.com", "db.EXAMPLE.com", true),
+            ("*.example.com", "one.db.example.com", false),
+            ("*.example.com", ".example.com", false),
+            ("*.example.com", "example.com", false),
+            ("*.com", "example.com", false),
+        ];
+        for (name, host, expected) in table {
+            assert_eq!(is_name_of(name, host), expected, "{name} {host}");
+        }
+    }
+
+    #[test]
+    fn an_alternative_address_leaves_the_common_name_to_hosts_alone() {
+        let presented = samples::kind("address");
+        let leaf = Certificate::read(&presented).unwrap();
+        let found = |host| verify(&presented, &leaf, &ServerName::try_from(host).unwrap());
+        assert_eq!(found("127.0.0.1"), Ok(None));
+        assert!(found("127.0.0.2").is_err());
+        let presented = samples::der(samples::UNNAMED);
+        let leaf = Certificate::read(&presented).unwrap();
+        let found = |host| verify(&presented, &leaf, &ServerName::try_from(host).unwrap());
+        assert_eq!(found("db.example.com"), Ok(Some("db.example.com".into())));
+        assert!(found("db.example.com.").is_err());
+    }
+
+    #[test]
+    fn a_common_name_that_looks_like_a_hosts_is_constrained_where_there_is_no_other() {
+        let names = |pem| constrained(&Certificate::read(&samples::der(pem)).unwrap());
+        assert_eq!(names(samples::UNNAMED), ["db.example.com"]);
+        assert_eq!(names(samples::NAMED), [""; 0]);
+        assert_eq!(names(samples::AUTHORITY), [""; 0]);
+    }
+}

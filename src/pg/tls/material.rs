@@ -36,3 +36,18 @@ pub(super) fn certificates(
         _ => Err(Error::invalid(format!("{} does not hold a PEM certificate", place(material, file, option)))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pg::tls::samples;
+
+    #[test]
+    fn what_holds_no_certificate_is_named_by_where_it_was_given() {
+        let told = |text: &str| certificates(&Material::Text(text.into()), "sslrootcert", "ssl.ca");
+        assert_eq!(told(samples::NAMED).unwrap(), [samples::der(samples::NAMED)]);
+        assert_eq!(told("").unwrap_err().message(), "option `ssl.ca` does not hold a PEM certificate");
+        let place = place(&Material::File("/root.crt".into()), "sslrootcert", "ssl.ca");
+        assert_eq!(place, "`sslrootcert` (/root.crt)");
+    }
+}

@@ -99,3 +99,36 @@ pub(super) fn check_root(root: &Certificate<'_>, lists: &[&CertRevocationList<'_
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pg::tls::samples;
+
+    fn given(text: &str) -> Vec<CertRevocationList<'static>> {
+        lists(&Revocation { lists: Some(Material::Text(text.as_bytes().to_vec())), directory: None }).unwrap()
+    }
+
+    #[test]
+    fn files_of_a_directory_are_those_that_are_called_as_lists_are() {
+        for (extension, expected) in [("r0", true), ("r12", true), ("r", false), ("0", false), ("r1x", false)] {
+            assert_eq!(is_hashed(extension), expected, "{extension}");
+        }
+    }
+
+    #[test]
+    fn a_list_that_has_not_begun_is_none() {
+        assert_eq!(given(samples::LIST).len(), 1);
+        assert_eq!(given(samples::LIST_TO_COME).len(), 0);
+    }
+
+    #[test]
+    fn a_root_may_sign_lists_and_is_on_none_of_its_own() {
+        let lists = given(samples::LIST);
+        let lists: Vec<_> = lists.iter().collect();
+        let told = |name| check_root(&Certificate::read(&samples::kind(name)).unwrap(), &lists);
+        assert!(told("lists").is_ok());
+        assert!(told("bare").is_ok());
+        assert!(told("called").is_err_and(|error| error.message().contains("may not sign revocation lists")));
+    }
+}

@@ -24,7 +24,7 @@ pub(super) struct Trusted {
 }
 
 impl Trusted {
-    fn add(&mut self, certificates: Vec<CertificateDer<'static>>) {
+    pub(super) fn add(&mut self, certificates: Vec<CertificateDer<'static>>) {
         for certificate in certificates {
             let Some(read) = Certificate::read(&certificate) else { continue };
             if !read.is_self_issued() {

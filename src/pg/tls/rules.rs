@@ -216,3 +216,6 @@ fn apply(role: Role, link: &Link<'_>) -> Result<(), Error> {
         Err(Error::failure(rule.code, format!("the certificate {whose} {}", rule.failure)))
     })
 }
+
+#[cfg(test)]
+mod tests;

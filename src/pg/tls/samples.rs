@@ -27,3 +27,15 @@ pub(super) const SIGNER_KEY: &str = include_str!("samples/signer_key.pem");
 /// The same key four times, encrypted by AES with 128, 192, 256 and 256 bits, with the hashes SHA-1 to SHA-512. The
 /// passphrase is `hunter2`.
 pub(super) const ENCRYPTED_KEYS: &str = include_str!("samples/encrypted_keys.pem");
+
+/// Certificates by one key: its own authority each, for `db.example.com`, with the extensions that its name says; three of
+/// P-521; and two that `lists` has signed, of which a list of its revokes one.
+const KINDS: &str = include_str!("samples/kinds.pem");
+pub(super) const LIST: &str = include_str!("samples/revoked.crl.pem");
+/// A list of the same authority that begins in 2125.
+pub(super) const LIST_TO_COME: &str = include_str!("samples/future.crl.pem");
+
+pub(super) fn kind(name: &str) -> CertificateDer<'static> {
+    let all = KINDS.split_inclusive("-----END CERTIFICATE-----\n");
+    der(all.into_iter().find(|text| text.lines().next() == Some(name)).unwrap())
+}

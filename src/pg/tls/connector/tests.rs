@@ -1,3 +1,8 @@
+use futures_util::future::join;
+use rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier, sign::SingleCertAndKey};
+use tokio::runtime::Builder;
+use tokio_rustls::TlsAcceptor;
+
 use super::*;
 use crate::pg::{
     settings::{HomeFiles, Identity, Material, Roots, Ssl, StatedTls},
@@ -64,4 +69,62 @@ fn versions_and_the_name_in_clear_are_those_of_the_settings() {
     assert!(config(&any()).enable_sni);
     assert!(!config(&Tls { sends_server_name: false, ..any() }).enable_sni);
     assert_eq!(config(&any()).alpn_protocols, [b"postgresql"]);
+}
+
+#[test]
+fn a_name_that_no_certificate_can_have_is_sent_to_nobody() {
+    let any = || settings(Ssl::Require, None, None);
+    let odd = Host::Tcp { name: "not a name".into(), port: 5432, address: None };
+    assert_eq!(server_name(&any(), &host(), false), "db.example.com");
+    assert_eq!(server_name(&any(), &host(), true), "db.example.com");
+    assert_eq!(server_name(&any(), &odd, false), "0.0.0.0");
+    assert_eq!(server_name(&any(), &odd, true), "not a name");
+    let stated = Tls { server_name: Some("other.example.com".into()), ..any() };
+    assert_eq!(server_name(&stated, &host(), false), "other.example.com");
+}
+
+#[test]
+fn what_has_to_be_shown_is_no_use_on_a_unix_socket() {
+    let must_show = Tls { must_show: true, ..settings(Ssl::Require, None, None) };
+    assert_eq!(message(&must_show), "");
+    let socket = Host::Unix { directory: "/tmp".into(), port: 5432 };
+    let told = connector(&must_show, &socket).err().unwrap();
+    assert_eq!(told.message(), "`sslcertmode` require needs TLS, which a unix socket does not have");
+    let is_direct =
+        |is_direct| connector(&Tls { is_direct, ..settings(Ssl::Require, None, None) }, &host()).unwrap().is_direct();
+    assert!(is_direct(true) && !is_direct(false));
+}
+
+/// Whether a handshake is accepted with a server that has these protocols, and may ask for a certificate.
+async fn accepts(tls: &Tls, protocols: &[&[u8]], asks: bool) -> bool {
+    let provider = Arc::new(algorithms::provider());
+    let identity = Identity { certificate: text(samples::SIGNER), key: text(samples::SIGNER_KEY), passphrase: None };
+    let shown = Arc::new(SingleCertAndKey::from(identity::certified(&identity, &provider).unwrap()));
+    let server = ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(samples::der(samples::SIGNER)).unwrap();
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+    let verifier = verifier.allow_unauthenticated().build().unwrap();
+    let server = if asks { server.with_client_cert_verifier(verifier) } else { server.with_no_client_auth() };
+    let mut server = server.with_cert_resolver(shown);
+    server.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    let connector = connector(tls, &host()).unwrap();
+    let (near, far) = tokio::io::duplex(1 << 16);
+    let (answer, _) = join(connector.handshake(near), TlsAcceptor::from(Arc::new(server)).accept(far)).await;
+    answer.is_ok()
+}
+
+#[test]
+fn a_direct_handshake_chooses_the_protocol_and_one_that_must_show_is_asked() {
+    let runtime = Builder::new_current_thread().build().unwrap();
+    let accepts = |tls: &Tls, protocols, asks| runtime.block_on(accepts(tls, protocols, asks));
+    let any = || settings(Ssl::Require, None, None);
+    let (ours, none): (&[&[u8]], &[&[u8]]) = (&[PROTOCOL], &[]);
+    assert!(accepts(&any(), none, false));
+    let direct = Tls { is_direct: true, ..any() };
+    assert!(accepts(&direct, ours, false));
+    assert!(!accepts(&direct, none, false));
+    let must_show = Tls { must_show: true, ..any() };
+    assert!(accepts(&must_show, none, true));
+    assert!(!accepts(&must_show, none, false));
 }

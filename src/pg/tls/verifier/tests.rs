@@ -10,7 +10,7 @@ use rustls::{
 
 use super::*;
 use crate::pg::{
-    settings::{Material, Roots},
+    settings::{Material, Revocation, Roots},
     tls::{algorithms, roots::trusted, samples},
 };
 
@@ -87,6 +87,31 @@ fn without_trust_anything_will_do() {
     let now = UnixTime::since_unix_epoch(Duration::ZERO);
     for presented in [samples::NAMED, samples::OLD, samples::SELF_SIGNED] {
         assert!(verifier.verify_server_cert(&samples::der(presented), &[], &name, &[], now).is_ok());
+    }
+}
+
+#[test]
+fn a_certificate_has_to_be_on_the_good_side_of_a_list() {
+    let table = [
+        (samples::LIST, "listed", ""),
+        (samples::LIST, "revoked", "is revoked"),
+        (samples::LIST_TO_COME, "listed", "there is no revocation list"),
+        // Its own authority.
+        (samples::LIST, "lists", "whether it is revoked is not looked up"),
+    ];
+    let algorithms = algorithms::provider().signature_verification_algorithms;
+    for (list, presented, expected) in table {
+        let mut roots = Trusted::default();
+        roots.add(vec![samples::kind("lists")]);
+        let list = Some(Material::Text(list.as_bytes().to_vec()));
+        let lists = revocation::lists(&Revocation { lists: list, directory: None }).unwrap();
+        let trust = Trust { roots: Arc::new(roots), lists: Some(lists), checks_name: false };
+        let verifier = Verifier { trust: Some(trust), algorithms };
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(IN_2030));
+        let name = ServerName::try_from("db.example.com").unwrap();
+        let answer = verifier.verify_server_cert(&samples::kind(presented), &[], &name, &[], now);
+        let told = answer.err().map_or(String::new(), |error| format!("{error:?}"));
+        assert!(told.contains(expected) && told.is_empty() == expected.is_empty(), "{presented}: {told}");
     }
 }
 
