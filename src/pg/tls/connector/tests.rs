@@ -57,6 +57,9 @@ fn files_are_read_only_where_tls_is_spoken() {
     assert_eq!(message(&settings(Ssl::Off, missing(), None)), "");
     let socket = Host::Unix { directory: "/tmp".into(), port: 5432 };
     assert!(connector(&settings(Ssl::VerifyFull, missing(), None), &socket).is_ok());
+    let missing = || Material::File("/does/not/exist".into());
+    let identity = Identity { certificate: missing(), key: missing(), passphrase: None };
+    assert!(connector(&settings(Ssl::Require, None, Some(identity)), &socket).is_ok());
 }
 
 #[test]
@@ -79,6 +82,9 @@ fn a_name_that_no_certificate_can_have_is_sent_to_nobody() {
     assert_eq!(server_name(&any(), &host(), true), "db.example.com");
     assert_eq!(server_name(&any(), &odd, false), "0.0.0.0");
     assert_eq!(server_name(&any(), &odd, true), "not a name");
+    let of_mode = |ssl| connector(&settings(ssl, Some(Roots::Given(text(samples::AUTHORITY))), None), &odd).unwrap();
+    assert_eq!(of_mode(Ssl::VerifyCa).server_name, "0.0.0.0");
+    assert_eq!(of_mode(Ssl::VerifyFull).server_name, "not a name");
     let stated = Tls { server_name: Some("other.example.com".into()), ..any() };
     assert_eq!(server_name(&stated, &host(), false), "other.example.com");
 }
