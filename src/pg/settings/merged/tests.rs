@@ -375,3 +375,21 @@ fn every_variable_changes_the_settings_or_says_why_not() {
         }
     }
 }
+
+#[test]
+fn what_is_told_of_a_connection_is_what_was_given() {
+    let told = |url| {
+        let settings = read(Some(url), &[], &[]).unwrap();
+        (settings.addresses(), settings.port(), settings.database().to_owned())
+    };
+    assert_eq!(told("postgres://me@one:1,two:1/lucia"), ("one,two".to_owned(), Some(1), "lucia".to_owned()));
+    assert_eq!(told("postgres://me@one:1,two:2/lucia").1, None);
+}
+
+#[test]
+fn files_are_read_for_tls_and_for_a_password_that_is_not_given() {
+    let reads = |url| read(Some(url), &[], &[("PGPASSFILE", "/passwords")]).unwrap().reads_files();
+    assert!(reads("postgres://me@db/lucia?sslmode=disable"));
+    assert!(!reads("postgres://me:secret@db/lucia?sslmode=disable"));
+    assert!(reads("postgres://me:secret@db/lucia?sslmode=require"));
+}
