@@ -170,7 +170,7 @@ describe("a connection that is lost under insertions that are sent together", ()
     await dropConstraints(sql);
     const proxy = await startProxy(database.url);
     t.after(() => proxy.stop());
-    const options = { max: 2, query_timeout: 1.5, connect_timeout: 2 };
+    const options = { max: 3, query_timeout: 1.5, connect_timeout: 2 };
     const { adapter, initializer, name } = await openWarm(t, proxy.url(database.url), options);
     const signUps = new SignUps();
     const sixteenMore = () => times(16, () => signUps.one(adapter)).map((call) => call());

@@ -103,32 +103,38 @@ describe("queueMicrotask", () => {
 });
 
 const onLinux = { skip: process.platform === "linux" ? false : "descriptors are limited by bash" };
-test("a lack of descriptors at the first call of `postgres` passes: later calls are served", onLinux, async () => {
-  const { stdout, stderr } = await runChild(`
-    import { closeSync, openSync } from "node:fs";
-    await initializer.end();
-    const held = [];
-    try {
-      for (;;) held.push(openSync("/dev/null"));
-    } catch {
-      // None is left.
-    }
-    const attempt = async () => {
+for (const [when, earlier] of [
+  ["at the first call of `postgres`", ""],
+  ["when a later connection is opened", 'await adapter.getUser("u1");'],
+]) {
+  test(`a lack of descriptors ${when} is EMFILE, and passes: later calls are served`, onLinux, async () => {
+    const { stdout, stderr } = await runChild(`
+      import { closeSync, openSync } from "node:fs";
+      ${earlier}
+      const held = [];
       try {
-        const own = postgres(process.env.CHILD_URL, tableNames, { share: false });
-        const user = await own(LuciaError).getUser("u1");
-        await own.end();
-        return user.username;
-      } catch ({ code }) {
-        return code;
+        for (;;) held.push(openSync("/dev/null"));
+      } catch {
+        // None is left.
       }
-    };
-    const short = await attempt();
-    for (const descriptor of held) closeSync(descriptor);
-    console.log(short, await attempt(), await attempt());
-  `, database.url, { descriptors: 60 });
-  assert.equal(stdout.trim(), "EMFILE name1 name1", stderr);
-});
+      const attempt = async () => {
+        try {
+          const own = postgres(process.env.CHILD_URL, tableNames, { share: false });
+          const user = await own(LuciaError).getUser("u1");
+          await own.end();
+          return user.username;
+        } catch ({ code }) {
+          return code;
+        }
+      };
+      const short = await attempt();
+      for (const descriptor of held) closeSync(descriptor);
+      console.log(short, await attempt(), await attempt());
+      await initializer.end();
+    `, database.url, { descriptors: 60 });
+    assert.equal(stdout.trim(), "EMFILE name1 name1", stderr);
+  });
+}
 
 test("a small RUST_MIN_STACK does not matter", async () => {
   const text = 'console.log((await adapter.getUser("u1")).username); await initializer.end();';

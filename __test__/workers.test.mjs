@@ -111,6 +111,26 @@ test("50 workers terminated in flight leave the main thread's calls alone and no
   assert.ok(descriptors() <= before + 2, `${before} descriptors became ${descriptors()}`);
 });
 
+test("calls of a terminated worker leave the queue that it shared", limit, async (t) => {
+  const { adapter, initializer, url } = openAdapter(t, database.url, { max: 3 });
+  await read(adapter, "getUser", 1);
+  const own = await sql.begin(async (other) => {
+    await other`LOCK TABLE auth_user IN ACCESS EXCLUSIVE MODE`;
+    const worker = start({ url, job: "call" });
+    await within(20, "the worker is at work", once(worker, "message"));
+    const call = adapter.updateUser("u150", { username: "name 150" });
+    // What is in flight is on three connections, in statements of 32 changes and 16 lookups at most.
+    assert.ok(initializer.stats().waiting > 100, JSON.stringify(initializer.stats()));
+    await within(10, "the worker is terminated", worker.terminate());
+    // Lookups that hold each other up for a second come back: they are not taken in again.
+    await eventually(5, "only the call of this thread is left", () => initializer.stats().waiting <= 1);
+    return { call };
+  });
+  await within(20, "the call is answered", own.call);
+  await read(adapter, "getUser", 1);
+  assert.equal(initializer.stats().waiting, 0);
+});
+
 test("a process that exits while its workers are in flight exits with its own code", limit, async () => {
   const { code, signal, stderr } = await runChild(`
     import { Worker } from "node:worker_threads";

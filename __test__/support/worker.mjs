@@ -34,6 +34,14 @@ const jobs = {
     parentPort.postMessage(await outcome.all());
   },
 
+  /** Calls, and tells so when the calls are queued. */
+  async "call"() {
+    for (let n = 0; n < 100; n += 1) outcome.follow(adapter.getUser("u1"));
+    for (let n = 0; n < 100; n += 1) outcome.follow(adapter.updateUser(`u${1 + n}`, { username: `name ${1 + n}` }));
+    setImmediate(() => parentPort.postMessage("called"));
+    await outcome.all();
+  },
+
   async "read 500 times and end"() {
     for (let n = 0; n < 500; n += 1) next();
     const ended = initializer.end();

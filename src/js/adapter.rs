@@ -76,7 +76,7 @@ impl Adapter {
                 return Err(error.into());
             }
         };
-        let store = Arc::new(Store::new(version, tables, shared.queue().clone()));
+        let store = Arc::new(Store::new(version, tables, shared.queue().clone(), delivery.completions.clone()));
         let lease = RefCell::new(Some(delivery.lease(shared)));
         let adapter = Rc::new(Self { store, delivery, lease });
 

@@ -143,6 +143,10 @@ impl Caller for Completions {
     fn settle(&self, slot: u32, result: Result<Answer, Error>, trace: Trace) {
         self.settle_with(slot, false, result, trace);
     }
+
+    fn has_ended(&self) -> bool {
+        self.wake().is_none()
+    }
 }
 
 /// The same, of calls that are observed.
@@ -151,6 +155,10 @@ struct Observed(Arc<Completions>);
 impl Caller for Observed {
     fn settle(&self, slot: u32, result: Result<Answer, Error>, trace: Trace) {
         self.0.settle_with(slot, true, result, trace);
+    }
+
+    fn has_ended(&self) -> bool {
+        self.0.has_ended()
     }
 }
 

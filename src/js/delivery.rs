@@ -166,8 +166,9 @@ impl Delivery {
     pub(super) fn abandon(&self) {
         self.completions.close();
         self.function.set(ptr::null_mut());
-        let leased = self.leased.take();
-        drop(leased);
+        for shared in self.leased.take().into_values() {
+            shared.queue().caller_ended();
+        }
     }
 
     /// A value of rows of this shape had no meaning. Not to be called while messages are delivered.

@@ -9,7 +9,7 @@ use super::{
     version::Version,
     violation::{self, Constraint, Expected, Finding, Id, Ids, Meaning},
 };
-use crate::pg::{Answer, Call, Error, Form, Load, Parameters, Queue, Reply, Statement, Trace, code};
+use crate::pg::{Answer, Call, Caller, Error, Form, Load, Parameters, Queue, Reply, Statement, Trace, code};
 
 /// The tables' names.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub struct Store {
     version: Version,
     tables: Tables,
     queue: Arc<Queue>,
+    /// Whose calls these are.
+    caller: Arc<dyn Caller>,
     /// The statement of each method that takes an id, by `Method`.
     by_id: Vec<Option<Arc<Statement>>>,
     unique_id: Arc<Statement>,
@@ -50,8 +52,8 @@ fn no_such_table() -> Error {
 }
 
 impl Store {
-    /// A store of these tables, whose statements go to `queue`; sends nothing.
-    pub fn new(version: Version, tables: Tables, queue: Arc<Queue>) -> Self {
+    /// A store of these tables, whose statements go to `queue` on behalf of `caller`; sends nothing.
+    pub fn new(version: Version, tables: Tables, queue: Arc<Queue>, caller: Arc<dyn Caller>) -> Self {
         let by_id: Vec<_> =
             METHODS.iter().map(|entry| Some(queue.statement(by_id(entry, version, &tables)?))).collect();
         if let (Some(Some(pair)), Some(session)) = (by_id.get(Method::GetSessionAndUser as usize), &tables.session) {
@@ -62,7 +64,7 @@ impl Store {
         }
         let question = |constraint| queue.statement(Statement::read(violation::question(constraint), &[]));
         let (unique_id, foreign_user_id) = (question(Constraint::Id), question(Constraint::UserId));
-        Self { version, tables, queue, by_id, unique_id, foreign_user_id }
+        Self { version, tables, queue, caller, by_id, unique_id, foreign_user_id }
     }
 
     /// Sends all calls that were made in this turn of the event loop.
@@ -132,7 +134,7 @@ impl Store {
         }
         let store = self.clone();
         let ids = ids(method, row, key.map(|(key, _)| key), &parameters, &forms);
-        let reply = Reply::with(move |result, trace| match result {
+        let reply = Reply::with(self.caller.clone(), move |result, trace| match result {
             Ok(answer) => settle(Ok(answer), trace),
             // The trace is that of the insertion, not of the questions that may follow it.
             Err(error) => {
@@ -160,7 +162,7 @@ impl Store {
                 statement,
                 parameters: Parameters::One(Some(time)),
                 forms: one_form(0),
-                reply: Reply::with(settle),
+                reply: Reply::with(self.caller.clone(), settle),
             }],
             false,
         );
@@ -192,7 +194,7 @@ impl Store {
         let parameters = [schema, relation, name, &table, &users].map(|text| Some(text.to_owned()));
         let forms = Cow::Borrowed(&[0; 5][..]);
         let store = self.clone();
-        let reply = Reply::with(move |result, _| {
+        let reply = Reply::with(self.caller.clone(), move |result, _| {
             let reject = move |is_known| {
                 reject(if is_known { error.told_as(lucia) } else { error });
             };
@@ -211,7 +213,7 @@ impl Store {
         let Some((&expected, rest)) = rows.split_first() else { return tell(true) };
         let Some(Id { text, form }) = ids.of(expected) else { return tell(false) };
         let store = self.clone();
-        let reply = Reply::with(move |result, _| match result {
+        let reply = Reply::with(self.caller.clone(), move |result, _| match result {
             Ok(answer) if expected.is_met(&answer) => store.compare(rest, ids, tell),
             _ => tell(false),
         });

@@ -24,7 +24,7 @@ use super::{
     histories::variable,
     plan::Plan,
     regression::plain,
-    run::{adapter, count_panics},
+    run::{Silent, adapter, count_panics},
     state::Interrupt,
     world::World,
 };
@@ -79,7 +79,7 @@ fn call(world: &World, queue: &Queue, store: &Store, count: &Arc<Count>, ends: b
             _ => {}
         }
         let answered = Arc::new(AtomicUsize::new(0));
-        let reply = Reply::with({
+        let settle = {
             let (count, answered) = (count.clone(), answered.clone());
             move |result, _| {
                 if let Err(error) = result
@@ -90,7 +90,8 @@ fn call(world: &World, queue: &Queue, store: &Store, count: &Arc<Count>, ends: b
                 count.settled.fetch_add(1, Ordering::Relaxed);
                 answered.fetch_add(1, Ordering::Relaxed);
             }
-        });
+        };
+        let reply = Reply::with(Arc::new(Silent), settle);
         let method = [Method::GetUser, Method::GetKeysByUserId][thread_rng().gen_range(0..2)];
         let is_flushed = thread_rng().gen_range(0..4) > 0;
         count.made.fetch_add(1, Ordering::Relaxed);

@@ -13,6 +13,9 @@ mod tests;
 #[cfg(test)]
 mod threads;
 
+#[cfg(test)]
+mod panicking;
+
 mod regression;
 
 mod shrink;

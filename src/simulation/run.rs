@@ -28,7 +28,7 @@ use crate::{
         store::{Row as StoreRow, Store, Tables},
         version::Version,
     },
-    pg::{Answer, Chance, Error, Login, Piece, Program, Queue, Reply, Rows, Settings, Thrown},
+    pg::{Answer, Caller, Chance, Error, Login, Piece, Program, Queue, Reply, Rows, Settings, Thrown, Trace},
 };
 
 /// Longer than anything that a plan may hold up.
@@ -55,8 +55,8 @@ pub(super) fn count_panics() -> usize {
     PANICS.get()
 }
 
-/// A program that gave no functions.
-struct Silent;
+/// A program that gave no functions, hears nothing, and does not end.
+pub(super) struct Silent;
 
 impl Program for Silent {
     fn password(&self, _: u32, _: Login) -> BoxFuture<'static, Result<String, Thrown>> {
@@ -64,6 +64,14 @@ impl Program for Silent {
     }
 
     fn notice(&self, _: u32, _: Error) {}
+}
+
+impl Caller for Silent {
+    fn settle(&self, _: u32, _: Result<Answer, Error>, _: Trace) {}
+
+    fn has_ended(&self) -> bool {
+        false
+    }
 }
 
 /// What happened, with a trace where somebody is to read it.
@@ -81,7 +89,7 @@ pub(super) fn run(plan: &Plan, trace: bool) -> Record {
     mem::take(&mut world.state().record)
 }
 
-fn settings(plan: &Plan) -> Settings {
+pub(super) fn settings(plan: &Plan) -> Settings {
     let hosts: Vec<String> = (0..plan.hosts).map(|host| format!("host{host}")).collect();
     let password = if plan.has_password { format!(":{}", scram::PASSWORD) } else { String::new() };
     // Without a limit, 0.
@@ -102,9 +110,12 @@ fn settings(plan: &Plan) -> Settings {
 pub(super) fn adapter(world: &Arc<World>, runtime: Handle, may_spin: bool) -> (Arc<Queue>, Arc<Store>) {
     let (settings, network) = (settings(&world.plan), Arc::new(world.clone()));
     let queue = Queue::new(settings, Arc::new(Silent), network, runtime, Chance::seeded(0), may_spin);
+    (queue.clone(), Arc::new(Store::new(Version::Two, tables(), queue, Arc::new(Silent))))
+}
+
+pub(super) fn tables() -> Tables {
     let [user, key, session] = TABLES.map(|table| name(table.name()));
-    let tables = Tables { user, key: Some(key), session: Some(session) };
-    (queue.clone(), Arc::new(Store::new(Version::Two, tables, queue)))
+    Tables { user, key: Some(key), session: Some(session) }
 }
 
 async fn drive(world: &Arc<World>) {
@@ -198,7 +209,7 @@ fn make(world: &Arc<World>, store: &Arc<Store>, call: &Call) {
         Action::Update(table) => (row(updated(table)), None),
         _ => {
             let settle = move |result: Result<Answer, Error>| settle(result.map_or_else(Ending::Failed, ending));
-            let reply = Reply::with(move |result, _| settle(result));
+            let reply = Reply::with(Arc::new(Silent), move |result, _| settle(result));
             return store.by_id(call.method, 0, [(call.id.clone(), reply)], false);
         }
     };

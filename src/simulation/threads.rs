@@ -13,7 +13,13 @@ use std::{
 
 use tokio::{runtime::Builder, sync::Notify, time::Instant};
 
-use super::{plan::Plan, regression::plain, run::adapter, state::Interrupt, world::World};
+use super::{
+    plan::Plan,
+    regression::plain,
+    run::{Silent, adapter},
+    state::Interrupt,
+    world::World,
+};
 use crate::{
     lucia::method::Method,
     pg::{Answer, Error, Reply},
@@ -64,7 +70,7 @@ fn no_call_is_left(max: usize, may_spin: bool) {
         pause(number / CUT_EVERY % 512 * if is_cut { 64 } else { 8 });
         let settle = settle.clone();
         // Nobody listens any more once a call has been left.
-        let reply = Reply::with(move |result, _| drop(settle.send(result)));
+        let reply = Reply::with(Arc::new(Silent), move |result, _| drop(settle.send(result)));
         store.by_id(Method::GetUser, 0, [("u1".to_owned(), reply)], true);
         let result = wait(&settled).unwrap_or_else(|| panic!("call {number} is left, max {max}, {:?}", queue.load()));
         assert!(result.is_ok(), "call {number}: {result:?}");

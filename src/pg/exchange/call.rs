@@ -22,6 +22,9 @@ pub struct Trace {
 pub trait Caller: Send + Sync {
     /// Settles the call that the caller knows by `slot`.
     fn settle(&self, slot: u32, result: Result<Answer, Error>, trace: Trace);
+
+    /// Nobody waits for its calls any longer.
+    fn has_ended(&self) -> bool;
 }
 
 /// Settles one call, once. A reply that is dropped unsettled settles with `CONNECTION_DESTROYED`.
@@ -32,7 +35,27 @@ pub struct Reply {
 
 enum To {
     Caller(Arc<dyn Caller>, u32),
-    Function(Box<dyn FnOnce(Result<Answer, Error>, Trace) + Send + Sync>),
+    Function(Box<dyn Settle>),
+}
+
+trait Settle: Send + Sync {
+    fn settle(self: Box<Self>, result: Result<Answer, Error>, trace: Trace);
+    fn has_ended(&self) -> bool;
+}
+
+struct Function<F> {
+    caller: Arc<dyn Caller>,
+    settle: F,
+}
+
+impl<F: FnOnce(Result<Answer, Error>, Trace) + Send + Sync> Settle for Function<F> {
+    fn settle(self: Box<Self>, result: Result<Answer, Error>, trace: Trace) {
+        (self.settle)(result, trace);
+    }
+
+    fn has_ended(&self) -> bool {
+        self.caller.has_ended()
+    }
 }
 
 impl Reply {
@@ -41,8 +64,21 @@ impl Reply {
         Self { to: Some(To::Caller(caller, slot)), trace: Trace::default() }
     }
 
-    pub fn with(settle: impl FnOnce(Result<Answer, Error>, Trace) + Send + Sync + 'static) -> Self {
-        Self { to: Some(To::Function(Box::new(settle))), trace: Trace::default() }
+    /// Settles by a function, on behalf of `caller`.
+    pub fn with(
+        caller: Arc<dyn Caller>,
+        settle: impl FnOnce(Result<Answer, Error>, Trace) + Send + Sync + 'static,
+    ) -> Self {
+        Self { to: Some(To::Function(Box::new(Function { caller, settle }))), trace: Trace::default() }
+    }
+
+    /// Somebody waits for the call.
+    pub(in crate::pg) fn is_awaited(&self) -> bool {
+        match &self.to {
+            Some(To::Caller(caller, _)) => !caller.has_ended(),
+            Some(To::Function(function)) => !function.has_ended(),
+            None => false,
+        }
     }
 
     /// The call is sent in a batch of this size.
@@ -58,7 +94,7 @@ impl Reply {
     fn take(&mut self, result: impl FnOnce() -> Result<Answer, Error>) {
         match self.to.take() {
             Some(To::Caller(caller, slot)) => caller.settle(slot, result(), self.trace),
-            Some(To::Function(settle)) => settle(result(), self.trace),
+            Some(To::Function(function)) => function.settle(result(), self.trace),
             None => {}
         }
     }

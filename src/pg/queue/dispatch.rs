@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, PoisonError, Weak},
 };
 
+use deadpool::managed::Object;
 use futures_util::future::BoxFuture;
 use tokio::{
     runtime::Handle,
@@ -17,8 +18,8 @@ use tokio::{
 use super::{
     ahead::lookups_to_send_ahead,
     inbox::{Inbox, Watch},
-    refusal::refusal,
-    scheduler::{Command, Connection as Fate, Figures, Limits, Opened, Queued, Return, Scheduler, Time, WorkerId},
+    refusal::{figure, refusal},
+    scheduler::{Command, Connection as Fate, Ending, Limits, Opened, Queued, Return, Scheduler, Time, WorkerId},
     sync::{Mutex, MutexGuard},
 };
 use crate::pg::{
@@ -177,6 +178,14 @@ impl Dispatcher {
         self.tell(Scheduler::ended);
     }
 
+    /// Calls that nobody waits for any longer are settled as ended, and none of them is sent any more.
+    pub(super) fn caller_ended(self: &Arc<Self>) {
+        for call in self.inbox.take_unawaited() {
+            call.reply.settle(Err(refusal(&self.settings, Ending::Ended)));
+        }
+        self.tell(Scheduler::caller_ended);
+    }
+
     /// The runtime's thread is awake, and takes calls in by itself.
     pub(super) fn watch(&self) -> Watch<'_, Call> {
         self.inbox.watch()
@@ -242,13 +251,9 @@ impl Dispatcher {
 
     /// Counts a call that is rejected.
     pub(super) fn count(&self, error: &Error) {
-        let figure: fn(&mut Figures) -> &mut u64 = match error.code() {
-            code::OUTCOME_UNKNOWN => |figures| &mut figures.unknown,
-            code::QUERY_TIMEOUT => |figures| &mut figures.query_timeouts,
-            code::CONNECT_TIMEOUT => |figures| &mut figures.connect_timeouts,
-            _ => return,
-        };
-        *figure(&mut self.state().scheduler.figures) += 1;
+        if let Some(figure) = figure(error) {
+            *figure(&mut self.state().scheduler.figures) += 1;
+        }
     }
 
     /// A worker has opened its connection.
@@ -273,15 +278,10 @@ impl Dispatcher {
         self.state().workers.get(&id)?.lease.clone()
     }
 
-    /// A worker is about to close its connection.
-    pub(super) fn closed(&self, id: WorkerId) {
-        if let Some(mailbox) = self.state().workers.get_mut(&id) {
-            mailbox.lease = None;
-        }
-    }
-
-    /// A worker is gone.
+    /// A worker is gone. Its connection is closed, not given back to the pool, before the scheduler may open another one.
     pub(super) fn left(self: &Arc<Self>, id: WorkerId) {
+        let lease = self.state().workers.get_mut(&id).and_then(|mailbox| mailbox.lease.take());
+        drop(lease.and_then(Arc::into_inner).map(Object::take));
         self.tell(|scheduler, now| scheduler.gone(now, id));
         self.state().workers.remove(&id);
     }

@@ -95,6 +95,11 @@ impl Queue {
         })
     }
 
+    /// A caller has ended: its calls that wait are taken out, and those that are in flight are not sent again.
+    pub fn caller_ended(&self) {
+        self.dispatcher.caller_ended();
+    }
+
     /// Waits for nothing: calls that wait are settled as ended, connections close when they have answered.
     pub fn end(&self) {
         self.dispatcher.end();

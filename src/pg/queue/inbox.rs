@@ -90,6 +90,18 @@ impl<C: Work> Inbox<C> {
         }
     }
 
+    /// Takes out the calls that nobody waits for any longer.
+    pub(super) fn take_unawaited(&self) -> Vec<C> {
+        let mut arrived = self.arrived();
+        let are_flushed = arrived.flushed.unwrap_or(0);
+        let calls = mem::take(&mut arrived.calls).into_iter().enumerate();
+        let (kept, taken): (Vec<_>, Vec<_>) = calls.partition(|(_, call)| call.is_awaited());
+        let flushed = kept.iter().filter(|(at, _)| *at < are_flushed).count();
+        arrived.flushed = arrived.flushed.map(|_| flushed);
+        arrived.calls = kept.into_iter().map(|(_, call)| call).collect();
+        taken.into_iter().map(|(_, call)| call).collect()
+    }
+
     /// Until the watch is dropped nobody is called: the thread looks by itself.
     pub(super) fn watch(&self) -> Watch<'_, C> {
         self.set_watched(true);
@@ -167,5 +179,16 @@ mod tests {
         let inbox = Inbox::default();
         inbox.close();
         assert_eq!(inbox.put(lookups(2), true), Err(lookups(2).collect()));
+    }
+
+    #[test]
+    fn calls_that_nobody_waits_for_are_taken_out_and_what_is_flushed_stays_flushed() {
+        let inbox = Inbox::default();
+        assert_eq!(inbox.put([Job::of_ended(0), Job::lookup(1), Job::of_ended(2)], true), Ok(true));
+        assert_eq!(inbox.put([Job::of_ended(3), Job::lookup(4)], false), Ok(false));
+        assert_eq!(inbox.take_unawaited(), [Job::of_ended(0), Job::of_ended(2), Job::of_ended(3)]);
+        let arrived = inbox.arrived();
+        assert_eq!(arrived.calls, [Job::lookup(1), Job::lookup(4)]);
+        assert_eq!(arrived.flushed, Some(1), "that which was left first");
     }
 }

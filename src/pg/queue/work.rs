@@ -31,6 +31,10 @@ impl Work for Call {
         Some(hasher.finish())
     }
 
+    fn is_awaited(&self) -> bool {
+        self.reply.is_awaited()
+    }
+
     fn shares_batch(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.statement, &other.statement) && self.forms == other.forms && self.statement.can_batch()
     }

@@ -6,10 +6,11 @@ use std::{
     pin::pin,
     sync::Arc,
     task::{Context, Poll},
+    thread,
     time::Duration,
 };
 
-use deadpool::managed::{Object, PoolError, Timeouts};
+use deadpool::managed::{PoolError, Timeouts};
 use futures_util::{
     StreamExt,
     future::{Either, select},
@@ -62,15 +63,11 @@ pub(super) async fn run(dispatcher: Arc<Dispatcher>, id: WorkerId, mut orders: U
     while let Some(order) = orders.recv().await {
         dispatcher.undelivered(id, order);
     }
-    dispatcher.closed(id);
-    if let Some(lease) = Arc::into_inner(lease) {
-        drop(Object::take(lease));
-    }
-    // The scheduler may open another connection only now.
+    drop(lease);
     drop(leaving);
 }
 
-/// Tells the scheduler that a worker is gone, however it goes.
+/// Closes the connection of a worker that is gone, however it goes, and tells the scheduler so.
 struct Leaving {
     dispatcher: Arc<Dispatcher>,
     id: WorkerId,
@@ -78,6 +75,11 @@ struct Leaving {
 
 impl Drop for Leaving {
     fn drop(&mut self) {
+        if thread::panicking() {
+            // Another attempt to connect may panic too: it waits as after a refusal.
+            let error = Error::failure(code::CONNECTION_CLOSED, "the package has failed: a panic is its own defect");
+            self.dispatcher.tell(|scheduler, now| scheduler.connect_failed(now, self.id, error, true));
+        }
         self.dispatcher.left(self.id);
     }
 }

@@ -190,7 +190,7 @@ impl<C: Work> Scheduler<C> {
                 queued.contend(now + pause, error);
             }
         }
-        if self.is_ended {
+        if self.is_ended || !queued.work.is_awaited() {
             return self.settle(queued, Ending::Ended);
         }
         queued.since = queued.not_before().max(now);
@@ -257,6 +257,14 @@ impl<C: Work> Scheduler<C> {
             let error = queued.refusal().cloned().or_else(|| unreachable.clone());
             let ending = error.map_or(Ending::TimedOut, Ending::Failed);
             self.settle(queued, ending);
+        }
+        self.decide(now, None);
+    }
+
+    /// A caller has ended: its calls are not sent any more.
+    pub(in crate::pg::queue) fn caller_ended(&mut self, now: Time) {
+        for queued in self.waiting.drain(|queued| !queued.work.is_awaited()) {
+            self.settle(queued, Ending::Ended);
         }
         self.decide(now, None);
     }

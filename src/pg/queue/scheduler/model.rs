@@ -20,15 +20,21 @@ pub(in crate::pg::queue) struct Job {
     pub(super) bytes: usize,
     pub(super) row: Option<u64>,
     pub(super) is_batchable: bool,
+    pub(super) is_awaited: bool,
 }
 
 impl Job {
     pub(in crate::pg::queue) fn lookup(id: u32) -> Self {
-        Self { id, statement: 1, is_write: false, bytes: 10, row: None, is_batchable: true }
+        Self { id, statement: 1, is_write: false, bytes: 10, row: None, is_batchable: true, is_awaited: true }
+    }
+
+    /// A lookup that nobody waits for any longer.
+    pub(in crate::pg::queue) fn of_ended(id: u32) -> Self {
+        Self { is_awaited: false, ..Self::lookup(id) }
     }
 
     pub(super) fn write(id: u32) -> Self {
-        Self { id, statement: 2, is_write: true, bytes: 10, row: None, is_batchable: false }
+        Self { id, statement: 2, is_write: true, bytes: 10, row: None, is_batchable: false, is_awaited: true }
     }
 }
 
@@ -49,6 +55,10 @@ impl Work for Job {
 
     fn row(&self) -> Option<u64> {
         self.row
+    }
+
+    fn is_awaited(&self) -> bool {
+        self.is_awaited
     }
 
     fn shares_batch(&self, other: &Self) -> bool {

@@ -20,6 +20,8 @@ pub(in crate::pg::queue) trait Work {
     fn bytes(&self) -> usize;
     /// Tells the row of a write from other rows, as far as the call names one.
     fn row(&self) -> Option<u64>;
+    /// Somebody waits for the call.
+    fn is_awaited(&self) -> bool;
     /// Both calls may be sent in one statement. A call that can only be sent alone does not share a batch with itself.
     fn shares_batch(&self, other: &Self) -> bool;
 }

@@ -838,6 +838,25 @@ fn an_event_of_an_unknown_worker_is_ignored() {
 }
 
 #[test]
+fn calls_of_a_caller_that_has_ended_are_taken_out_and_not_taken_back() {
+    let mut world = connected(1, 1);
+    let of_ended = |job: Job| Job { is_awaited: false, ..job };
+    world.join(&[of_ended(Job::lookup(world.joined))], true);
+    let flight = world.last().flight;
+    let in_flight = world.joined - 1;
+    for job in [Job::lookup, Job::write] {
+        world.join(&[of_ended(job(world.joined)), job(world.joined + 1)], true);
+    }
+    world.scheduler.caller_ended(world.now);
+    world.obey();
+    let settled: Vec<u32> = world.settled.keys().copied().collect();
+    assert_eq!(settled, [in_flight + 1, in_flight + 3]);
+    assert_eq!(world.scheduler.waiting(), 2, "those of others wait");
+    lose(&mut world, flight);
+    assert_eq!(world.settled.get(&in_flight), Some(&Ending::Ended));
+}
+
+#[test]
 fn what_waits_is_settled_at_the_end_and_what_is_in_flight_is_answered() {
     let mut world = connected(1, 1);
     join_write(&mut world);
