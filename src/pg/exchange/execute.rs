@@ -158,7 +158,13 @@ async fn execute_whole(
                 {
                     return Err(Fault::Ended { error, stage });
                 }
-                let result = limits.answering(pin!(send(connection, statement, &ready, request))).await;
+                // Forms that another connection has told are newer than what was prepared here before the types changed.
+                let is_behind = was_ready && ready.forms != request.forms && !statement.is_newest(&ready.shape);
+                let result = if is_behind {
+                    Ok(Attempt::Stale)
+                } else {
+                    limits.answering(pin!(send(connection, statement, &ready, request))).await
+                };
                 (result, Some(ready))
             }
             Err(fault) => (Err(fault), None),

@@ -198,6 +198,11 @@ impl Statement {
         known.shape.clone().filter(|shape| !known.is_doubtful && !shape.columns.are_given_up())
     }
 
+    /// Whether `shape` is what the server told last, on any connection.
+    pub(in crate::pg) fn is_newest(&self, shape: &Arc<Shape>) -> bool {
+        self.known_shape().is_some_and(|known| Arc::ptr_eq(&known, shape))
+    }
+
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
