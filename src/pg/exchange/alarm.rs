@@ -38,6 +38,11 @@ impl Alarm {
         })
         .await
     }
+
+    /// It does not go off any more.
+    pub(super) fn clear(&mut self) {
+        self.0 = None;
+    }
 }
 
 #[cfg(test)]

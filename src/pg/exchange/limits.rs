@@ -80,7 +80,7 @@ impl<'a, S: Spares> Limits<'a, S> {
         let bound = self.held_up_after(PREPARING);
         let most = if self.connection.peer == Peer::Pooler { MOST_ANSWERS_POOLED } else { MOST_ANSWERS };
         let work = pin!(not_endless(most, work));
-        if let Some(result) = self.alarm.within(earlier(bound, self.query_timeout), work).await {
+        if let Some(result) = self.within(bound, work).await {
             return result.map_err(|error| Fault::Ended { error, stage: Stage::Unsent });
         }
         self.cancel();
@@ -94,7 +94,7 @@ impl<'a, S: Spares> Limits<'a, S> {
     ) -> Result<T, Fault> {
         let bound = self.held_up_after(HELD_UP);
         let sent = Instant::now();
-        if let Some(result) = self.alarm.within(earlier(bound, self.query_timeout), work.as_mut()).await {
+        if let Some(result) = self.within(bound, work.as_mut()).await {
             return result;
         }
         if !self.access.is_write() {
@@ -103,6 +103,16 @@ impl<'a, S: Spares> Limits<'a, S> {
         }
         // Boxed, as few changes come this far: every call would carry the room for it.
         Box::pin(self.outlasting(work, sent)).await
+    }
+
+    /// `None` when `work` takes longer than `bound` or `query_timeout`.
+    async fn within<T>(&mut self, bound: Option<Duration>, work: impl Future<Output = T>) -> Option<T> {
+        let result = self.alarm.within(earlier(bound, self.query_timeout), work).await;
+        if bound.is_some() {
+            // Left set, it would soon wake a thread that may have nothing else to do.
+            self.alarm.clear();
+        }
+        result
     }
 
     /// Whether a change is made only the server can tell: it has `query_timeout` to do so, and is asked every second to give up
