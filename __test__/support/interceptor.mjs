@@ -1,7 +1,9 @@
 // A man in the middle: ends the client's TLS with a certificate of its own, and speaks TLS with the server.
 import { once } from "node:events";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { TLSSocket, connect as secureConnect } from "node:tls";
+
+import { startListener } from "./listener.mjs";
 
 // The eight bytes with which a client of PostgreSQL asks for TLS.
 const REQUEST = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
@@ -20,26 +22,14 @@ async function intercept(client, server, identity) {
 }
 
 /** Listens on a free port of 127.0.0.1; `certificate` and `key` are what it shows to clients, as PEM text. */
-export async function startInterceptor(serverPort, { certificate, key }) {
-  const sockets = new Set();
-  const listener = createServer((client) => {
+export function startInterceptor(serverPort, { certificate, key }) {
+  return startListener((client, keep) => {
     const server = connect(serverPort, "127.0.0.1");
-    for (const socket of [client, server]) {
-      sockets.add(socket);
-      socket.on("error", () => socket.destroy());
-    }
+    keep(server);
+    for (const socket of [client, server]) socket.on("error", () => socket.destroy());
     intercept(client, server, { cert: certificate, key }).catch(() => {
       client.destroy();
       server.destroy();
     });
-  }).listen(0, "127.0.0.1");
-  await once(listener, "listening");
-  return {
-    port: listener.address().port,
-    async stop() {
-      for (const socket of sockets) socket.destroy();
-      listener.close();
-      await once(listener, "close");
-    },
-  };
+  });
 }

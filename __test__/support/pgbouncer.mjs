@@ -1,14 +1,6 @@
 // A real PgBouncer in transaction mode, in front of the server that a URL names.
-import { spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
-import { chownSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-
-import { account, freePort } from "../../tools/server.mjs";
-
-// Debian puts it where only the administrator's PATH looks.
-const environment = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/usr/local/sbin` };
+import { freePort } from "../../tools/server.mjs";
+import { poolerFolder, runPooler, versionOf } from "./pooler-program.mjs";
 
 /**
  * The PgBouncers to test: the one that is installed, and the one whose path `PGBOUNCER` is. Each with its name, and its
@@ -16,9 +8,9 @@ const environment = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/usr/
  */
 export function pgbouncers() {
   const found = (program) => {
-    const { stdout, error } = spawnSync(program, ["--version"], { env: environment, encoding: "utf8" });
-    if (error) return [];
-    const [, major, minor, patch = ""] = /PgBouncer (\d+)\.(\d+)((?:\.\d+)*)/.exec(stdout);
+    const version = versionOf(program);
+    if (version === undefined) return [];
+    const [, major, minor, patch = ""] = /PgBouncer (\d+)\.(\d+)((?:\.\d+)*)/.exec(version);
     return [{ program, name: `PgBouncer ${major}.${minor}${patch}`, version: Number(major) * 100 + Number(minor) }];
   };
   const named = process.env.PGBOUNCER;
@@ -32,16 +24,7 @@ export function pgbouncers() {
 export async function startPgbouncer(program, databaseUrl, { listen_port: port, ...settings } = {}) {
   if (port === undefined) return startPgbouncer(program, databaseUrl, { ...settings, listen_port: await freePort() });
   const { hostname, port: serverPort, username, password } = new URL(databaseUrl);
-  const identity = account();
-  const home = mkdtempSync(join(tmpdir(), "lucia-pgbouncer-"));
-  const own = (path) => identity.uid === undefined || chownSync(path, identity.uid, identity.gid);
-  const write = (name, text) => {
-    const path = join(home, name);
-    writeFileSync(path, text, { mode: 0o600 });
-    own(path);
-    return path;
-  };
-  own(home);
+  const { home, write } = poolerFolder("pgbouncer");
   const quote = (text) => `"${decodeURIComponent(text).replaceAll("\"", "\"\"")}"`;
   const configuration = {
     listen_addr: "127.0.0.1",
@@ -63,10 +46,7 @@ export async function startPgbouncer(program, databaseUrl, { listen_port: port, 
     "",
   ].join("\n"));
 
-  const child = spawn(program, [file], { ...identity, cwd: home, env: environment, stdio: ["ignore", "ignore", "pipe"] });
-  const exited = once(child, "exit");
-  const kill = () => child.kill("SIGKILL");
-  process.once("exit", kill);
+  const { child, served } = runPooler(program, [file], { home, signal: "SIGKILL", port, databaseUrl });
   let log = "";
   await new Promise((resolve, reject) => {
     child.stderr.setEncoding("utf8").on("data", (text) => {
@@ -76,17 +56,5 @@ export async function startPgbouncer(program, databaseUrl, { listen_port: port, 
     child.once("error", reject);
     child.once("exit", (code) => reject(new Error(`pgbouncer exited with ${code}: ${log}`)));
   });
-
-  const url = new URL(databaseUrl);
-  url.hostname = "127.0.0.1";
-  url.port = port;
-  return {
-    url: url.href,
-    async stop() {
-      process.off("exit", kill);
-      kill();
-      await exited;
-      rmSync(home, { recursive: true, force: true });
-    },
-  };
+  return served;
 }

@@ -1,6 +1,7 @@
 // Stands between a client and the real server.
-import { once } from "node:events";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
+
+import { startListener } from "./listener.mjs";
 
 /**
  * @param {string} databaseUrl of the real server
@@ -8,26 +9,17 @@ import { connect, createServer } from "node:net";
  */
 export async function startRelay(databaseUrl, join) {
   const target = new URL(databaseUrl);
-  const sockets = new Set();
-  const relay = createServer((client) => {
+  const { port, stop } = await startListener((client, keep) => {
     const server = connect(Number(target.port || 5432), target.hostname);
+    keep(server);
     join(client, server);
     for (const [socket, other] of [[client, server], [server, client]]) {
-      sockets.add(socket);
       socket.setNoDelay(true);
       socket.on("error", () => other.destroy()).on("close", () => other.destroy());
     }
-  }).listen(0, "127.0.0.1");
-  await once(relay, "listening");
+  });
   const url = new URL(databaseUrl);
-  [url.hostname, url.port] = ["127.0.0.1", String(relay.address().port)];
+  [url.hostname, url.port] = ["127.0.0.1", String(port)];
   url.searchParams.set("sslmode", "disable");
-  return {
-    url: url.href,
-    async close() {
-      for (const socket of sockets) socket.destroy();
-      relay.close();
-      await once(relay, "close");
-    },
-  };
+  return { url: url.href, close: stop };
 }

@@ -1,7 +1,9 @@
 // A server that asks for a password in clear text, as the clouds' do for a token, and lets in whoever has one that is accepted. Behind it is
 // a PostgreSQL that trusts everybody.
 import { once } from "node:events";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
+
+import { startListener } from "./listener.mjs";
 
 /** https://www.postgresql.org/docs/current/protocol-message-formats.html */
 const askForPassword = Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 3]);
@@ -28,8 +30,7 @@ async function message(socket, hasType) {
 /** @param {(token: string, login: Record<string, string>) => boolean} accepts */
 export async function startTokenServer(databaseUrl, accepts) {
   const { hostname, port } = new URL(databaseUrl);
-  const sockets = new Set();
-  const welcome = async (client) => {
+  const welcome = async (client, keep) => {
     const start = await message(client, false);
     const isCancel = start.readInt32BE(4) !== START;
     if (!isCancel) {
@@ -43,21 +44,12 @@ export async function startTokenServer(databaseUrl, accepts) {
       }
     }
     const server = connect({ host: hostname, port: Number(port) });
-    sockets.add(server.on("error", () => client.destroy()));
+    keep(server.on("error", () => client.destroy()));
     server.write(start);
     client.pipe(server).pipe(client);
   };
-  const listener = createServer((client) => {
-    sockets.add(client.on("error", () => {}));
-    welcome(client).catch(() => client.destroy());
-  }).listen(0, "127.0.0.1");
-  await once(listener, "listening");
-  return {
-    port: listener.address().port,
-    async stop() {
-      for (const socket of sockets) socket.destroy();
-      listener.close();
-      await once(listener, "close");
-    },
-  };
+  return startListener((client, keep) => {
+    client.on("error", () => {});
+    welcome(client, keep).catch(() => client.destroy());
+  });
 }

@@ -54,6 +54,24 @@ const EPOCH_DAYS: f64 = 10_957.0;
 const DAY_MILLISECONDS: f64 = 86_400_000.0;
 
 impl Decoder {
+    #[cfg(any(test, fuzzing))]
+    pub(super) const ALL: [Self; 14] = [
+        Self::Boolean,
+        Self::Int2,
+        Self::Int4,
+        Self::Int8,
+        Self::Int8Number,
+        Self::Oid,
+        Self::Float8,
+        Self::Numeric,
+        Self::Text,
+        Self::Jsonb,
+        Self::Uuid,
+        Self::Bytes,
+        Self::Date,
+        Self::Timestamp,
+    ];
+
     /// `None` where the bytes are not what the type's binary form allows.
     pub(super) fn read(self, bytes: &[u8]) -> Option<Value<'_>> {
         Some(match self {

@@ -166,23 +166,6 @@ mod tests {
     use proptest::prelude::*;
     use tokio_postgres::types::Type;
 
-    const ALL: [Decoder; 14] = [
-        Decoder::Boolean,
-        Decoder::Int2,
-        Decoder::Int4,
-        Decoder::Int8,
-        Decoder::Int8Number,
-        Decoder::Oid,
-        Decoder::Float8,
-        Decoder::Numeric,
-        Decoder::Text,
-        Decoder::Jsonb,
-        Decoder::Uuid,
-        Decoder::Bytes,
-        Decoder::Date,
-        Decoder::Timestamp,
-    ];
-
     #[test]
     fn a_type_without_a_decoder_is_left_to_the_server() {
         assert_eq!(reading(&Type::INTERVAL), (Reading::ServerText, Conversion::None));
@@ -194,7 +177,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_make_a_decoder_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            for decoder in ALL {
+            for decoder in Decoder::ALL {
                 let _ = Reading::Scalar(decoder).read(&bytes);
                 let _ = Reading::Array(decoder).read(&bytes);
             }

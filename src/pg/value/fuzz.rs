@@ -3,27 +3,10 @@ use super::{
     decode::{Decoder, Value},
 };
 
-const DECODERS: [Decoder; 14] = [
-    Decoder::Boolean,
-    Decoder::Int2,
-    Decoder::Int4,
-    Decoder::Int8,
-    Decoder::Int8Number,
-    Decoder::Oid,
-    Decoder::Float8,
-    Decoder::Numeric,
-    Decoder::Text,
-    Decoder::Jsonb,
-    Decoder::Uuid,
-    Decoder::Bytes,
-    Decoder::Date,
-    Decoder::Timestamp,
-];
-
 /// The first byte chooses the type of a column.
 fn typed(bytes: &[u8]) -> Option<(Decoder, &[u8])> {
     let (&first, rest) = bytes.split_first()?;
-    Some((DECODERS[usize::from(first) % DECODERS.len()], rest))
+    Some((Decoder::ALL[usize::from(first) % Decoder::ALL.len()], rest))
 }
 
 pub(in crate::pg) fn value(bytes: &[u8]) {
