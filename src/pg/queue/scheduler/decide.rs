@@ -96,9 +96,11 @@ impl<C: Work> Scheduler<C> {
         if worker.idle_since().is_none() {
             return;
         }
+        let is_doubtful = worker.doubted.is_some();
         let rows = self.rows();
         let mut admission = Admission { unflushed: true, ..self.admission(now, &rows) };
         admission.kinds.lookups = true;
+        admission.kinds.writes &= !is_doubtful;
         if let Some(source) = self.waiting.oldest(admission) {
             self.send(now, id, source, admission);
         }
@@ -106,7 +108,8 @@ impl<C: Work> Scheduler<C> {
 
     /// Sends the oldest call that may be sent over the connection that was used last. False when there is none of either.
     fn send_to_idle(&mut self, now: Time) -> bool {
-        let idle = self.workers.iter().filter_map(|worker| Some((worker.idle_since()?, worker.id, worker.is_doubtful)));
+        let idle =
+            self.workers.iter().filter_map(|worker| Some((worker.idle_since()?, worker.id, worker.doubted.is_some())));
         let Some((since, id, is_doubtful)) = idle.max() else { return false };
         let is_fresh = !is_doubtful && now.saturating_sub(since) <= FRESH;
         let rows = self.rows();
@@ -233,7 +236,7 @@ impl<C: Work> Scheduler<C> {
             self.last_worker += 1;
             let id = WorkerId(self.last_worker);
             let state = State::Connecting { since: now, first: self.waiting.last_number() };
-            self.workers.push(Worker { id, state, opened: None, is_doubtful: false });
+            self.workers.push(Worker { id, state, opened: None, doubted: None });
             self.commands.push(Command::Open(id));
         }
     }

@@ -96,10 +96,10 @@ impl<C: Work> Scheduler<C> {
     pub(in crate::pg::queue) fn checked(&mut self, now: Time, id: WorkerId, is_open: bool) {
         if is_open {
             if let Some(worker) = self.worker(id)
-                && matches!(worker.state, State::Checking { .. })
+                && let State::Checking { since } = worker.state
             {
                 worker.state = State::Idle { since: now };
-                worker.is_doubtful = false;
+                worker.has_answered(since);
             }
             self.decide(now, None);
         } else {
@@ -127,8 +127,8 @@ impl<C: Work> Scheduler<C> {
             return self.decide(now, None);
         };
         let Some(at) = flights.iter().position(|other| other.number == flight) else { return self.decide(now, None) };
-        worker.is_doubtful = false;
         let flight = flights.remove(at);
+        worker.has_answered(flight.sent);
         let is_lone = flight.calls == 1 && flight.kind == Kind::Lookups && connection == Connection::Stays;
         let until = match connection {
             Connection::Stays if worker.is_worn(now) => Some(None),
@@ -156,7 +156,7 @@ impl<C: Work> Scheduler<C> {
         self.figures.lost += u64::from(is_lost);
         self.figures.cancelled += u64::from(connection == Connection::Cancelled);
         if connection == Connection::Ends {
-            self.doubt_others();
+            self.doubt_others(now);
         }
         self.decide(now, Some(id));
     }
@@ -217,7 +217,7 @@ impl<C: Work> Scheduler<C> {
         let was_opened = worker.as_ref().is_some_and(|worker| worker.opened.is_some());
         if worker.is_some_and(|worker| worker.is_serving()) {
             self.figures.lost += 1;
-            self.doubt_others();
+            self.doubt_others(now);
         }
         if !self.workers.iter().any(Worker::is_serving) {
             // The next one may be of another server.
@@ -231,9 +231,9 @@ impl<C: Work> Scheduler<C> {
     }
 
     /// A connection was lost: a change is sent over no other that has not been heard from since.
-    fn doubt_others(&mut self) {
+    fn doubt_others(&mut self, now: Time) {
         for worker in &mut self.workers {
-            worker.is_doubtful = worker.opened.is_some();
+            worker.doubted = worker.opened.map(|_| now);
         }
     }
 

@@ -80,7 +80,7 @@ impl Place {
                         vec![4, maybe(*until), i64::from(world.closing.contains(&worker.id))]
                     }
                 };
-                key.push(i64::from(worker.is_doubtful));
+                key.push(worker.doubted.map_or(i64::MAX, relative));
                 for sent in world.sent.iter().filter(|sent| sent.worker == worker.id) {
                     let flight = worker.flights().iter().find(|flight| flight.number == sent.flight).unwrap();
                     key.extend([i64::MAX, relative(flight.sent)]);

@@ -284,6 +284,25 @@ fn a_connection_that_was_not_heard_from_since_another_was_lost_answers_a_questio
 }
 
 #[test]
+fn an_answer_that_may_be_older_than_a_loss_does_not_show_that_a_connection_is_still_there() {
+    for is_waiting in [false, true] {
+        let mut world = connected(2, 2);
+        join_lookup(&mut world);
+        let under_way = world.last().flight;
+        world.now += MS;
+        world.gone(world.idle()[0]);
+        if is_waiting {
+            join_write(&mut world);
+        }
+        world.answer(under_way);
+        if !is_waiting {
+            join_write(&mut world);
+        }
+        assert!(world.checking[0].1 && world.sent.is_empty());
+    }
+}
+
+#[test]
 fn a_connection_that_does_not_answer_the_question_is_given_up_and_the_write_goes_elsewhere() {
     let mut world = connected(2, 1);
     world.now += 31 * SECOND;

@@ -67,8 +67,8 @@ pub(super) struct Worker {
     pub(super) id: WorkerId,
     pub(super) state: State,
     pub(super) opened: Option<Opened>,
-    /// Nothing has been heard from it since another connection was lost: the server may be stopping.
-    pub(super) is_doubtful: bool,
+    /// When another connection was lost: the server may be stopping. An answer to what is sent later shows that it is not.
+    pub(super) doubted: Option<Time>,
 }
 
 impl Worker {
@@ -91,6 +91,11 @@ impl Worker {
     /// It will be gone before long.
     pub(super) fn is_leaving(&self) -> bool {
         matches!(&self.state, State::Closing { until: None, flights } if flights.is_empty())
+    }
+
+    /// It has answered what was sent then. The answer may have been written before another connection was lost.
+    pub(super) fn has_answered(&mut self, sent: Time) {
+        self.doubted = self.doubted.filter(|since| sent < *since);
     }
 
     pub(super) fn has(&self, kind: Kind) -> bool {
