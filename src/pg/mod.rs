@@ -24,6 +24,8 @@ mod runtime;
 
 mod chance;
 
+mod endless;
+
 mod io_code;
 
 mod error;

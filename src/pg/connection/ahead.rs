@@ -7,11 +7,9 @@ use futures_util::{StreamExt, TryStreamExt, future::BoxFuture, stream::FuturesOr
 use tokio::task::JoinSet;
 use tokio_postgres::{Client, Row, types::Type};
 
-use super::{
-    client,
-    endless::{MOST_ANSWERS, not_endless},
-};
+use super::client;
 use crate::pg::{
+    endless::{MOST_ANSWERS, not_endless},
     error::{Error, code},
     statement::{Shape, Statement},
     value::{Form, Text},

@@ -15,8 +15,6 @@ mod open;
 
 mod ahead;
 
-mod endless;
-
 mod host_error;
 
 mod state;
@@ -44,7 +42,6 @@ mod network;
 mod aside;
 
 pub(in crate::pg) use ahead::{Ahead, Lookups, Source, incomplete};
-pub(in crate::pg) use endless::{MOST_ANSWERS, not_endless};
 pub use inspect::{Inspection, Protection, inspect};
 pub use network::Network;
 #[cfg(test)]

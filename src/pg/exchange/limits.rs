@@ -19,7 +19,8 @@ use super::{
     ending::{Fault, Stage},
 };
 use crate::pg::{
-    connection::{Connection, Peer, not_endless},
+    connection::{Connection, Peer},
+    endless::not_endless,
     error::{Error, code},
     settings::Settings,
     statement::Access,

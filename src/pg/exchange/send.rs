@@ -10,7 +10,8 @@ use tokio_postgres::{
 
 use super::ending::{Fault, Stage};
 use crate::pg::{
-    connection::{Connection, MOST_ANSWERS, incomplete, not_endless},
+    connection::{Connection, incomplete},
+    endless::{MOST_ANSWERS, not_endless},
     error::{Error, code},
     statement::{Ready, Sending, Statement},
     value::{Decoding, Rows, Text, row_call},

@@ -10,7 +10,10 @@ use postgres_protocol::escape::escape_identifier;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
 use super::{definition::Statement, discover::discover, shape::Shape};
-use crate::pg::error::Error;
+use crate::pg::{
+    endless::{MOST_ANSWERS, not_endless},
+    error::Error,
+};
 
 /// The inner error is that of the statement. `are_lost`: the driver relies on statements that the server has no more.
 pub(super) async fn describe_once(
@@ -22,7 +25,8 @@ pub(super) async fn describe_once(
     client.batch_execute("BEGIN").await?;
     let before = prepared_names(client).await?;
     let sql = format!("{}{comment}", statement.unprepared_text());
-    let found = discover(client, statement, &sql, false).await.map(|(shape, _)| shape);
+    // The bound of the caller is that of all names that are tried.
+    let found = not_endless(MOST_ANSWERS, discover(client, statement, &sql, false)).await.map(|(shape, _)| shape);
     if found.is_err() {
         // One message: between two of them a pooler may take another process of the server.
         client.batch_execute("ROLLBACK; BEGIN").await?;
