@@ -1,7 +1,7 @@
 //! One exchange with the server on a leased connection: prepare what is not prepared yet, send, read the answer. When
 //! the tables have changed under a prepared statement it is prepared again and sent once more.
 
-use std::{mem, pin::pin, sync::Arc};
+use std::{pin::pin, sync::Arc};
 
 use tokio_postgres::error::SqlState;
 
@@ -9,15 +9,16 @@ use super::{
     ending::{Fault, Stage},
     limits::{Limits, Spares},
     send::{Lookup, read, sent, write},
+    sent_ahead::sent_ahead,
     stale::{is_stale, may_be_probe, may_be_stale},
     transaction::execute_apart,
     verdict::Answer,
 };
 use crate::pg::{
-    connection::{Ahead, Connection, Lookups},
+    connection::Connection,
     error::{Error, class, code},
-    statement::{Count, Ready, Statement, columns_ahead},
-    value::{Decoding, Form, Text, UNKNOWN, array_literal},
+    statement::{Count, Ready, Statement},
+    value::{Form, Text, UNKNOWN, array_literal},
 };
 
 /// Answers, unless the statement was made for tables that have changed since.
@@ -131,77 +132,123 @@ async fn execute_whole(
     request: Request<'_>,
     limits: &mut Limits<'_, impl Spares>,
 ) -> Result<Vec<Answer>, Fault> {
-    let mut refused: Option<(Error, Stage, Arc<Ready>)> = None;
-    let mut was_misread = false;
     if let Some(ahead) = connection.take_ahead()
-        && let Some(answers) = limits.answering(pin!(sent_ahead(ahead, statement, request))).await?
+        && let Some(answers) =
+            limits.answering(pin!(sent_ahead(ahead, statement, request.calls, request.forms))).await?
     {
         return Ok(answers);
     }
+    let mut refused: Option<Refused> = None;
+    let mut was_misread = false;
     for _ in 0..ATTEMPTS {
         if request.forms.contains(&UNKNOWN) {
             // The prepared statement may have been prepared for types that have changed.
             connection.statements.forget(statement);
         }
-        let was_ready = connection.statements.is_ready(statement);
-        let is_probed = statement.is_probed();
-        let is_old = was_ready || statement.known_shape().is_some();
-        let (result, ready) = match limits.preparing(ready(connection, statement, request.count())).await {
-            Ok(None) => (Ok(Attempt::Stale), None),
-            Ok(Some(ready)) => {
-                if let Err(error) = has_parameters(&ready, request.forms.len()) {
-                    connection.statements.forget(statement);
-                    return Err(Fault::Ended { error, stage: Stage::Unsent });
-                }
-                if let Some((error, stage, before)) = refused.take()
-                    && would_be_repeated(&error, &ready, &before)
-                {
-                    return Err(Fault::Ended { error, stage });
-                }
-                // Forms that another connection has told are newer than what was prepared here before the types changed.
-                let is_behind = was_ready && ready.forms != request.forms && !statement.is_newest(&ready.shape);
-                let result = if is_behind {
-                    Ok(Attempt::Stale)
-                } else {
-                    limits.answering(pin!(send(connection, statement, &ready, request))).await
-                };
-                (result, Some(ready))
-            }
-            Err(fault) => (Err(fault), None),
-        };
-        match result {
+        let before = Before::of(connection, statement);
+        let (result, ready) = attempt(connection, statement, request, limits, before.was_ready, &mut refused).await?;
+        let refusal = match result {
             Ok(Attempt::Answers(answers)) => return Ok(answers),
-            Ok(Attempt::Stale) => {}
+            Ok(Attempt::Stale) => None,
+            Ok(Attempt::Misread(error)) if was_misread => return Err(sent(error)),
             Ok(Attempt::Misread(error)) => {
-                if mem::replace(&mut was_misread, true) {
-                    return Err(sent(error));
-                }
-                refused = ready.map(|ready| (error, Stage::Sent, ready));
+                was_misread = true;
+                Some((error, Stage::Sent))
             }
-            Err(Fault::Ended { error, stage }) if !error.is_loss() => {
-                let is_probe = !was_ready && is_probed && may_be_probe(&error);
-                if is_probe {
-                    statement.give_up_probe();
-                }
-                if ready.is_none() && !is_probe && statement.two().is_some() && is_stale(&error) {
-                    // The error came from preparing: no stale statement caused it.
-                    return Err(Fault::Ended { error, stage });
-                }
-                let is_worth_another = is_probe || is_stale(&error) || (is_old && may_be_stale(&error));
-                if !is_worth_another {
-                    return Err(Fault::Ended { error, stage });
-                }
-                refused = ready.map(|ready| (error, stage, ready));
+            Err(Fault::Ended { error, stage }) if before.is_worth_another(statement, &error, ready.is_some()) => {
+                Some((error, stage))
             }
             Err(fault) => return Err(fault),
+        };
+        if let Some((error, stage)) = refusal {
+            refused = ready.map(|ready| Refused { error, stage, ready });
         }
         connection.statements.forget(statement);
     }
-    let (error, stage) = refused.map_or_else(
-        || (Error::failure(code::INVALID_ANSWER, "the tables change faster than they are read"), Stage::Unsent),
-        |(error, stage, _)| (error, stage),
-    );
-    Err(Fault::Ended { error, stage })
+    let error = || Error::failure(code::INVALID_ANSWER, "the tables change faster than they are read");
+    Err(refused.map_or_else(|| Fault::Ended { error: error(), stage: Stage::Unsent }, Refused::fault))
+}
+
+/// What comes of preparing the statement and sending it, and what was sent. Rejects with what another attempt would not change.
+async fn attempt(
+    connection: &Connection,
+    statement: &Statement,
+    request: Request<'_>,
+    limits: &mut Limits<'_, impl Spares>,
+    was_ready: bool,
+    refused: &mut Option<Refused>,
+) -> Result<(Result<Attempt, Fault>, Option<Arc<Ready>>), Fault> {
+    let ready = match limits.preparing(ready(connection, statement, request.count())).await {
+        Ok(Some(ready)) => ready,
+        Ok(None) => return Ok((Ok(Attempt::Stale), None)),
+        Err(fault) => return Ok((Err(fault), None)),
+    };
+    if let Err(error) = has_parameters(&ready, request.forms.len()) {
+        connection.statements.forget(statement);
+        return Err(Fault::Ended { error, stage: Stage::Unsent });
+    }
+    if let Some(refused) = refused.take().filter(|refused| refused.would_be_repeated(&ready)) {
+        return Err(refused.fault());
+    }
+    // Forms that another connection has told are newer than what was prepared here before the types changed.
+    let is_behind = was_ready && ready.forms != request.forms && !statement.is_newest(&ready.shape);
+    if is_behind {
+        return Ok((Ok(Attempt::Stale), Some(ready)));
+    }
+    let result = limits.answering(pin!(send(connection, statement, &ready, request))).await;
+    Ok((result, Some(ready)))
+}
+
+/// What was known of a statement before it was tried.
+struct Before {
+    was_ready: bool,
+    is_probed: bool,
+    /// Its shape was, on this connection or another.
+    is_old: bool,
+}
+
+impl Before {
+    fn of(connection: &Connection, statement: &Statement) -> Self {
+        let was_ready = connection.statements.is_ready(statement);
+        let is_old = was_ready || statement.known_shape().is_some();
+        Self { was_ready, is_probed: statement.is_probed(), is_old }
+    }
+
+    /// Whether the error may come of what has changed since, so that the statement is to be prepared again.
+    fn is_worth_another(&self, statement: &Statement, error: &Error, was_sent: bool) -> bool {
+        if error.is_loss() {
+            return false;
+        }
+        if !self.was_ready && self.is_probed && may_be_probe(error) {
+            statement.give_up_probe();
+            return true;
+        }
+        // Where the error came from preparing, no stale statement caused it.
+        let is_refused_whole = !was_sent && statement.two().is_some();
+        if is_stale(error) { !is_refused_whole } else { self.is_old && may_be_stale(error) }
+    }
+}
+
+/// The error that came of what was ready then.
+struct Refused {
+    error: Error,
+    stage: Stage,
+    ready: Arc<Ready>,
+}
+
+impl Refused {
+    fn fault(self) -> Fault {
+        Fault::Ended { error: self.error, stage: self.stage }
+    }
+
+    /// Whether the error would come again of what is ready now.
+    fn would_be_repeated(&self, ready: &Ready) -> bool {
+        // The parameters have the types of before: the server refuses the value.
+        let is_value = self.error.is_of_class(&[class::DATA_EXCEPTION]) && ready.takes_the_same(&self.ready);
+        // The columns are those of before: the value cannot be read.
+        let is_answer = !self.error.is_database() && Arc::ptr_eq(&ready.shape, &self.ready.shape);
+        is_value || is_answer
+    }
 }
 
 /// Rejects a statement that the server describes with other than this many parameters.
@@ -212,41 +259,6 @@ fn has_parameters(ready: &Ready, sent: usize) -> Result<(), Error> {
     }
     let text = format!("a statement of {sent} parameters is described as one of {described}");
     Err(Error::failure(code::INVALID_ANSWER, text))
-}
-
-/// Whether the error that came of the statement as it was prepared before would come of it as it is prepared now.
-fn would_be_repeated(error: &Error, ready: &Ready, before: &Ready) -> bool {
-    // The parameters have the types of before: the server refuses the value.
-    let is_value = is_about_value(error) && ready.takes_the_same(before);
-    // The columns are those of before: the value cannot be read.
-    let is_answer = !error.is_database() && Arc::ptr_eq(&ready.shape, &before.shape);
-    is_value || is_answer
-}
-
-/// The answers to lookups that were sent ahead; `None` where they are not those of the request, or would not do.
-async fn sent_ahead(
-    mut ahead: Ahead,
-    statement: &Statement,
-    request: Request<'_>,
-) -> Result<Option<Vec<Answer>>, Fault> {
-    let Lookups { statement: of, forms, parameters } = &*ahead.lookups.clone();
-    let at = |call: &&[Option<String>]| parameters.iter().position(|sent| sent[..] == **call);
-    let places: Option<Vec<usize>> = request.calls.iter().map(at).collect();
-    let Some(places) = places.filter(|_| of.number == statement.number && forms[..] == *request.forms) else {
-        return Ok(None);
-    };
-    let Some(found) = ahead.answers().await else { return Ok(None) };
-    if let Some(error) = found.iter().filter_map(|found| found.as_ref().err()).find(|error| !error.is_database()) {
-        return Err(sent(error.clone()));
-    }
-    let answer = |place: usize| {
-        let rows = found[place].as_ref().ok()?;
-        let columns = columns_ahead(statement, ahead.shape.as_deref(), request.forms, rows.first()?)?;
-        let mut decoding = Decoding::new(columns, 1);
-        rows.iter().try_for_each(|row| decoding.add(row)).ok()?;
-        decoding.finish().pop().map(Answer::Rows)
-    };
-    Ok(places.into_iter().map(answer).collect())
 }
 
 async fn ready(connection: &Connection, statement: &Statement, count: Count) -> Result<Option<Arc<Ready>>, Error> {
@@ -285,8 +297,4 @@ async fn send(
         Lookup::Stale => Attempt::Stale,
         Lookup::Misread(error) => Attempt::Misread(error),
     })
-}
-
-fn is_about_value(error: &Error) -> bool {
-    error.is_of_class(&[class::DATA_EXCEPTION])
 }

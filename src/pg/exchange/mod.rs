@@ -7,6 +7,8 @@ mod execute;
 
 mod transaction;
 
+mod sent_ahead;
+
 mod send;
 
 mod stale;

@@ -177,16 +177,9 @@ impl Worker<'_> {
                     self.is_spinning = self.spins_for(&calls);
                     in_flight.push(send(dispatcher, lease, flight, calls, alarms.pop().unwrap_or_default()));
                 }
-                Event::Ended { flight, calls, outcome: Outcome { verdicts, is_open, spent }, alarm } => {
+                Event::Ended { flight, calls, outcome, alarm } => {
                     alarms.push(alarm);
-                    let fate = match &spent {
-                        Some(_) => Fate::Cancelled,
-                        None if is_open => Fate::Stays,
-                        None => Fate::Ends,
-                    };
-                    cancels.extend(spent);
-                    self.succession.answer(Instant::now());
-                    self.answer(flight, calls, verdicts, fate);
+                    cancels.extend(self.ended(flight, calls, outcome));
                 }
                 Event::Ordered(Order::Check { asks }) => {
                     let Either::Left((is_open, _)) = select(pin!(is_open(lease, asks)), pin!(orders.recv())).await
@@ -205,6 +198,19 @@ impl Worker<'_> {
                 Event::Ordered(Order::Close) | Event::Closed => return,
             }
         }
+    }
+
+    /// Returns what ends when the server has received every request to cancel.
+    fn ended(&mut self, flight: u64, calls: Vec<Queued<Call>>, outcome: Outcome) -> Option<JoinHandle<()>> {
+        let Outcome { verdicts, is_open, spent } = outcome;
+        let fate = match &spent {
+            Some(_) => Fate::Cancelled,
+            None if is_open => Fate::Stays,
+            None => Fate::Ends,
+        };
+        self.succession.answer(Instant::now());
+        self.answer(flight, calls, verdicts, fate);
+        spent
     }
 
     /// Lookups are sent over this connection alone, and follow close upon the last.
