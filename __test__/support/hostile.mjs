@@ -28,14 +28,17 @@ function clientReader(onMessage) {
 /**
  * @param {number} port the server's
  * @param {(message: { type: string, bytes: Buffer, index: number, sql: string }) => Buffer[]} change gives what is said in place of a
- *   message of the server; `index` counts those of a connection, `sql` is the last text that the client has sent
+ *   message of the server; `index` counts those of a connection, `sql` is the text that it answers
  */
 export async function startHostile(port, change) {
   const sockets = new Set();
   let isHostile = true;
   const listener = createServer((client) => {
     const server = connect(port, "127.0.0.1");
-    let sql = "";
+    /** The texts of prepared statements by their names, and of what is to be answered, in its order. */
+    const prepared = new Map();
+    const asked = [];
+    let text = "";
     let index = 0;
     for (const socket of [client, server]) {
       sockets.add(socket);
@@ -52,8 +55,11 @@ export async function startHostile(port, change) {
         client.write("N");
         return;
       }
-      if (type === "P") sql = bytes.toString("utf8", bytes.indexOf(0, 5) + 1, bytes.indexOf(0, bytes.indexOf(0, 5) + 1));
-      if (type === "Q") sql = bytes.toString("utf8", 5, bytes.length - 1);
+      const strings = bytes.toString("latin1", 5).split("\0");
+      if (type === "P") prepared.set(strings[0], text = strings[1]);
+      if (type === "B") text = prepared.get(strings[1]) ?? "";
+      if (type === "Q") asked.push(strings[0]);
+      if (type === "S") asked.push(text);
       server.write(bytes);
     }));
     let rest = Buffer.alloc(0);
@@ -62,8 +68,11 @@ export async function startHostile(port, change) {
       while (rest.length >= 5 && rest.length > rest.readInt32BE(1)) {
         const message = rest.subarray(0, 1 + rest.readInt32BE(1));
         rest = rest.subarray(message.length);
-        const said = isHostile ? change({ type: String.fromCharCode(message[0]), bytes: message, index, sql }) : [message];
+        const type = String.fromCharCode(message[0]);
+        const said = isHostile ? change({ type, bytes: message, index, sql: asked[0] ?? "" }) : [message];
         index += 1;
+        // The end of an answer, also of the one to the startup, when nothing has been asked yet.
+        if (type === "Z") asked.shift();
         for (const part of said) if (!client.destroyed) client.write(part);
       }
     });

@@ -180,6 +180,7 @@ impl<'a> Messages<'a> {
     fn rows(&mut self, slot: u32, rows: &Rows) -> Result<()> {
         let columns = rows.columns();
         if columns.fields.is_empty() {
+            columns.give_up();
             return Err(napi::Error::from_reason("its rows have no columns"));
         }
         let shape = match self.shape {

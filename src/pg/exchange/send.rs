@@ -1,6 +1,6 @@
 //! Sends a statement that is ready, and reads its answer.
 
-use std::{iter::repeat, mem, pin::pin};
+use std::{error::Error as _, iter::repeat, mem, pin::pin};
 
 use futures_util::TryStreamExt;
 use tokio_postgres::{
@@ -58,7 +58,13 @@ pub(super) async fn read(
     let mut stream = pin!(start(connection, ready, parameters).await?);
     let mut rows = Decoding::new(ready.shape.columns.clone(), calls);
     let mut is_first = true;
-    while let Some(row) = stream.try_next().await.map_err(|error| sent(error.into()))? {
+    loop {
+        let row = match stream.try_next().await {
+            Ok(Some(row)) => row,
+            Ok(None) => break,
+            Err(error) if is_of_row(&error) => return Ok(Lookup::Misread(error.into())),
+            Err(error) => return Err(sent(error.into())),
+        };
         if mem::take(&mut is_first) && ready.is_stale(statement, &row) {
             return Ok(Lookup::Stale);
         }
@@ -68,6 +74,11 @@ pub(super) async fn read(
     }
     stream.rows_affected().ok_or_else(|| sent(incomplete()))?;
     Ok(Lookup::Found(rows.finish()))
+}
+
+/// The driver cannot read a row by the columns that the statement was described with; nothing else is wrong.
+fn is_of_row(error: &tokio_postgres::Error) -> bool {
+    !error.is_closed() && error.as_db_error().is_none() && error.source().is_some()
 }
 
 /// How many rows each of so many calls has changed: of many insertions, one.
