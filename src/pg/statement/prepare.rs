@@ -8,6 +8,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use futures_util::future::try_join;
 use tokio::sync::{RwLock, RwLockReadGuard};
 use tokio_postgres::{Client, Row, SimpleQueryStream, Statement as ServerStatement, error::SqlState, types::Type};
 
@@ -141,14 +142,11 @@ impl ReadyStatements {
         // The relations matter for batches only; a lookup for one call need not ask.
         let asks = count == Count::Many || statement.access.is_write();
         let asked = if asks { self.ask_relations(client, statement).await? } else { None };
-        let one = if let Some(ready) = self.get(statement, Count::One) {
-            ready
-        } else {
-            let ready = self.prepare_one(client, statement).await?;
-            self.keep(statement, Count::One, ready)
-        };
-        if let Some(answer) = asked {
-            statement.learn_relations(relation::read(answer).await?);
+        // Side by side: the driver reads nothing more from the socket while nobody takes an answer.
+        let read = async { Ok(if let Some(answer) = asked { Some(relation::read(answer).await?) } else { None }) };
+        let (one, found) = try_join(self.one(client, statement), read).await?;
+        if let Some(found) = found {
+            statement.learn_relations(found.relations);
         }
         if count == Count::One {
             return Ok(Some(one));
@@ -170,8 +168,8 @@ impl ReadyStatements {
         Ok(Some(self.keep(statement, Count::Many, ready)))
     }
 
-    /// Asks what the relations are, where that is not known. The answer is waited for after the statement has been prepared,
-    /// so that it takes no round trip of its own; behind a pooler, where a transaction describes the statement, before.
+    /// Asks what the relations are, where that is not known. The answer is read while the statement is being prepared, so that
+    /// it takes no round trip of its own; behind a pooler, where a transaction describes the statement, before.
     async fn ask_relations(&self, client: &Client, statement: &Statement) -> Result<Option<SimpleQueryStream>, Error> {
         let names = statement.unknown_relations();
         if names.is_empty() {
@@ -182,7 +180,7 @@ impl ReadyStatements {
         if beside_others.is_none() {
             return Ok(Some(answer));
         }
-        statement.learn_relations(relation::read(answer).await?);
+        statement.learn_relations(relation::read(answer).await?.relations);
         Ok(None)
     }
 
@@ -220,6 +218,14 @@ impl ReadyStatements {
             return Err(replaced());
         }
         Err(Error::failure(code::INVALID_ANSWER, "the pooler's servers are full of prepared statements"))
+    }
+
+    async fn one(&self, client: &Client, statement: &Statement) -> Result<Arc<Ready>, Error> {
+        if let Some(ready) = self.get(statement, Count::One) {
+            return Ok(ready);
+        }
+        let ready = self.prepare_one(client, statement).await?;
+        Ok(self.keep(statement, Count::One, ready))
     }
 
     async fn prepare_one(&self, client: &Client, statement: &Statement) -> Result<Ready, Error> {
