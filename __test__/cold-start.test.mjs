@@ -34,6 +34,9 @@ before(async () => {
     CREATE TABLE varied.user_session (
       id TEXT PRIMARY KEY, user_id TEXT REFERENCES varied.auth_user(id), active_expires BIGINT, idle_expires BIGINT, seen TIMESTAMPTZ
     );
+    CREATE SCHEMA typed;
+    CREATE TABLE typed.user_key (id TEXT PRIMARY KEY, user_id TEXT, hashed_password TEXT, role role, note TEXT);
+    INSERT INTO typed.user_key SELECT 'k' || n, 'u', NULL, 'guest', repeat('x', 100) FROM generate_series(1, 3000) n;
     INSERT INTO auth_user VALUES ('u', 'name');
     INSERT INTO user_session VALUES ('s', 'u', 1, 2, 'NL');
     INSERT INTO varied.auth_user VALUES ('u', 12.50, '{a,b}', '{1.10}', '{}', '2000-01-01');
@@ -75,6 +78,15 @@ describe("from nothing to the first session", () => {
       assert.deepEqual(flights, [4]);
     });
   }
+
+  // The driver asks the server for such a type; the rows, more than one message of the socket, must not stand before the answer.
+  test("many rows are read that have a column of a type which is not built in, on every connection", async (t) => {
+    const { adapter } = openAdapter(t, server.url(), { max: 3, query_timeout: 10 }, { ...PLAIN, key: "typed.user_key" });
+    for (let times = 0; times < 2; times += 1) {
+      const lists = await Promise.all(Array.from({ length: 3 }, () => adapter.getKeysByUserId("u")));
+      for (const keys of lists) assert.deepEqual([keys.length, keys[0].role], [3000, "guest"]);
+    }
+  });
 
   test("SCRAM adds four", async (t) => {
     const url = new URL(proxy.url(server.url()));

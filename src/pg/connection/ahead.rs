@@ -1,9 +1,13 @@
 //! Lookups that are sent ahead: beside the first question of a connection that is opened for them, while nobody knows yet
 //! whether anything may be prepared there. Each has the text of its statement with it.
 
-use std::{future::poll_fn, pin::pin, sync::Arc};
+use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll};
 
-use futures_util::{StreamExt, TryStreamExt, future::BoxFuture, stream::FuturesOrdered};
+use futures_util::{
+    StreamExt, TryStreamExt,
+    future::{BoxFuture, maybe_done},
+    stream::FuturesOrdered,
+};
 use tokio::task::JoinSet;
 use tokio_postgres::{Client, Row, types::Type};
 
@@ -11,7 +15,7 @@ use super::client;
 use crate::pg::{
     endless::{MOST_ANSWERS, not_endless},
     error::{Error, code},
-    statement::{Shape, Statement},
+    statement::{Shape, Statement, ask_types, has_own_types},
     value::{Form, Text},
 };
 
@@ -30,11 +34,11 @@ pub(in crate::pg) type Source = Box<dyn Fn() -> Option<Lookups> + Send + Sync>;
 /// The rows of each call.
 type Answers = Vec<Result<Vec<Row>, Error>>;
 
-/// Lookups that have been sent once `answers` is polled.
+/// Lookups that have been sent once `answers` is polled. There are none where the driver would have to ask for types.
 pub(super) struct Sending {
     lookups: Arc<Lookups>,
     shape: Option<Arc<Shape>>,
-    answers: BoxFuture<'static, Answers>,
+    answers: BoxFuture<'static, Option<Answers>>,
 }
 
 /// Lookups that have been sent, and their answers, which are given up when this is dropped.
@@ -42,21 +46,36 @@ pub(in crate::pg) struct Ahead {
     pub(in crate::pg) lookups: Arc<Lookups>,
     /// The statement's shape, as far as it was known when the lookups were sent.
     pub(in crate::pg) shape: Option<Arc<Shape>>,
-    answers: JoinSet<Answers>,
+    answers: JoinSet<Option<Answers>>,
 }
 
 impl Lookups {
-    pub(super) fn send(self, client: Arc<client::Client>) -> Sending {
+    pub(super) fn send(self, client: Arc<client::Client>) -> Option<Sending> {
+        let shape = self.statement.known_shape();
+        if shape.as_ref().is_some_and(|shape| shape.has_own_types) {
+            return None;
+        }
         let lookups = Arc::new(self);
-        let shape = lookups.statement.known_shape();
-        let sql = lookups.statement.text_for(shape.as_deref());
-        let sent = lookups.clone();
-        let answers = Box::pin(async move {
-            let answers = sent.parameters.iter().map(|parameters| answer(&client, &sql, parameters));
-            answers.collect::<FuturesOrdered<_>>().collect().await
-        });
-        Sending { lookups, shape, answers }
+        let answers = Box::pin(answers(client, lookups.clone(), shape.clone()));
+        Some(Sending { lookups, shape, answers })
     }
+}
+
+async fn answers(client: Arc<client::Client>, lookups: Arc<Lookups>, shape: Option<Arc<Shape>>) -> Option<Answers> {
+    let Lookups { statement, parameters, .. } = &*lookups;
+    let asked = if shape.is_none() { Some(ask_types(&client, statement).await.ok()?) } else { None };
+    let sql = statement.text_for(shape.as_deref());
+    let answers = parameters.iter().map(|parameters| answer(&client, &sql, parameters)).collect::<FuturesOrdered<_>>();
+    let mut answers = pin!(maybe_done(answers.collect()));
+    // The first poll sends the lookups behind the question.
+    poll_fn(|context| Poll::Ready(answers.as_mut().poll(context))).await.is_ready();
+    if let Some(asked) = asked
+        && has_own_types(statement, asked).await.ok()?
+    {
+        return None;
+    }
+    answers.as_mut().await;
+    answers.take_output()
 }
 
 async fn answer(client: &Client, sql: &str, parameters: &[Option<String>]) -> Result<Vec<Row>, Error> {
@@ -98,6 +117,6 @@ impl Sending {
 impl Ahead {
     /// The rows of each call, in the calls' order, once; `None` when they have been taken, or could not be read.
     pub(in crate::pg) async fn answers(&mut self) -> Option<Answers> {
-        self.answers.join_next().await?.ok()
+        self.answers.join_next().await?.ok()?
     }
 }

@@ -118,7 +118,7 @@ pub(super) async fn open(
     let client = Arc::new(client);
     let asks = target != Target::Any || question.plans_once;
     let asked = Instant::now();
-    let mut ahead = if question.plans_once { ahead() } else { None }.map(|lookups| lookups.send(client.clone()));
+    let mut ahead = if question.plans_once { ahead() } else { None }.and_then(|lookups| lookups.send(client.clone()));
     let state = if asks {
         beside(question.ask(&client), ahead.as_mut()).await.map_err(|error| locate(host, error))?
     } else {

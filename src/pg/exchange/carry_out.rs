@@ -53,7 +53,12 @@ pub(in crate::pg) async fn carry_out(
                 Fault::HeldUp => (Ending::HeldUp, Stage::Unsent, Error::failure(code::QUERY_TIMEOUT, "was held up")),
                 Fault::Ended { error, stage } => {
                     let error = connection.locate(error);
-                    (Ending::of(&error, settings.target), stage, error)
+                    let ending = Ending::of(&error, settings.target);
+                    if ending == Ending::Silence {
+                        // What is known of it may be what keeps it from being answered (see `ask_types`).
+                        connection.statements.forget(&first.statement);
+                    }
+                    (ending, stage, error)
                 }
             };
             let peer = connection.peer;

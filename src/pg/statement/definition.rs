@@ -174,12 +174,13 @@ impl Statement {
                 || (self.is_probed() && self.known_shape().is_some_and(|shape| shape.has_elements())))
     }
 
+    pub(super) fn relations(&self) -> &[String] {
+        self.batch.as_ref().map_or(&[], |batch| batch.lookup.relations())
+    }
+
     /// The relations whose kinds have to be looked up before many calls are sent in one statement.
     pub(super) fn unknown_relations(&self) -> &[String] {
-        match &self.batch {
-            Some(batch) if self.known().relations.is_none() => batch.lookup.relations(),
-            _ => &[],
-        }
+        if self.known().relations.is_none() { self.relations() } else { &[] }
     }
 
     pub(super) fn learn_relations(&self, relations: Relations) {

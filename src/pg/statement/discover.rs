@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use tokio_postgres::{Client, Column, Row, Statement as ServerStatement, types::Type};
+use tokio_postgres::{Client, Column, Row, SimpleQueryStream, Statement as ServerStatement, types::Type};
 
 use super::{
     definition::Statement,
+    relation,
     server_text::{self, ServerText},
     shape::Shape,
 };
@@ -29,11 +30,18 @@ pub(super) async fn discover(
     let needs_any_text =
         |plain: &ServerStatement| plain.columns().iter().any(|column| needs_text(column, &Field::new(column, &[])));
     let plain = client.prepare_typed(sql, &statement.declared).await?;
+    let has_own_types = |plain: &ServerStatement| {
+        plain
+            .columns()
+            .iter()
+            .any(|column| !is_built_in(column.type_()) && !needs_text(column, &Field::new(column, &[])))
+    };
     if !needs_any_text(&plain) {
         let shape = Shape {
             columns: columns(statement, plain.columns()),
             parameters: plain.params().to_vec(),
             server_text: None,
+            has_own_types: has_own_types(&plain),
         };
         return Ok((statement.agree(shape), Some(plain)));
     }
@@ -47,6 +55,7 @@ pub(super) async fn discover(
         columns: columns(statement, plain.columns()),
         parameters: plain.params().to_vec(),
         server_text: Some(ServerText::new(&texts, &tables, fingerprint)),
+        has_own_types: has_own_types(&plain),
     };
     Ok((statement.agree(shape), None))
 }
@@ -61,6 +70,19 @@ fn columns(statement: &Statement, sent: &[Column]) -> Arc<Columns> {
     let is_lookup = statement.batch.is_some() && !statement.access.is_write();
     let position = sent.iter().position(is_position).filter(|_| is_lookup);
     statement.agree_columns(fields(statement, sent, position), position)
+}
+
+/// Sends the question whether the rows of a lookup can be read that has not been described. To learn of a type the driver asks
+/// the server, behind the rows that it does not read meanwhile: of many it would wait for ever.
+pub(in crate::pg) async fn ask_types(client: &Client, statement: &Statement) -> Result<SimpleQueryStream, Error> {
+    Ok(relation::ask(client, statement.relations()).await?)
+}
+
+/// Reads the answer to `ask_types`.
+pub(in crate::pg) async fn has_own_types(statement: &Statement, answer: SimpleQueryStream) -> Result<bool, Error> {
+    let found = relation::read(answer).await?;
+    statement.learn_relations(found.relations);
+    Ok(found.has_own_types)
 }
 
 /// The columns of rows that were sent for with the text of a lookup, when that was known of it; `None` where the lookup has

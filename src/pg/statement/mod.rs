@@ -19,6 +19,6 @@ mod relation;
 pub use batch::{Batch, Lookup};
 pub(in crate::pg) use definition::Access;
 pub use definition::Statement;
-pub(in crate::pg) use discover::columns_ahead;
+pub(in crate::pg) use discover::{ask_types, columns_ahead, has_own_types};
 pub(in crate::pg) use prepare::{Count, Ready, ReadyStatements, Sending};
 pub(in crate::pg) use shape::Shape;

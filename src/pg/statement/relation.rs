@@ -1,5 +1,5 @@
-//! What a statement for many calls looks into. The server joins a table with the calls by its index; of a foreign table, or
-//! of a view that groups, it may read every row for that.
+//! What a statement looks into. The server joins a table with many calls by its index; of a foreign table, or of a view that
+//! groups, it may read every row for that. And columns may be of types that the driver has to ask for.
 
 use futures_util::TryStreamExt;
 use postgres_protocol::escape::escape_literal;
@@ -12,19 +12,37 @@ pub(super) enum Relations {
     Others,
 }
 
+/// What there is among relations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) relations: Relations,
+    /// A column is of a type that is not built in.
+    pub(super) has_own_types: bool,
+}
+
 /// Sends the question what relations of these names, written as SQL, are.
 pub(super) async fn ask(client: &Client, names: &[String]) -> Result<SimpleQueryStream, Error> {
     client.simple_query_raw(&question(names)).await
 }
 
 /// Reads the answer to `ask`.
-pub(super) async fn read(answer: SimpleQueryStream) -> Result<Relations, Error> {
+pub(super) async fn read(answer: SimpleQueryStream) -> Result<Found, Error> {
     let messages: Vec<SimpleQueryMessage> = answer.try_collect().await?;
-    let has_others = messages.iter().any(|message| matches!(message, SimpleQueryMessage::Row(_)));
-    Ok(if has_others { Relations::Others } else { Relations::Tables })
+    let has = |what| {
+        messages.iter().any(|message| matches!(message, SimpleQueryMessage::Row(row) if row.get(0) == Some(what)))
+    };
+    Ok(Found {
+        relations: if has(OTHER) { Relations::Others } else { Relations::Tables },
+        has_own_types: has(OWN_TYPE),
+    })
 }
 
-/// A row says that there are others than tables.
+/// What a row of the answer says that there is.
+const OTHER: &str = "other";
+const OWN_TYPE: &str = "own type";
+/// The first OID of a type that `initdb` has made, or a user: PostgreSQL's `FirstGenbkiObjectId`.
+const FIRST_OWN_TYPE: u32 = 10_000;
+
 fn question(names: &[String]) -> String {
     let oids: Vec<String> =
         names.iter().map(|name| format!("pg_catalog.to_regclass({})", escape_literal(name))).collect();
@@ -32,7 +50,9 @@ fn question(names: &[String]) -> String {
         "WITH RECURSIVE relation(oid) AS (\
          SELECT pg_catalog.unnest(ARRAY[{}])::pg_catalog.oid \
          UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits AS i JOIN relation AS r ON i.inhparent = r.oid) \
-         SELECT FROM pg_catalog.pg_class AS c JOIN relation AS r ON r.oid = c.oid WHERE c.relkind IN ('v', 'f')",
+         SELECT '{OTHER}' FROM pg_catalog.pg_class AS c JOIN relation AS r ON r.oid = c.oid WHERE c.relkind IN ('v', 'f') \
+         UNION SELECT '{OWN_TYPE}' FROM pg_catalog.pg_attribute AS a JOIN relation AS r ON r.oid = a.attrelid \
+         WHERE a.attnum > 0 AND NOT a.attisdropped AND a.atttypid >= {FIRST_OWN_TYPE}",
         oids.join(", ")
     )
 }

@@ -12,6 +12,8 @@ pub(in crate::pg) struct Shape {
     pub columns: Arc<Columns>,
     pub(super) parameters: Vec<Type>,
     pub(super) server_text: Option<ServerText>,
+    /// A column comes as a value of a type that is not built in.
+    pub(in crate::pg) has_own_types: bool,
 }
 
 impl Shape {
