@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     plan::{Call, Happening, Plan},
-    record::{CallRecord, Connection, Received, Record, is_ahead},
+    record::{CallRecord, Connection, Received, Record},
 };
 
 /// What was promised, and is not so.
@@ -32,7 +32,7 @@ impl History<'_> {
 
     /// What came over connections that served.
     fn served(&self) -> impl Iterator<Item = &Received> {
-        self.record.received.iter().filter(|received| !is_ahead(received.exchange))
+        self.record.received.iter().filter(|received| !received.is_ahead)
     }
 
     /// The clock may have moved between what was decided and what was done.

@@ -43,11 +43,8 @@ pub(super) struct Received {
     pub(super) free_since: Instant,
     /// When the session ended in the midst of it, while the client listened.
     pub(super) lost_at: Option<Instant>,
-}
-
-/// The exchange comes beside the session's first question, before the client knows whether the connection serves.
-pub(super) fn is_ahead(exchange: usize) -> bool {
-    exchange <= 2
+    /// It came beside the session's first question, before the client knew whether the connection serves.
+    pub(super) is_ahead: bool,
 }
 
 /// How far a connection came, as the servers see it.

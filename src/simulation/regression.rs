@@ -38,7 +38,7 @@ pub(super) fn call(number: usize, at: Duration, method: Method, id: &str) -> Cal
 }
 
 pub(super) fn plans() -> impl Iterator<Item = (&'static str, Plan)> {
-    of_connections().into_iter().chain(of_statements()).chain(of_the_simulation())
+    [of_connections(), of_statements(), of_the_model(), of_the_checker()].into_iter().flatten()
 }
 
 fn of_connections() -> Vec<(&'static str, Plan)> {
@@ -161,31 +161,35 @@ fn of_statements() -> Vec<(&'static str, Plan)> {
     ]
 }
 
-/// What the simulation itself had wrong.
-fn of_the_simulation() -> Vec<(&'static str, Plan)> {
+/// What the servers had wrong.
+fn of_the_model() -> Vec<(&'static str, Plan)> {
     let zero = Duration::ZERO;
+    vec![(
+        // No server adds a column to a table while a statement that reads it is bound.
+        "a column that is added before the server gets to a lookup makes the lookup's plan stale",
+        Plan {
+            max: 3,
+            calls: vec![
+                call(0, zero, Method::GetUser, "u1"),
+                Call { other: Some("k0".to_owned()), ..call(1, milliseconds(17), Method::SetUser, "u1") },
+            ],
+            faults: vec![Fault {
+                connection: 0,
+                place: Place::Execution(1),
+                stage: Stage::Received,
+                trouble: Trouble::Wait(milliseconds(80)),
+            }],
+            events: vec![Event { at: milliseconds(15), what: Happening::AddColumn(Table::User) }],
+            ..plain()
+        },
+    )]
+}
+
+/// What the checker had wrong.
+fn of_the_checker() -> Vec<(&'static str, Plan)> {
     vec![
         (
-            // A fault of the model: no server adds a column to a table while a statement that reads it is bound.
-            "a column that is added before the server gets to a lookup makes the lookup's plan stale",
-            Plan {
-                max: 3,
-                calls: vec![
-                    call(0, zero, Method::GetUser, "u1"),
-                    Call { other: Some("k0".to_owned()), ..call(1, milliseconds(17), Method::SetUser, "u1") },
-                ],
-                faults: vec![Fault {
-                    connection: 0,
-                    place: Place::Execution(1),
-                    stage: Stage::Received,
-                    trouble: Trouble::Wait(milliseconds(80)),
-                }],
-                events: vec![Event { at: milliseconds(15), what: Happening::AddColumn(Table::User) }],
-                ..plain()
-            },
-        ),
-        (
-            // A fault of the checker: the adapter ends when the process goes on, later than was planned.
+            // The adapter ends when the process goes on, later than was planned.
             "a call that was given up as a suspended process went on, and the adapter ended, waited long enough",
             Plan {
                 max: 1,
@@ -202,7 +206,7 @@ fn of_the_simulation() -> Vec<(&'static str, Plan)> {
             },
         ),
         (
-            // A fault of the checker: the last call was sent to a server that had stopped in the middle of what was sent ahead.
+            // The last call was sent to a server that had stopped in the middle of what was sent ahead.
             "a lookup is not taken for one that waits when it was sent behind a lookup that was sent ahead",
             Plan {
                 max: 10,
@@ -229,6 +233,39 @@ fn of_the_simulation() -> Vec<(&'static str, Plan)> {
                     stage: Stage::Received,
                     trouble: Trouble::Silence(132),
                 }],
+                latency: milliseconds(5),
+                ..plain()
+            },
+        ),
+        (
+            // The checker knew one lookup that is sent ahead, where there may be many.
+            "a lookup is not taken for one that overtakes another when it was sent ahead",
+            Plan {
+                max: 1,
+                calls: [
+                    (104, Method::GetKeysByUserId, "u1"),
+                    (104, Method::GetUser, "u0"),
+                    (104, Method::UpdateUser, "u0"),
+                    (104, Method::GetKeysByUserId, "u0"),
+                    (145, Method::GetKey, "k3"),
+                    (145, Method::GetSessionsByUserId, "u4"),
+                    (145, Method::GetUser, "u0"),
+                    (176, Method::GetUser, "u4"),
+                    (253, Method::GetKeysByUserId, "u5"),
+                    (254, Method::GetUser, "u0"),
+                    (261, Method::GetUser, "u5"),
+                ]
+                .into_iter()
+                .enumerate()
+                .map(|(number, (at, method, id))| call(number, milliseconds(at), method, id))
+                .collect(),
+                faults: vec![Fault {
+                    connection: 1,
+                    place: Place::Execution(1),
+                    stage: Stage::Complete,
+                    trouble: Trouble::Fatal("57P01"),
+                }],
+                events: vec![Event { at: milliseconds(258), what: Happening::Terminate { connection: 0 } }],
                 latency: milliseconds(5),
                 ..plain()
             },

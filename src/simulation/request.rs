@@ -34,6 +34,11 @@ impl Request {
         matches!(self, Self::Close { .. } | Self::Sync) || self.is_query("BEGIN") || self.is_query("ROLLBACK")
     }
 
+    /// An exchange ends with it.
+    pub(super) fn is_last(&self) -> bool {
+        matches!(self, Self::Sync | Self::Query(_))
+    }
+
     /// Under a name.
     pub(super) fn prepares(&self) -> bool {
         matches!(self, Self::Parse { name, .. } if !name.is_empty())

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, pin::pin, sync::Arc, time::Duration};
 
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, FutureExt, select};
 use tokio::{
     io::{AsyncWriteExt, DuplexStream},
     time::{self, Instant},
@@ -13,7 +13,6 @@ use super::{
     block::Block,
     exchange::Exchange,
     plan::{Place, Stage, Trouble},
-    record::is_ahead,
     request::{Opening, Request, read_opening, read_request},
     scram,
     state::{self, FIRST_PROCESS_ID, Interrupt, KEEP_ALIVE, Owner, Phase},
@@ -149,6 +148,12 @@ impl Session {
                     }
                 }
             }
+            if let Some(Request::Terminate) = self.requests.front() {
+                return Err(Over);
+            }
+            if let Some(last) = self.requests.iter().position(Request::is_last) {
+                return Ok(self.requests.drain(..=last).collect());
+            }
             // What is half read when an interrupt comes is lost only with the session, as a request that is half read
             // has no more than this one reader: a cancel leaves the reading where it is.
             let request = {
@@ -171,17 +176,17 @@ impl Session {
             if self.world.state().sessions[self.connection].interrupt.is_some() {
                 continue;
             }
-            match request {
-                None | Some(Request::Terminate) => return Err(Over),
-                Some(request) => {
-                    let is_last = matches!(request, Request::Sync | Request::Query(_));
-                    self.requests.push_back(request);
-                    if is_last {
-                        return Ok(self.requests.drain(..).collect());
-                    }
-                }
-            }
+            self.requests.push_back(request.ok_or(Over)?);
         }
+    }
+
+    /// What has come with the first question.
+    fn read_ahead(&mut self) {
+        while let Some(Some(request)) = read_request(&mut self.stream).now_or_never() {
+            self.requests.push_back(request);
+        }
+        let ahead = self.requests.iter().filter(|request| request.is_last()).count();
+        self.world.state().sessions[self.connection].ahead = ahead;
     }
 
     async fn exchange(&mut self, requests: Vec<Request>) -> Result<(), Over> {
@@ -189,6 +194,9 @@ impl Session {
         self.exchanges += 1;
         self.world.state().begin_exchange(self.connection, number);
         self.world.pass_latency().await;
+        if number == 1 {
+            self.read_ahead();
+        }
         let mut output = Output::default();
         let mut places = vec![Place::Exchange(number)];
         if requests.iter().any(|request| matches!(request, Request::Execute) || request.is_query("COMMIT")) {
@@ -202,8 +210,11 @@ impl Session {
             transaction.fail();
         }
         transaction.end();
-        if self.executes().is_some() && !is_ahead(number) {
-            self.world.state().sessions[self.connection].free_since = Instant::now();
+        if let Some(executes) = self.executes() {
+            let mut state = self.world.state();
+            if !state.record.received[executes].is_ahead {
+                state.sessions[self.connection].free_since = Instant::now();
+            }
         }
         // The first question is what the session is.
         let is_opened = number == 1 && result.is_ok() && self.world.is_wanted(self.connection);
@@ -269,7 +280,7 @@ impl Session {
         if let Some(executes) = executes.filter(|_| state.sessions[self.connection].is_open) {
             let received = &mut state.record.received[executes];
             let is_waited_for = received.calls.len() == 1 || received.at.elapsed() < HELD_UP;
-            received.lost_at = now.filter(|_| is_waited_for && !is_ahead(received.exchange));
+            received.lost_at = now.filter(|_| is_waited_for && !received.is_ahead);
         }
         let record = &mut state.record.connections[self.connection];
         if record.ready.is_none() {

@@ -97,6 +97,8 @@ pub(super) struct Session {
     /// The client has it open.
     pub(super) is_open: bool,
     pub(super) phase: Phase,
+    /// Exchanges that came beside the first question, which is exchange 1.
+    pub(super) ahead: usize,
     /// Nothing that either side sends arrives.
     pub(super) is_cut: bool,
     /// It ends with an error rather than with the end of the stream.

@@ -190,7 +190,9 @@ impl Transaction {
         let (connection, exchange) = (self.connection, self.exchange);
         let mut state = self.world.state();
         let free_since = state.sessions[connection].free_since;
-        let received = Received { at: Instant::now(), connection, exchange, action, calls, free_since, lost_at: None };
+        let is_ahead = (2..2 + state.sessions[connection].ahead).contains(&exchange);
+        let at = Instant::now();
+        let received = Received { at, connection, exchange, action, calls, free_since, lost_at: None, is_ahead };
         let is_write = received.action.is_write();
         state.record.received.push(received);
         self.received = Some(state.record.received.len() - 1);

@@ -6,7 +6,6 @@ use tokio::time::{self, Instant};
 
 use super::{
     plan::Call,
-    record::is_ahead,
     state::{Phase, Session, State},
     world::World,
 };
@@ -59,9 +58,7 @@ fn waiting(world: &World) -> Vec<usize> {
     // behind a lookup that was sent ahead has not been received either.
     let may_be_anyones = |session: &Session| match session.phase {
         _ if session.is_cut => true,
-        Phase::Working { executes } => {
-            executes.is_none_or(|executes| is_ahead(state.record.received[executes].exchange))
-        }
+        Phase::Working { executes } => executes.is_none_or(|executes| state.record.received[executes].is_ahead),
         _ => false,
     };
     let mut open = state.sessions.iter().filter(|session| session.is_open);

@@ -119,6 +119,7 @@ impl World {
                 interrupted: Arc::new(Notify::new()),
                 is_open: false,
                 phase: Phase::Dialed,
+                ahead: 0,
                 is_cut: false,
                 is_reset: false,
                 block: None,
