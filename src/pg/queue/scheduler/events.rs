@@ -230,10 +230,11 @@ impl<C: Work> Scheduler<C> {
         self.decide(now, None);
     }
 
-    /// A connection was lost: a change is sent over no other that has not been heard from since.
+    /// A connection was lost: a change is sent over no other that has not been heard from since, nor over one that was being
+    /// opened, whose server may have said its last word before.
     fn doubt_others(&mut self, now: Time) {
         for worker in &mut self.workers {
-            worker.doubted = worker.opened.map(|_| now);
+            worker.doubted = Some(now);
         }
     }
 

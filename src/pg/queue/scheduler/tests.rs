@@ -303,6 +303,18 @@ fn an_answer_that_may_be_older_than_a_loss_does_not_show_that_a_connection_is_st
 }
 
 #[test]
+fn a_connection_that_was_being_opened_when_another_was_lost_answers_a_question_before_a_write() {
+    let mut world = connected(3, 1);
+    join_lookup(&mut world);
+    let under_way = world.last().flight;
+    join_write(&mut world);
+    world.now += MS;
+    world.end(under_way, Connection::Ends, |_| None);
+    world.connect(world.opening[0]);
+    assert!(world.checking[0].1);
+}
+
+#[test]
 fn a_connection_that_does_not_answer_the_question_is_given_up_and_the_write_goes_elsewhere() {
     let mut world = connected(2, 1);
     world.now += 31 * SECOND;
