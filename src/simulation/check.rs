@@ -261,7 +261,10 @@ impl Judge<'_> {
         let is_recent = |connection: &Connection| {
             over(connection).is_some_and(|over| settled - over <= FRESH) && !self.was_to_be_asked(connection)
         };
-        let may_be_unseen = received.peek().is_none() || !self.call.is_alone_in(self.plan);
+        // Also after it was received with others, which were then parted.
+        let mut with_others = self.record.received.iter().filter(|received| received.calls.len() > 1);
+        let was_parted = with_others.any(|received| self.call.is_in(received));
+        let may_be_unseen = received.peek().is_none() || was_parted || !self.call.is_alone_in(self.plan);
         if may_be_unseen && self.record.connections.iter().any(is_recent) {
             return true;
         }

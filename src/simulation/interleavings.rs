@@ -22,8 +22,7 @@ use tokio::{
 
 use super::{
     histories::variable,
-    plan::Plan,
-    regression::plain,
+    plan::{Plan, plain},
     run::{Silent, adapter, count_panics},
     state::Interrupt,
     world::World,

@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use super::{
-    regression::plain,
+    plan::plain,
     run::{Silent, settings, tables},
     world::World,
 };

@@ -180,3 +180,32 @@ pub(super) fn refusal(connection: usize, exchange: usize) -> String {
 pub(super) fn is_refusal(message: &str, connection: usize) -> bool {
     message.starts_with(&format!("simulated at {connection}."))
 }
+
+pub(super) const fn milliseconds(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+/// Nothing happens.
+pub(super) fn plain() -> Plan {
+    Plan {
+        max: 2,
+        hosts: 1,
+        has_pooler: false,
+        has_password: false,
+        has_rule: false,
+        target: None,
+        connect_timeout: Duration::from_secs(5),
+        query_timeout: None,
+        idle_timeout: None,
+        max_lifetime: None,
+        latency: milliseconds(1),
+        calls: Vec::new(),
+        faults: Vec::new(),
+        events: Vec::new(),
+        end: None,
+    }
+}
+
+pub(super) fn call(number: usize, at: Duration, method: Method, id: &str) -> Call {
+    Call { number, at, method, id: id.to_owned(), other: None, variant: 0 }
+}

@@ -1,41 +1,16 @@
 //! Plans that once violated a promise, as small as they could be made.
 
+mod checker;
+
 use std::time::Duration;
+
+use checker::of_the_checker;
 
 use super::{
     database::Table,
-    plan::{Call, End, Event, Fault, Happening, Place, Plan, Stage, Trouble},
+    plan::{Call, Event, Fault, Happening, Place, Plan, Stage, Trouble, call, milliseconds, plain},
 };
 use crate::lucia::method::Method;
-
-const fn milliseconds(count: u64) -> Duration {
-    Duration::from_millis(count)
-}
-
-/// Nothing happens.
-pub(super) fn plain() -> Plan {
-    Plan {
-        max: 2,
-        hosts: 1,
-        has_pooler: false,
-        has_password: false,
-        has_rule: false,
-        target: None,
-        connect_timeout: Duration::from_secs(5),
-        query_timeout: None,
-        idle_timeout: None,
-        max_lifetime: None,
-        latency: milliseconds(1),
-        calls: Vec::new(),
-        faults: Vec::new(),
-        events: Vec::new(),
-        end: None,
-    }
-}
-
-pub(super) fn call(number: usize, at: Duration, method: Method, id: &str) -> Call {
-    Call { number, at, method, id: id.to_owned(), other: None, variant: 0 }
-}
 
 pub(super) fn plans() -> impl Iterator<Item = (&'static str, Plan)> {
     [of_connections(), of_statements(), of_the_model(), of_the_checker()].into_iter().flatten()
@@ -183,92 +158,4 @@ fn of_the_model() -> Vec<(&'static str, Plan)> {
             ..plain()
         },
     )]
-}
-
-/// What the checker had wrong.
-fn of_the_checker() -> Vec<(&'static str, Plan)> {
-    vec![
-        (
-            // The adapter ends when the process goes on, later than was planned.
-            "a call that was given up as a suspended process went on, and the adapter ended, waited long enough",
-            Plan {
-                max: 1,
-                calls: vec![
-                    call(0, milliseconds(76), Method::GetKey, "k0"),
-                    call(1, milliseconds(515), Method::UpdateUser, "u1"),
-                    call(2, milliseconds(32_219), Method::GetKeysByUserId, "u1"),
-                ],
-                events: [(); 2]
-                    .map(|()| Event { at: milliseconds(515), what: Happening::Jump { by: milliseconds(20_000) } })
-                    .to_vec(),
-                end: Some(End { at: milliseconds(32_160), gives_up: false }),
-                ..plain()
-            },
-        ),
-        (
-            // The last call was sent to a server that had stopped in the middle of what was sent ahead.
-            "a lookup is not taken for one that waits when it was sent behind a lookup that was sent ahead",
-            Plan {
-                max: 10,
-                hosts: 2,
-                calls: [
-                    (8, Method::UpdateUser, "u4"),
-                    (14, Method::SetUser, "u1"),
-                    (16, Method::GetKey, "k0"),
-                    (17, Method::GetKeysByUserId, "u2"),
-                    (21, Method::GetSessionAndUser, "s4"),
-                    (21, Method::UpdateUser, "u0"),
-                    (21, Method::GetUser, "u0"),
-                ]
-                .into_iter()
-                .enumerate()
-                .map(|(number, (at, method, id))| {
-                    let other = (method == Method::SetUser).then(|| "k4".to_owned());
-                    Call { other, ..call(number, milliseconds(at), method, id) }
-                })
-                .collect(),
-                faults: vec![Fault {
-                    connection: 6,
-                    place: Place::Exchange(2),
-                    stage: Stage::Received,
-                    trouble: Trouble::Silence(132),
-                }],
-                latency: milliseconds(5),
-                ..plain()
-            },
-        ),
-        (
-            // The checker knew one lookup that is sent ahead, where there may be many.
-            "a lookup is not taken for one that overtakes another when it was sent ahead",
-            Plan {
-                max: 1,
-                calls: [
-                    (104, Method::GetKeysByUserId, "u1"),
-                    (104, Method::GetUser, "u0"),
-                    (104, Method::UpdateUser, "u0"),
-                    (104, Method::GetKeysByUserId, "u0"),
-                    (145, Method::GetKey, "k3"),
-                    (145, Method::GetSessionsByUserId, "u4"),
-                    (145, Method::GetUser, "u0"),
-                    (176, Method::GetUser, "u4"),
-                    (253, Method::GetKeysByUserId, "u5"),
-                    (254, Method::GetUser, "u0"),
-                    (261, Method::GetUser, "u5"),
-                ]
-                .into_iter()
-                .enumerate()
-                .map(|(number, (at, method, id))| call(number, milliseconds(at), method, id))
-                .collect(),
-                faults: vec![Fault {
-                    connection: 1,
-                    place: Place::Execution(1),
-                    stage: Stage::Complete,
-                    trouble: Trouble::Fatal("57P01"),
-                }],
-                events: vec![Event { at: milliseconds(258), what: Happening::Terminate { connection: 0 } }],
-                latency: milliseconds(5),
-                ..plain()
-            },
-        ),
-    ]
 }

@@ -5,9 +5,8 @@ use std::time::Duration;
 use super::{
     database::Table,
     generate,
-    plan::{Call, Fault, Place, Plan, Stage, Trouble},
+    plan::{Call, Fault, Place, Plan, Stage, Trouble, call, plain},
     record::{Ending, Record},
-    regression::{call, plain},
     run::run,
 };
 use crate::{lucia::method::Method, pg::code};

@@ -14,8 +14,7 @@ use std::{
 use tokio::{runtime::Builder, sync::Notify, time::Instant};
 
 use super::{
-    plan::Plan,
-    regression::plain,
+    plan::{Plan, plain},
     run::{Silent, adapter},
     state::Interrupt,
     world::World,

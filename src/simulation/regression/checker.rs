@@ -1,0 +1,137 @@
+//! What the checker had wrong.
+
+use crate::{
+    lucia::method::Method,
+    simulation::plan::{Call, End, Event, Fault, Happening, Place, Plan, Stage, Trouble, call, milliseconds, plain},
+};
+
+pub(super) fn of_the_checker() -> Vec<(&'static str, Plan)> {
+    vec![
+        lost_after_its_batch(),
+        (
+            // The adapter ends when the process goes on, later than was planned.
+            "a call that was given up as a suspended process went on, and the adapter ended, waited long enough",
+            Plan {
+                max: 1,
+                calls: vec![
+                    call(0, milliseconds(76), Method::GetKey, "k0"),
+                    call(1, milliseconds(515), Method::UpdateUser, "u1"),
+                    call(2, milliseconds(32_219), Method::GetKeysByUserId, "u1"),
+                ],
+                events: [(); 2]
+                    .map(|()| Event { at: milliseconds(515), what: Happening::Jump { by: milliseconds(20_000) } })
+                    .to_vec(),
+                end: Some(End { at: milliseconds(32_160), gives_up: false }),
+                ..plain()
+            },
+        ),
+        (
+            // The last call was sent to a server that had stopped in the middle of what was sent ahead.
+            "a lookup is not taken for one that waits when it was sent behind a lookup that was sent ahead",
+            Plan {
+                max: 10,
+                hosts: 2,
+                calls: [
+                    (8, Method::UpdateUser, "u4"),
+                    (14, Method::SetUser, "u1"),
+                    (16, Method::GetKey, "k0"),
+                    (17, Method::GetKeysByUserId, "u2"),
+                    (21, Method::GetSessionAndUser, "s4"),
+                    (21, Method::UpdateUser, "u0"),
+                    (21, Method::GetUser, "u0"),
+                ]
+                .into_iter()
+                .enumerate()
+                .map(|(number, (at, method, id))| {
+                    let other = (method == Method::SetUser).then(|| "k4".to_owned());
+                    Call { other, ..call(number, milliseconds(at), method, id) }
+                })
+                .collect(),
+                faults: vec![Fault {
+                    connection: 6,
+                    place: Place::Exchange(2),
+                    stage: Stage::Received,
+                    trouble: Trouble::Silence(132),
+                }],
+                latency: milliseconds(5),
+                ..plain()
+            },
+        ),
+        (
+            // The checker knew one lookup that is sent ahead, where there may be many.
+            "a lookup is not taken for one that overtakes another when it was sent ahead",
+            Plan {
+                max: 1,
+                calls: [
+                    (104, Method::GetKeysByUserId, "u1"),
+                    (104, Method::GetUser, "u0"),
+                    (104, Method::UpdateUser, "u0"),
+                    (104, Method::GetKeysByUserId, "u0"),
+                    (145, Method::GetKey, "k3"),
+                    (145, Method::GetSessionsByUserId, "u4"),
+                    (145, Method::GetUser, "u0"),
+                    (176, Method::GetUser, "u4"),
+                    (253, Method::GetKeysByUserId, "u5"),
+                    (254, Method::GetUser, "u0"),
+                    (261, Method::GetUser, "u5"),
+                ]
+                .into_iter()
+                .enumerate()
+                .map(|(number, (at, method, id))| call(number, milliseconds(at), method, id))
+                .collect(),
+                faults: vec![Fault {
+                    connection: 1,
+                    place: Place::Execution(1),
+                    stage: Stage::Complete,
+                    trouble: Trouble::Fatal("57P01"),
+                }],
+                events: vec![Event { at: milliseconds(258), what: Happening::Terminate { connection: 0 } }],
+                latency: milliseconds(5),
+                ..plain()
+            },
+        ),
+    ]
+}
+
+fn lost_after_its_batch() -> (&'static str, Plan) {
+    (
+        // The server refuses the insertions together; one of them is then sent by itself, over a connection that was asked
+        // a moment before it was cut.
+        "a change has an unknown outcome that was received with others, and was lost by itself",
+        Plan {
+            max: 10,
+            latency: milliseconds(40),
+            calls: [
+                (0, Method::UpdateSession, "s3", None),
+                (0, Method::DeleteKey, "k2", None),
+                (0, Method::SetSession, "s1", Some("u2")),
+                (0, Method::UpdateUser, "u3", None),
+                (0, Method::UpdateSession, "s2", None),
+                (0, Method::UpdateSession, "s3", None),
+                (0, Method::DeleteKey, "k2", None),
+                (0, Method::DeleteSessionsByUserId, "u1", None),
+                (1, Method::UpdateUser, "u1", None),
+                (1, Method::DeleteSession, "s2", None),
+                (1, Method::DeleteUser, "u3", None),
+                (1, Method::UpdateSession, "s0", None),
+                (1, Method::SetUser, "u0", None),
+                (31_002, Method::SetUser, "u1", Some("k0")),
+                (31_006, Method::SetSession, "s1", Some("u2")),
+                (31_006, Method::SetSession, "s2", Some("u0")),
+                (31_006, Method::SetSession, "s1", Some("u2")),
+                (31_006, Method::SetSession, "s1", Some("u2")),
+            ]
+            .into_iter()
+            .enumerate()
+            .map(|(number, (at, method, id, other))| Call {
+                other: other.map(str::to_owned),
+                ..call(number, milliseconds(at), method, id)
+            })
+            .collect(),
+            events: [2, 3]
+                .map(|connection| Event { at: milliseconds(31_108), what: Happening::CutSilently { connection } })
+                .to_vec(),
+            ..plain()
+        },
+    )
+}
