@@ -175,6 +175,7 @@ impl Judge<'_> {
     fn judge_failure(&self, error: &crate::pg::Error, settled: Moment, window: Range<usize>) -> Result<(), String> {
         let took = settled.at - self.made.at;
         let why = || format!("is rejected: {} {}", error.code(), error.message());
+        let has_waited = || took + TICK >= self.patience() && self.waited_after_loss(settled);
         let holds = match error.code() {
             code::CONNECTION_ENDED => self.has_ended(settled),
             code::QUERY_TIMEOUT => self.plan.query_timeout.is_some_and(|limit| took >= limit),
@@ -186,14 +187,14 @@ impl Judge<'_> {
                 self.versions(window).any(is_referenced)
             }
             "23503" => self.may_not_ask(took) && self.judge_violation("AUTH_INVALID_USER_ID", window).is_ok(),
-            "25006" => self.plan.hosts > 1 && self.plan.target != Some("read-write"),
+            // Elsewhere it is done again, for as long as it may wait.
+            "25006" => self.plan.hosts > 1 && (self.plan.target != Some("read-write") || has_waited()),
             _ => {
                 let is_first = self.record.opened_at().is_none_or(|at| at >= settled.at);
-                let has_waited = took + TICK >= self.patience() && self.waited_after_loss(settled);
                 // What waits when the adapter ends is told so at once, and no connection is opened for it any more.
                 let is_of_opening = [code::CONNECT_TIMEOUT, "ECONNREFUSED"].contains(&error.code());
                 let is_over = is_of_opening && self.record.ended_at.is_some_and(|at| at + TICK < settled.at);
-                is_first || (has_waited && !is_over) || self.is_refused_alone(error.code(), error.message())
+                is_first || (has_waited() && !is_over) || self.is_refused_alone(error.code(), error.message())
             }
         };
         if holds { Ok(()) } else { Err(why()) }

@@ -2,12 +2,14 @@
 
 use crate::{
     lucia::method::Method,
+    simulation::database::Table,
     simulation::plan::{Call, End, Event, Fault, Happening, Place, Plan, Stage, Trouble, call, milliseconds, plain},
 };
 
 pub(super) fn of_the_checker() -> Vec<(&'static str, Plan)> {
     vec![
         lost_after_its_batch(),
+        refused_when_its_time_was_over(),
         (
             // The adapter ends when the process goes on, later than was planned.
             "a call that was given up as a suspended process went on, and the adapter ended, waited long enough",
@@ -131,6 +133,29 @@ fn lost_after_its_batch() -> (&'static str, Plan) {
             events: [2, 3]
                 .map(|connection| Event { at: milliseconds(31_108), what: Happening::CutSilently { connection } })
                 .to_vec(),
+            ..plain()
+        },
+    )
+}
+
+fn refused_when_its_time_was_over() -> (&'static str, Plan) {
+    (
+        // The process is suspended while the change waits for a row, and its server becomes read-only.
+        "a change that a server takes no more is rejected with that when it may not wait any longer",
+        Plan {
+            hosts: 2,
+            has_pooler: true,
+            target: Some("read-write"),
+            connect_timeout: milliseconds(30_000),
+            calls: vec![call(0, milliseconds(4), Method::UpdateUser, "u0")],
+            events: [
+                (11, Happening::Lock { table: Table::User, id: "u0".to_owned(), lasts: milliseconds(80) }),
+                (12, Happening::Terminate { connection: 0 }),
+                (15, Happening::Jump { by: milliseconds(600_000) }),
+                (16, Happening::Switch),
+            ]
+            .map(|(at, what)| Event { at: milliseconds(at), what })
+            .to_vec(),
             ..plain()
         },
     )
