@@ -81,5 +81,7 @@ mod tests {
         for wrong in ["", "md5,!password", "!md5,password", "md5,md5", "md5,", "MD5", "scram", "!!md5"] {
             assert_eq!(allowed(wrong), None, "{wrong}");
         }
+        let scram = Methods::named("scram-sha-256").unwrap();
+        assert!(scram.allow(Method::ScramSha256) && !scram.allow(Method::Md5));
     }
 }

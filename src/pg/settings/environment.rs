@@ -141,6 +141,15 @@ mod tests {
         assert_eq!(account_number(accounts, "me"), Some(1000));
         assert_eq!(account_number(accounts, "root"), Some(0));
         assert_eq!(account_number(accounts, "you"), None);
+        assert!(account("nobody of this name").is_err_and(|invalid| invalid.message().contains("`requirepeer`")));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_user_is_the_account_of_this_process_whatever_variables_say() {
+        let told = std::process::Command::new("id").arg("-un").output().unwrap();
+        let name = String::from_utf8(told.stdout).unwrap();
+        assert_eq!(user(&|_| Some("another".to_owned())).as_deref(), Some(name.trim_end()));
     }
 
     #[test]

@@ -40,7 +40,8 @@ pub(super) fn section(text: &str, service: &str) -> Option<Options> {
 mod tests {
     use super::*;
 
-    const FILE: &str = "# comment\n[other]\nhost=no\n\n[app]\nhost=db\n port = 5433 \nnonsense\n[third]\nhost=no\n";
+    const FILE: &str =
+        "# comment\n[other]\nhost=no\n\n[app]\nhost=db\n# host=no\n port = 5433 \nnonsense\n[third]\nhost=no\n";
 
     #[test]
     fn a_section_is_read_up_to_the_next() {

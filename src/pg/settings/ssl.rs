@@ -171,6 +171,7 @@ mod tests {
         assert!(object("rejectUnauthorised", OptionValue::Boolean(false)).is_err());
         assert!(object("ALPNProtocols", text("h2")).is_err());
         assert!(object("ALPNProtocols", OptionValue::List(vec![text("postgresql")])).is_ok());
+        assert!(object("ALPNProtocols", OptionValue::List(vec![text("postgresql"), text("h2")])).is_err());
     }
 
     #[test]

@@ -118,9 +118,35 @@ mod tests {
     }
 
     #[test]
+    fn somebody_is_trusted_on_every_system_and_whom_node_is_told_to_trust() {
+        let count =
+            |extra: Option<&str>| trusted(&Roots::System { extra: extra.map(Into::into) }).unwrap().anchors.len();
+        let own = count(None);
+        assert!(own > 0);
+        assert_eq!(count(Some("src/pg/tls/samples/authority.pem")), own + 1);
+        assert_eq!(count(Some("/does/not/exist")), own);
+    }
+
+    #[test]
     fn only_what_is_its_own_authority_is_a_root() {
         let mut trusted = Trusted::default();
         trusted.add([samples::AUTHORITY, samples::NAMED, samples::SELF_SIGNED].map(samples::der).to_vec());
         assert_eq!((trusted.anchors.len(), trusted.intermediates.len()), (2, 1));
+    }
+
+    #[test]
+    fn a_root_is_known_by_each_spelling_of_its_name_that_nobody_else_has() {
+        let mut trusted = Trusted::default();
+        trusted.add(vec![samples::kind("signs-certificates")]);
+        let known = |names: &[&str]| {
+            let shown: Vec<_> = names.iter().map(|name| samples::kind(name)).collect();
+            let roots = trusted.spelled_as(&shown);
+            assert_eq!(roots.anchors.len(), roots.certificates.len());
+            roots.anchors.len()
+        };
+        assert_eq!(known(&["signs-certificates"]), 1);
+        assert_eq!(known(&["respelled"]), 2);
+        assert_eq!(known(&["respelled", "signs-certificates-respelled"]), 1);
+        assert_eq!(known(&["listed"]), 1);
     }
 }

@@ -29,7 +29,8 @@ pub(super) const SIGNER_KEY: &str = include_str!("samples/signer_key.pem");
 pub(super) const ENCRYPTED_KEYS: &str = include_str!("samples/encrypted_keys.pem");
 
 /// Certificates by one key: its own authority each, for `db.example.com`, with the extensions that its name says; three of
-/// P-521; and two that `lists` has signed, of which a list of its revokes one.
+/// P-521; two that `lists` has signed, of which a list of its revokes one; and `signs-certificates`, which may sign no lists,
+/// by the key of `SIGNER_KEY`: `respelled` is signed by it as `Signs  CERTIFICATES`, whose own certificate is there too.
 const KINDS: &str = include_str!("samples/kinds.pem");
 pub(super) const LIST: &str = include_str!("samples/revoked.crl.pem");
 /// A list of the same authority that begins in 2125.

@@ -5,7 +5,7 @@ use std::fs;
 use tokio_postgres::config::SslMode;
 
 use super::*;
-use crate::pg::settings::value::OptionValue;
+use crate::pg::settings::{Material, Roots, value::OptionValue};
 
 fn text(text: &str) -> OptionValue {
     OptionValue::Text(text.into())
@@ -119,6 +119,8 @@ fn ports_and_addresses_stay_with_their_hosts() {
     );
     let twice = hosts("postgres://a,a/d?hostaddr=10.0.0.1,::1", &[], &[]);
     assert_eq!(twice, [tcp("a", 5432, Some("10.0.0.1")), tcp("a", 5432, Some("::1"))]);
+    let second = hosts("postgres://a,b/d?hostaddr=,10.0.0.1", &[], &[]);
+    assert_eq!(second, [tcp("a", 5432, None), tcp("b", 5432, Some("10.0.0.1"))]);
     assert!(read(Some("postgres://a,b/d?port=1,2,3"), &[], &[]).is_err());
 }
 
@@ -392,4 +394,47 @@ fn files_are_read_for_tls_and_for_a_password_that_is_not_given() {
     assert!(reads("postgres://me@db/lucia?sslmode=disable"));
     assert!(!reads("postgres://me:secret@db/lucia?sslmode=disable"));
     assert!(reads("postgres://me:secret@db/lucia?sslmode=require"));
+}
+
+#[test]
+fn hosts_are_tried_in_their_order_unless_it_is_to_be_drawn() {
+    let shuffles = |query: &str| read(Some(&format!("postgres://a,b/d{query}")), &[], &[]).unwrap().shuffles_hosts;
+    assert!(shuffles("?load_balance_hosts=random"));
+    assert!(!shuffles("?load_balance_hosts=disable") && !shuffles(""));
+}
+
+#[test]
+fn a_session_has_a_name_whatever_else_it_starts_with() {
+    let name = |query: &str| {
+        let settings = read(Some(&format!("postgres://h/d?jit=off{query}")), &[], &[]).unwrap();
+        settings.connection(&settings.hosts[0], None).get_application_name().map(str::to_owned)
+    };
+    assert_eq!(name("").as_deref(), Some(APPLICATION_NAME));
+    assert_eq!(name("&fallback_application_name=program").as_deref(), Some("program"));
+    assert_eq!(name("&fallback_application_name=program&application_name=app").as_deref(), Some("app"));
+}
+
+#[test]
+fn a_target_is_called_as_it_was_written() {
+    for name in ["any", "read-write", "read-only", "primary", "standby", "prefer-standby"] {
+        let url = format!("postgres://h/d?target_session_attrs={name}");
+        assert_eq!(read(Some(&url), &[], &[]).unwrap().target.to_string(), name);
+    }
+}
+
+#[cfg(not(windows))]
+#[test]
+fn certificates_of_the_home_directory_count_where_they_are() {
+    let home = std::env::temp_dir().join(format!("pg-home-{}", std::process::id()));
+    let folder = home.join(".postgresql");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("root.crt"), "").unwrap();
+    let variables = [("HOME", home.to_str().unwrap()), ("NODE_EXTRA_CA_CERTS", "/extra.pem")];
+    let roots = |query| read(Some(&format!("postgres://h/d?{query}")), &[], &variables).unwrap().tls.roots;
+    let found = roots("sslmode=require");
+    fs::remove_file(folder.join("root.crt")).unwrap();
+    let missing = roots("sslmode=require");
+    fs::remove_dir_all(&home).unwrap();
+    assert_eq!(found, Roots::Given(Material::File(folder.join("root.crt"))));
+    assert_eq!(missing, Roots::System { extra: Some("/extra.pem".into()) });
 }

@@ -30,6 +30,7 @@ fn an_unknown_option_is_an_error_that_suggests_the_nearest() {
         ("idleTimeout", "option `idleTimeout` is not known; did you mean `idle_timeout`?"),
         ("usr", "option `usr` is not known; did you mean `user`?"),
         ("prepared", "option `prepared` is not known; did you mean `prepare`?"),
+        ("idl_tmeout", "option `idl_tmeout` is not known; did you mean `idle_timeout`?"),
         ("idleTimeoutMillis", "option `idleTimeoutMillis` is not known; use `idle_timeout`, in seconds"),
         (
             "connectionString",
@@ -68,12 +69,18 @@ fn every_option_is_checked_and_named() {
         ("port", OptionValue::Number(70000.0), "option `port` must be a port between 1 and 65535, not 70000"),
         ("host", OptionValue::Number(1.0), "option `host` must be a string, not 1"),
         ("user", object("a", text("b")), "option `user` must be a string, not an object"),
+        (
+            "password",
+            OptionValue::Number(1.0),
+            "option `password` must be a string, or a function that returns it or a promise of it",
+        ),
         ("onnotice", text("log"), "option `onnotice` must be a function"),
         ("connection", text("a=b"), "option `connection` must be an object: names and values of session settings"),
     ];
     for (name, value, expected) in wrong {
         assert_eq!(message(name, value), expected);
     }
+    assert_eq!(one("max", OptionValue::Number(262_143.0)).unwrap().max, Some(262_143));
 }
 
 #[test]
@@ -183,6 +190,13 @@ fn startup_parameters_are_read_as_in_a_connection_string() {
     ];
     assert_eq!(session, expected);
     assert_eq!(stated.has_pooler, Some(true));
+}
+
+#[test]
+fn an_empty_startup_parameter_is_left_out_but_for_a_name_that_is_to_be_empty() {
+    let members = vec![("search_path".into(), text("")), ("application_name".into(), text(""))];
+    let stated = one("connection", OptionValue::Map(members)).unwrap();
+    assert_eq!(stated.session, [("application_name".to_owned(), String::new())]);
 }
 
 #[test]

@@ -64,6 +64,39 @@ fn the_home_directory_serves_libpq_modes_only() {
 }
 
 #[test]
+fn the_home_directorys_revocation_list_belongs_to_roots_that_are_given() {
+    let lists = |ssl, roots| {
+        let home = HomeFiles { revocation: Some("crl".into()), ..HomeFiles::default() };
+        let stated = StatedTls { ssl: Some(ssl), roots, ..StatedTls::default() };
+        stated.resolve(home, None).unwrap().revocation
+    };
+    let given = || Some(Roots::Given(file("root")));
+    assert_eq!(lists(Ssl::VerifyFull, given()), Some(Revocation { lists: Some(file("crl")), directory: None }));
+    assert_eq!(lists(Ssl::VerifyFull, None), None);
+    assert_eq!(lists(Ssl::Node, given()), None);
+}
+
+#[test]
+fn a_certificate_that_has_to_be_shown_needs_tls_and_is_not_shown_in_clear() {
+    let shows = |ssl| StatedTls {
+        ssl: Some(ssl),
+        certificate: Some(file("c")),
+        key: Some(file("k")),
+        showing: Some(Showing::Always),
+        ..StatedTls::default()
+    };
+    for (ssl, mode) in [(Ssl::Allow, Mode::Require), (Ssl::Prefer, Mode::Require), (Ssl::VerifyFull, Mode::VerifyFull)]
+    {
+        let tls = resolved(shows(ssl));
+        assert_eq!((tls.mode, tls.must_show), (mode, true), "{ssl:?}");
+    }
+    let told = |stated: StatedTls| stated.resolve(HomeFiles::default(), None).unwrap_err().message().to_owned();
+    assert!(told(shows(Ssl::Off)).contains("needs TLS"));
+    let without = StatedTls { certificate: None, key: None, ..shows(Ssl::Require) };
+    assert!(told(without).contains("needs a client certificate"));
+}
+
+#[test]
 fn a_certificate_needs_its_key_and_prisma_means_another_one() {
     let stated = |is_strict, key: Option<Material>| StatedTls {
         ssl: Some(Ssl::Require),
@@ -76,6 +109,9 @@ fn a_certificate_needs_its_key_and_prisma_means_another_one() {
     let prisma = resolved(stated(Some(true), None));
     assert_eq!((prisma.mode, prisma.roots), (Mode::VerifyFull, Roots::Given(file("c"))));
     assert_eq!(resolved(stated(Some(false), None)).mode, Mode::Require);
+    let home = HomeFiles { key: Some("home".into()), ..HomeFiles::default() };
+    let beside_key = stated(Some(true), None).resolve(home, None).unwrap().identity;
+    assert_eq!(beside_key, Some(Identity { certificate: file("c"), key: file("home"), passphrase: None }));
     let with_key = resolved(stated(None, Some(file("k"))));
     assert_eq!(with_key.identity, Some(Identity { certificate: file("c"), key: file("k"), passphrase: None }));
     assert!(

@@ -115,6 +115,19 @@ fn a_certificate_has_to_be_on_the_good_side_of_a_list() {
     }
 }
 
+#[test]
+fn without_lists_a_root_need_not_sign_any_and_its_name_may_be_spelled_in_another_way() {
+    let mut roots = Trusted::default();
+    roots.add(vec![samples::kind("signs-certificates")]);
+    let algorithms = algorithms::provider().signature_verification_algorithms;
+    let trust = Trust { roots: Arc::new(roots), lists: None, checks_name: true };
+    let verifier = Verifier { trust: Some(trust), algorithms };
+    let now = UnixTime::since_unix_epoch(Duration::from_secs(IN_2030));
+    let name = ServerName::try_from("db.example.com").unwrap();
+    let answer = verifier.verify_server_cert(&samples::kind("respelled"), &[], &name, &[], now);
+    assert_eq!(answer.map(|_| ()), Ok(()));
+}
+
 /// A handshake with a server that shows a certificate and has a key, where any certificate is trusted.
 fn shake_hands(
     presented: &str,
