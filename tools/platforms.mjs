@@ -1,19 +1,20 @@
 // Builds the binary of every platform that a Debian for x64 can build, runs the test files with a Node of that platform, and
-// says what cannot be done here. `node tools/platforms.mjs win32-x64-msvc` does only that one.
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { closeSync, cpSync, mkdirSync, mkdtempSync, openSync, readFileSync, realpathSync, rmSync, statSync, symlinkSync } from "node:fs";
+// says what cannot be done here. `node tools/platforms.mjs win32-x64-msvc` does only that one. While a binary is tested the next
+// one is built. With `--built` the binaries of an earlier run are tested.
+import { cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync, statSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { armMuslNodes, armNodes, muslNodes, windowsNodes } from "./emulators.mjs";
-import { build, check, newestGlibc } from "./build.mjs";
+import { binaryOf, build, check, newestGlibc } from "./build.mjs";
+import { runToEnd } from "./group.mjs";
 import { packedFiles } from "./published.mjs";
 import { startServer } from "./server.mjs";
 import { table } from "./table.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
+const binaries = join(root, "target/platforms/binaries");
 const thisNode = () => [{ title: `Node ${process.versions.node}`, command: [process.execPath] }];
 
 /** What a platform's Node cannot do here, by test file. */
@@ -57,18 +58,9 @@ function stage(binary) {
   return folder;
 }
 
-/** Runs a program to its end, but for no longer than ten minutes. Its output goes to a file: Node under Wine cannot write to a pipe. */
-async function output({ command: [file, ...before], environment }, args, folder) {
-  const path = join(folder, "output.txt");
-  const descriptor = openSync(path, "w");
-  const child = spawn(file, [...before, ...args], { cwd: folder, env: { ...process.env, NO_COLOR: "1", ...environment },
-    stdio: ["ignore", descriptor, descriptor] });
-  const limit = setTimeout(() => child.kill("SIGKILL"), 600_000);
-  const [code] = await once(child, "close");
-  clearTimeout(limit);
-  closeSync(descriptor);
-  return { code, text: readFileSync(path, "utf8") };
-}
+/** Runs a program of the platform, but for no longer than twenty minutes: QEMU beside a compiler is slow. */
+const output = ({ command, environment }, args, cwd) =>
+  runToEnd([...command, ...args], { cwd, env: { ...process.env, NO_COLOR: "1", ...environment }, seconds: 1200 });
 
 const secondsSince = (begun) => ((performance.now() - begun) / 1000).toFixed(0);
 
@@ -98,7 +90,8 @@ async function examine(name, runtime, folder, { wanted, without = {} }) {
   return { failures, tests: `${passed} passed, ${failed} failed`, demo: demo.code === 0 ? "as expected" : "fails" };
 }
 
-const wanted = process.argv.slice(2);
+const [options, wanted] = [true, false].map((isOption) => process.argv.slice(2).filter((word) => word.startsWith("--") === isOption));
+const isBuilt = options.includes("--built");
 const known = [...Object.keys(platforms), ...Object.keys(elsewhere)];
 for (const name of wanted) if (!known.includes(name)) throw new Error(`no platform is called ${name}: ${known}`);
 const isWanted = (name) => wanted.length === 0 || wanted.includes(name);
@@ -116,41 +109,57 @@ const report = (name, failures) => {
   else failed += 1;
 };
 
-for (const [name, { target, runtimes, without }] of Object.entries(platforms).filter(([each]) => isWanted(each))) {
-  const begun = performance.now();
-  try {
-    const binary = build(target, join(root, "target/platforms/binaries"));
-    const glibc = newestGlibc(binary);
-    const { size } = statSync(binary);
-    console.log(`${name}, built: ${secondsSince(begun)} s`);
-    report(`${name}, built`, [
-      Number(glibc?.split(".")[1] ?? 0) > newestAllowed && `asks for glibc ${glibc}, newer than 2.${newestAllowed}`,
-      size > largestAllowed && `has ${size} bytes, more than ${largestAllowed}`,
-    ].filter(Boolean));
-    const folder = stage(binary);
-    for (const [at, runtime] of runtimes().entries()) {
-      const started = performance.now();
-      const { failures, tests, demo } = await examine(`${name}, ${runtime.title}`, runtime, folder, { wanted: at === 0 ? files : ofOlder, without });
-      report(`${name}, ${runtime.title}`, failures);
-      rows.push({ platform: name, size: `${(size / 1e6).toFixed(2)} MB`, glibc: glibc ?? "", "run with": runtime.title, "test files": tests, demo,
-        seconds: secondsSince(started) });
+/** What is compiled one after the other, while the tests of what was compiled before run. */
+let last = Promise.resolve();
+function compiled(act) {
+  last = last.then(async () => {
+    const begun = performance.now();
+    try {
+      return { binary: await act(), seconds: secondsSince(begun) };
+    } catch (error) {
+      return { error, seconds: secondsSince(begun) };
     }
-    rmSync(join(folder, ".."), { recursive: true });
+  });
+  return last;
+}
+
+async function test(name, { binary, error, seconds }, { runtimes, without }) {
+  if (error) throw error;
+  const glibc = newestGlibc(binary);
+  const { size } = statSync(binary);
+  console.log(`${name}, built: ${seconds} s, ${size} bytes`);
+  report(`${name}, built`, [
+    Number(glibc?.split(".")[1] ?? 0) > newestAllowed && `asks for glibc ${glibc}, newer than 2.${newestAllowed}`,
+    size > largestAllowed && `has ${size} bytes, more than ${largestAllowed}`,
+  ].filter(Boolean));
+  const ofBinary = { platform: name, size: `${(size / 1e6).toFixed(2)} MB`, glibc: glibc ?? "" };
+  const folder = stage(binary);
+  for (const [at, runtime] of runtimes().entries()) {
+    const started = performance.now();
+    const { failures, tests, demo } = await examine(`${name}, ${runtime.title}`, runtime, folder, { wanted: at === 0 ? files : ofOlder, without });
+    report(`${name}, ${runtime.title}`, failures);
+    rows.push({ ...ofBinary, "run with": runtime.title, "test files": tests, demo, seconds: secondsSince(started) });
+  }
+  rmSync(join(folder, ".."), { recursive: true });
+}
+
+const chosen = (list) => Object.entries(list).filter(([name]) => isWanted(name));
+const toRun = chosen(platforms).map(([name, platform]) => [name, platform,
+  compiled(() => (isBuilt ? binaryOf : build)(platform.target, binaries))]);
+const toLinkElsewhere = chosen(isBuilt ? {} : elsewhere).map(([name, { target, reason }]) => [name, { target, reason }, compiled(() => check(target))]);
+for (const [name, platform, compilation] of toRun) {
+  try {
+    await test(name, await compilation, platform);
   } catch (error) {
     report(name, [error.message]);
-    rows.push({ platform: name, size: "", glibc: "", "run with": "", "test files": "not built or not started", demo: "", seconds: secondsSince(begun) });
+    rows.push({ platform: name, size: "", glibc: "", "run with": "", "test files": "not built or not started", demo: "", seconds: "" });
   }
 }
-for (const [name, { target, reason }] of Object.entries(elsewhere).filter(([each]) => isWanted(each))) {
-  const begun = performance.now();
-  try {
-    check(target);
-    report(`${target}, compiled`, []);
-  } catch (error) {
-    report(`${target}, compiled`, [error.message]);
-  }
+for (const [name, { target, reason }, compilation] of toLinkElsewhere) {
+  const { error, seconds } = await compilation;
+  report(`${target}, compiled`, error ? [error.message] : []);
   console.log(`${target} is linked by the workflow only: ${reason}`);
-  rows.push({ platform: name, size: "", glibc: "", "run with": "", "test files": `compiled: ${reason}`, demo: "", seconds: secondsSince(begun) });
+  rows.push({ platform: name, size: "", glibc: "", "run with": "", "test files": `compiled: ${reason}`, demo: "", seconds });
 }
 console.log(`\n${table(rows)}\n`);
 await server?.stop();
