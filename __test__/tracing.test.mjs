@@ -276,6 +276,21 @@ test("a call that has begun before the first subscriber came is not told of", as
   assert.equal(events.length, 4);
 });
 
+test("a subscriber that comes in the middle of a turn is told of the calls that follow, and of these alone", async (t) => {
+  const { adapter } = openAdapter(t, database.url);
+  await adapter.getUser("u");
+  const ask = (ids) => ids.map((id) => adapter.getUser(id));
+  const before = ask(["u", "none"]);
+  const events = eventsOf(t);
+  const after = ask(["none", "u", "u"]);
+  const users = await Promise.all([...before, ...after]);
+  assert.deepEqual(users.map((user) => user?.id), ["u", undefined, undefined, "u", "u"]);
+  const ends = events.filter(({ event }) => event === "asyncEnd");
+  assert.deepEqual(ends.map(({ rows }) => rows).sort(), [0, 1, 1]);
+  assert.ok(ends.every(({ batch }) => batch >= 1), "each knows how many calls its statement was for");
+  assert.equal(events.length, 4 * 3);
+});
+
 test("a subscriber to any one of the channels is told of its event alone", async (t) => {
   const { adapter } = openAdapter(t, database.url);
   for (const event of EVENTS) {
