@@ -5,7 +5,8 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-const running = new Set();
+/** The programs, each with the folder of its output. */
+const running = new Map();
 
 /** Each program leads a process group of its own, which a signal to the group ends with what it has started. */
 function endGroup({ pid }, signal) {
@@ -17,7 +18,10 @@ function endGroup({ pid }, signal) {
 }
 
 process.on("exit", () => {
-  for (const child of running) endGroup(child, "SIGTERM");
+  for (const [child, folder] of running) {
+    endGroup(child, "SIGTERM");
+    rmSync(folder, { recursive: true });
+  }
 });
 // A signal without a handler would end this program without the event above.
 for (const [signal, number] of [["SIGINT", 2], ["SIGTERM", 15], ["SIGHUP", 1]]) {
@@ -36,7 +40,7 @@ export async function runToEnd([file, ...args], { cwd, env, seconds }) {
   const descriptor = openSync(path, "w");
   const child = spawn(file, args, { cwd, env, stdio: ["ignore", descriptor, descriptor], detached: true });
   closeSync(descriptor);
-  running.add(child);
+  running.set(child, folder);
   const limit = seconds && setTimeout(() => endGroup(child, "SIGKILL"), seconds * 1000);
   try {
     const [code] = await once(child, "close");
