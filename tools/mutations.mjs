@@ -123,8 +123,8 @@ const mutations = [
     edits: [
       [
         "exchange/transaction.rs",
-        "error if error.is_loss() => Fault::Ended { error, stage: Stage::Complete },",
-        "error if error.is_loss() => Fault::Ended { error, stage: if WRONG { Stage::Unsent } else { Stage::Complete } },",
+        "if error.is_loss() => Err(Fault::Ended { error, stage: Stage::Complete }),",
+        "if error.is_loss() => Err(Fault::Ended { error, stage: if WRONG { Stage::Unsent } else { Stage::Complete } }),",
       ],
     ],
   },

@@ -83,6 +83,23 @@ fn of_statements() -> Vec<(&'static str, Plan)> {
     let zero = Duration::ZERO;
     vec![
         (
+            // The error of the second insertion said that the sign-up was rolled back, and was told the caller.
+            "a sign-up in two statements is prepared anew when its connection is lost behind the error that says so",
+            Plan {
+                max: 1,
+                has_rule: true,
+                latency: milliseconds(40),
+                calls: vec![Call { other: Some("k2".to_owned()), ..call(0, zero, Method::SetUser, "u2") }],
+                faults: [
+                    (Place::Exchange(8), Stage::Received, Trouble::Error("0A000")),
+                    (Place::Execution(2), Stage::Complete, Trouble::Reset(197)),
+                ]
+                .map(|(place, stage, trouble)| Fault { connection: 0, place, stage, trouble })
+                .to_vec(),
+                ..plain()
+            },
+        ),
+        (
             // The server's 57014 came after `CommandComplete`, and was taken for somebody else's.
             "a change whose deferred constraint is cancelled after query_timeout rejects with QUERY_TIMEOUT",
             Plan {

@@ -108,13 +108,16 @@ async fn insert(
     }
     let committed = committed.map_err(Error::from);
     *is_over = committed.as_ref().map_or_else(ends_transaction, |()| true);
-    first?;
-    let changed = second?;
-    committed.map_err(|error| match error {
-        error if error.is_loss() => Fault::Ended { error, stage: Stage::Complete },
-        error => sent(error),
-    })?;
-    Ok(changed.into_iter().sum())
+    match (first.and(second), committed) {
+        // What was refused is rolled back, and to be prepared anew: on another connection, as this one is lost.
+        (Err(Fault::Ended { error, .. }), Err(lost)) if lost.is_loss() && is_stale(&error) => {
+            Err(Fault::Ended { error: lost, stage: Stage::Unsent })
+        }
+        (Err(fault), _) => Err(fault),
+        (Ok(_), Err(error)) if error.is_loss() => Err(Fault::Ended { error, stage: Stage::Complete }),
+        (Ok(_), Err(error)) => Err(sent(error)),
+        (Ok(changed), Ok(())) => Ok(changed.into_iter().sum()),
+    }
 }
 
 /// PostgreSQL ends the transaction whose `COMMIT` it refuses for what the transaction has done. An interrupt or an internal
