@@ -50,11 +50,9 @@ export function python(...packages) {
 
 /**
  * The standard library is built too: Debian has the sources for every target, and compiled only its own. It is built without
- * its reader of debug information, which a binary without symbols has no use for, with its smaller ways to sort and to write
- * numbers, and for size where its code is not `core`'s.
+ * its reader of debug information, which a binary without symbols has no use for.
  */
-const standardLibrary = ["-Zbuild-std=std,panic_unwind", "-Zbuild-std-features=panic-unwind,optimize_for_size",
-  ...["alloc", "std"].flatMap((name) => ["--config", `profile.release.package.${name}.opt-level="s"`])];
+const standardLibrary = ["-Zbuild-std=std,panic_unwind", "-Zbuild-std-features=panic-unwind"];
 
 /** Debian's compiler, and what has a stable one build the standard library. */
 const ofDebian = {
