@@ -110,10 +110,11 @@ for (const [how, options] of [["where statements are prepared", {}], ["with `pre
     t.after(() => hostile.stop());
     const url = new URL(database.url);
     url.port = String(hostile.port);
-    const { adapter } = openAdapter(t, url.href, { max: 1, ...options });
+    const { adapter } = openAdapter(t, url.href, { max: 1, query_timeout: 5, ...options });
     for (let times = 0; times < 3; times += 1) {
       const [{ value, reason }] = await within(30, "the call settles", Promise.allSettled([adapter.getUser("u1")]));
-      assert.ok(reason?.code === "INVALID_ANSWER" || value?.username === "name1", reason);
+      // The driver asks for a type behind the rows: where these come in many pieces it is not answered.
+      assert.ok(["INVALID_ANSWER", "QUERY_TIMEOUT"].includes(reason?.code) || value?.username === "name1", reason);
     }
     hostile.becomeHonest();
     assert.equal((await within(30, "the call settles", adapter.getUser("u1"))).username, "name1");

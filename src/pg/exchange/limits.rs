@@ -20,7 +20,7 @@ use super::{
 };
 use crate::pg::{
     connection::{Connection, Peer},
-    endless::not_endless,
+    endless::{MOST_ANSWERS, not_endless},
     error::{Error, code},
     settings::Settings,
     statement::Access,
@@ -31,8 +31,6 @@ use crate::pg::{
 const HELD_UP: Duration = Duration::from_secs(1);
 /// As `HELD_UP`, for preparing a statement, which a lock on the table holds up too, and which may take many round trips.
 const PREPARING: Duration = Duration::from_secs(5);
-/// How many answers of the server preparing may take: the driver looks up types, and the types that they are made of.
-const MOST_ANSWERS: usize = 150;
 /// As `MOST_ANSWERS`, through a pooler, whose servers may have statements of the driver's names: every name tried takes eight.
 const MOST_ANSWERS_POOLED: usize = 4_000;
 /// How long a server that was told to cancel a change has to say how that ended.
