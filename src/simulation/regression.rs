@@ -57,6 +57,29 @@ fn of_connections() -> Vec<(&'static str, Plan)> {
             },
         ),
         (
+            // What had been sent ahead was known by its parameters.
+            "a lookup is not answered with rows that were sent for ahead of an older one",
+            Plan {
+                latency: milliseconds(5),
+                calls: vec![
+                    call(0, zero, Method::SetUser, "u1"),
+                    call(1, milliseconds(196), Method::GetKey, "k1"),
+                    call(2, milliseconds(201), Method::GetUser, "u1"),
+                    call(3, milliseconds(300), Method::DeleteUser, "u1"),
+                    call(4, milliseconds(400), Method::GetKey, "k1"),
+                    call(5, milliseconds(400), Method::GetUser, "u1"),
+                ],
+                // The second connection is opened for a call that the first one answers.
+                faults: vec![Fault {
+                    connection: 0,
+                    place: Place::Execution(1),
+                    stage: Stage::Received,
+                    trouble: Trouble::Wait(milliseconds(2)),
+                }],
+                ..plain()
+            },
+        ),
+        (
             // The pause that refusals had made while a connection served went on when that was lost: up to 8 s.
             "a server that was full is connected to again at once when the last connection is lost",
             Plan {

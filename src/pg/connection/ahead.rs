@@ -24,6 +24,8 @@ pub(in crate::pg) struct Lookups {
     pub(in crate::pg) statement: Arc<Statement>,
     /// The forms that the parameters' texts were made for.
     pub(in crate::pg) forms: Vec<Form>,
+    /// The calls, by the numbers that the queue has given them.
+    pub(in crate::pg) calls: Vec<u64>,
     /// The parameters of each call, in the calls' order.
     pub(in crate::pg) parameters: Vec<Vec<Option<String>>>,
 }
@@ -46,6 +48,8 @@ pub(in crate::pg) struct Ahead {
     pub(in crate::pg) lookups: Arc<Lookups>,
     /// The statement's shape, as far as it was known when the lookups were sent.
     pub(in crate::pg) shape: Option<Arc<Shape>>,
+    /// Where in `lookups` the calls are that are to be answered.
+    pub(in crate::pg) places: Vec<usize>,
     answers: JoinSet<Option<Answers>>,
 }
 
@@ -63,15 +67,14 @@ impl Lookups {
 
 async fn answers(client: Arc<client::Client>, lookups: Arc<Lookups>, shape: Option<Arc<Shape>>) -> Option<Answers> {
     let Lookups { statement, parameters, .. } = &*lookups;
-    let asked = if shape.is_none() { Some(ask_types(&client, statement).await.ok()?) } else { None };
+    // Also of a table that is known: a column may have got a type since of which the driver has to learn.
+    let asked = ask_types(&client, statement).await.ok()?;
     let sql = statement.text_for(shape.as_deref());
     let answers = parameters.iter().map(|parameters| answer(&client, &sql, parameters)).collect::<FuturesOrdered<_>>();
     let mut answers = pin!(maybe_done(answers.collect()));
     // The first poll sends the lookups behind the question.
     poll_fn(|context| Poll::Ready(answers.as_mut().poll(context))).await.is_ready();
-    if let Some(asked) = asked
-        && has_own_types(statement, asked).await.ok()?
-    {
+    if has_own_types(statement, asked).await.ok()? {
         return None;
     }
     answers.as_mut().await;
@@ -110,11 +113,20 @@ impl Sending {
     pub(super) fn begin(self) -> Ahead {
         let mut answers = JoinSet::new();
         answers.spawn(self.answers);
-        Ahead { lookups: self.lookups, shape: self.shape, answers }
+        let places = (0..self.lookups.calls.len()).collect();
+        Ahead { lookups: self.lookups, shape: self.shape, places, answers }
     }
 }
 
 impl Ahead {
+    /// The same for these calls alone, in their order; `None` where it was not sent for one of them. The rows answer no call
+    /// that was made later, though it may ask for the same: they may have been read before a change that it has to see.
+    pub(super) fn of(self, calls: impl IntoIterator<Item = u64>) -> Option<Self> {
+        let place = |call| self.lookups.calls.iter().position(|&sent| sent == call);
+        let places = calls.into_iter().map(place).collect::<Option<_>>()?;
+        Some(Self { places, ..self })
+    }
+
     /// The rows of each call, in the calls' order, once; `None` when they have been taken, or could not be read.
     pub(in crate::pg) async fn answers(&mut self) -> Option<Answers> {
         self.answers.join_next().await?.ok()?

@@ -66,6 +66,17 @@ impl Connection {
         async move { cancel::cancel(&*network, &route, &socket, &token).await }
     }
 
+    /// Keeps what was sent ahead for these calls, by the queue's numbers, and forgets it where it was not sent for all of them.
+    pub(in crate::pg) fn keep_ahead_for(&self, calls: impl IntoIterator<Item = u64>) {
+        let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        *ahead = ahead.take().and_then(|ahead| ahead.of(calls));
+    }
+
+    /// Forgets what was sent ahead.
+    pub(in crate::pg) fn forget_ahead(&self) {
+        drop(self.take_ahead());
+    }
+
     /// The lookups that were sent ahead while the connection was opened; `None` the second time.
     pub(in crate::pg) fn take_ahead(&self) -> Option<Ahead> {
         self.ahead.lock().unwrap_or_else(PoisonError::into_inner).take()

@@ -133,8 +133,7 @@ async fn execute_whole(
     limits: &mut Limits<'_, impl Spares>,
 ) -> Result<Vec<Answer>, Fault> {
     if let Some(ahead) = connection.take_ahead()
-        && let Some(answers) =
-            limits.answering(pin!(sent_ahead(ahead, statement, request.calls, request.forms))).await?
+        && let Some(answers) = limits.answering(pin!(sent_ahead(ahead, statement, request.forms))).await?
     {
         return Ok(answers);
     }

@@ -20,6 +20,7 @@ pub(super) fn lookups_to_send_ahead(scheduler: &Scheduler<Call>, sent_ahead: &mu
     Some(Lookups {
         statement: first.statement.clone(),
         forms: first.forms.to_vec(),
+        calls: calls.iter().map(|(number, _)| *number).collect(),
         parameters: calls.iter().map(|(_, call)| call.parameters.to_vec()).collect(),
     })
 }

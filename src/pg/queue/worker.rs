@@ -56,6 +56,10 @@ pub(super) async fn run(dispatcher: Arc<Dispatcher>, id: WorkerId, mut orders: U
         round_trip: lease.round_trip,
     };
     dispatcher.opened(id, &lease, opened);
+    if orders.is_empty() {
+        // Other connections have answered meanwhile.
+        lease.forget_ahead();
+    }
     let worker =
         Worker { dispatcher: &dispatcher, id, lease: &lease, succession: Succession::default(), is_spinning: false };
     worker.serve(&mut orders).await;
@@ -175,6 +179,7 @@ impl Worker<'_> {
             match event {
                 Event::Ordered(Order::Send { flight, calls }) => {
                     self.is_spinning = self.spins_for(&calls);
+                    lease.keep_ahead_for(calls.iter().map(|queued| queued.number));
                     in_flight.push(send(dispatcher, lease, flight, calls, alarms.pop().unwrap_or_default()));
                 }
                 Event::Ended { flight, calls, outcome, alarm } => {

@@ -30,7 +30,7 @@ pub(in crate::pg::queue) trait Work {
 pub(in crate::pg::queue) struct Queued<C: Work> {
     pub(in crate::pg::queue) work: C,
     /// Older calls have lower numbers.
-    pub(super) number: u64,
+    pub(in crate::pg::queue) number: u64,
     /// Since when the call waits for a connection.
     pub(super) since: Time,
     /// Until when the call waits for a connection, counted from when it may leave; of a contended write, until when it is
