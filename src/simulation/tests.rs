@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     database::Table,
     generate,
-    plan::{Call, Fault, Place, Plan, Stage, Trouble, call, plain},
+    plan::{Call, Event, Fault, Happening, Place, Plan, Stage, Trouble, call, milliseconds, plain},
     record::{Ending, Record},
     run::run,
 };
@@ -82,6 +82,36 @@ fn a_request_to_cancel_ends_the_statement_that_runs() {
     let record = run(&Plan { query_timeout: Some(Duration::from_secs(1)), ..plan }, false);
     assert_eq!(code(endings(&record)[0]), code::QUERY_TIMEOUT);
     assert_eq!(users(&record), 0);
+}
+
+#[test]
+fn a_connection_that_is_asked_whether_a_change_is_committed_serves_nobody_before_it_has_answered() {
+    let at = |seconds| Duration::from_secs(seconds);
+    let plan = Plan {
+        calls: vec![
+            call(0, Duration::ZERO, Method::UpdateUser, "u0"),
+            call(1, at(1), Method::UpdateUser, "u1"),
+            call(2, at(1), Method::UpdateUser, "u2"),
+            call(3, at(1), Method::GetUser, "u3"),
+            call(4, at(3) + milliseconds(100), Method::GetUser, "u3"),
+        ],
+        // The question: before it come the start of the connection and the lookup, which is prepared.
+        faults: vec![Fault {
+            connection: 1,
+            place: Place::Exchange(6),
+            stage: Stage::Received,
+            trouble: Trouble::Silence(0),
+        }],
+        events: vec![Event {
+            at: at(1),
+            what: Happening::Lock { table: Table::User, id: "u1".to_owned(), lasts: at(20) },
+        }],
+        ..plain()
+    };
+    let record = run(&plan, false);
+    let call = record.calls[4].as_ref().unwrap();
+    let (settled, ending) = call.settled.as_ref().unwrap();
+    assert!(matches!(ending, Ending::Rows(_)) && settled.at - call.made.at < at(2), "{ending:?}");
 }
 
 #[test]

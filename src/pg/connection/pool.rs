@@ -82,10 +82,14 @@ impl Connection {
         self.ahead.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Whether the statement that `other` has in flight is committed and waits for a synchronous standby (`wait_event =
-    /// 'SyncRep'`), as this connection's server sees it.
-    pub(in crate::pg) async fn sees_committed(&self, other: &Self) -> Result<bool, Error> {
-        let process_id = pooler::told_process_id(&other.client.cancel_token()).await.unwrap_or_default();
+    /// The process of the server that serves it, as far as it was told.
+    pub(in crate::pg) async fn process_id(&self) -> Option<i32> {
+        pooler::told_process_id(&self.client.cancel_token()).await
+    }
+
+    /// Whether what a process of this connection's server has in flight is committed and waits for a synchronous standby
+    /// (`wait_event = 'SyncRep'`).
+    pub(in crate::pg) async fn sees_committed(&self, process_id: i32) -> Result<bool, Error> {
         let sql =
             format!("SELECT FROM pg_catalog.pg_stat_activity WHERE pid = {process_id} AND wait_event = 'SyncRep'");
         let messages = self.client.simple_query(&sql).await?;

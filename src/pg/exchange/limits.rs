@@ -2,7 +2,6 @@
 
 use std::{
     future::pending,
-    ops::Deref,
     pin::{Pin, pin},
     time::Duration,
 };
@@ -36,12 +35,10 @@ const MOST_ANSWERS_POOLED: usize = 4_000;
 /// How long a server that was told to cancel a change has to say how that ended.
 const CANCEL_GRACE: Duration = Duration::from_secs(2);
 
-/// Lends connections that have nothing to do, for one question each; where there is none, and `max` allows it, one that is
-/// opened for that.
+/// The connections that have nothing to do; where there is none, and `max` allows it, one that is opened for the question.
 pub(in crate::pg) trait Spares: Sync {
-    type Spare: Deref<Target = Connection> + Send + Sync;
-
-    fn lend(&self) -> impl Future<Output = Option<Self::Spare>> + Send;
+    /// Asks whether what the server's process has in flight is committed and waits for a standby; `None` where nobody can tell.
+    fn see_committed(&self, process_id: i32) -> impl Future<Output = Option<bool>> + Send;
 }
 
 pub(super) struct Limits<'a, S> {
@@ -157,7 +154,7 @@ impl<'a, S: Spares> Limits<'a, S> {
     /// Has the server cancel changes that were sent together, unless they are committed and wait for a standby: the wait would
     /// end, and the changes be reported as made.
     async fn interrupt(&mut self) {
-        let is_committed = async { self.spares.lend().await?.sees_committed(self.connection).await.ok() };
+        let is_committed = async { self.spares.see_committed(self.connection.process_id().await?).await };
         if matches!(time::timeout(HELD_UP, is_committed).await, Ok(Some(false))) {
             self.cancel();
         }

@@ -6,11 +6,10 @@ use std::{
     sync::{Arc, PoisonError, Weak},
 };
 
-use deadpool::managed::Object;
 use futures_util::future::BoxFuture;
 use tokio::{
     runtime::Handle,
-    sync::{Notify, mpsc},
+    sync::{Notify, mpsc, oneshot},
     task::AbortHandle,
     time::Instant,
 };
@@ -24,7 +23,7 @@ use super::{
 };
 use crate::pg::{
     chance::Chance,
-    connection::{Lease, Lookups, Pool, Source},
+    connection::{Lookups, Pool, Source},
     error::{Error, code},
     exchange::Call,
     settings::Settings,
@@ -39,6 +38,11 @@ pub(super) enum Order {
     /// Find out whether the connection is still there: by a question to the server, or by looking.
     Check {
         asks: bool,
+    },
+    /// Find out whether what the server's process has in flight is committed, and say so where somebody still wants to know.
+    SeeCommitted {
+        process_id: i32,
+        answer: oneshot::Sender<bool>,
     },
     Close,
 }
@@ -78,8 +82,6 @@ pub(super) struct State {
 struct Mailbox {
     orders: mpsc::UnboundedSender<Order>,
     task: AbortHandle,
-    /// While the connection is open.
-    lease: Option<Arc<Lease>>,
 }
 
 impl Dispatcher {
@@ -213,7 +215,7 @@ impl Dispatcher {
                     Command::Open(id) => {
                         let (orders, inbox) = mpsc::unbounded_channel();
                         let task = self.runtime.spawn((self.work)(self.clone(), id, inbox)).abort_handle();
-                        workers.insert(id, Mailbox { orders, task, lease: None });
+                        workers.insert(id, Mailbox { orders, task });
                     }
                     Command::Check { worker, asks } => {
                         orders.extend(to_mailbox(workers, worker, Order::Check { asks }));
@@ -257,10 +259,7 @@ impl Dispatcher {
     }
 
     /// A worker has opened its connection.
-    pub(super) fn opened(self: &Arc<Self>, id: WorkerId, lease: &Arc<Lease>, opened: Opened) {
-        if let Some(mailbox) = self.state().workers.get_mut(&id) {
-            mailbox.lease = Some(lease.clone());
-        }
+    pub(super) fn opened(self: &Arc<Self>, id: WorkerId, opened: Opened) {
         self.tell(|scheduler, now| scheduler.connected(now, id, opened));
         self.connected.notify_waiters();
     }
@@ -274,14 +273,17 @@ impl Dispatcher {
         }
     }
 
-    pub(super) fn lease_of(&self, id: WorkerId) -> Option<Arc<Lease>> {
-        self.state().workers.get(&id)?.lease.clone()
+    /// Orders what the scheduler knows of.
+    pub(super) fn order(&self, id: WorkerId, order: Order) {
+        let mailbox = to_mailbox(&self.state().workers, id, order);
+        if let Some((_, orders, order)) = mailbox {
+            // A worker that is gone drops what it was ordered.
+            let _ = orders.send(order);
+        }
     }
 
-    /// A worker is gone. Its connection is closed, not given back to the pool, before the scheduler may open another one.
+    /// A worker is gone, and its connection is closed.
     pub(super) fn left(self: &Arc<Self>, id: WorkerId) {
-        let lease = self.state().workers.get_mut(&id).and_then(|mailbox| mailbox.lease.take());
-        drop(lease.and_then(Arc::into_inner).map(Object::take));
         self.tell(|scheduler, now| scheduler.gone(now, id));
         self.state().workers.remove(&id);
     }

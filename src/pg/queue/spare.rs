@@ -1,42 +1,17 @@
-//! A connection that has nothing to do, lent for one question.
+//! A question beside the calls: it goes over a connection that has nothing else to do.
 
-use std::{ops::Deref, sync::Arc};
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
 
 use super::{
-    dispatch::Dispatcher,
-    scheduler::{Loan, Scheduler, WorkerId},
+    dispatch::{Dispatcher, Order},
+    scheduler::{Loan, Scheduler},
 };
-use crate::pg::{
-    connection::{Connection, Lease},
-    exchange::Spares,
-};
-
-/// Dropped, it gives the connection back.
-pub(in crate::pg) struct Spare {
-    dispatcher: Arc<Dispatcher>,
-    id: WorkerId,
-    lease: Arc<Lease>,
-}
-
-impl Deref for Spare {
-    type Target = Connection;
-
-    fn deref(&self) -> &Connection {
-        &self.lease
-    }
-}
-
-impl Drop for Spare {
-    fn drop(&mut self) {
-        let is_open = !self.lease.client.is_closed();
-        self.dispatcher.tell(|scheduler, now| scheduler.checked(now, self.id, is_open));
-    }
-}
+use crate::pg::exchange::Spares;
 
 impl Spares for Arc<Dispatcher> {
-    type Spare = Spare;
-
-    async fn lend(&self) -> Option<Spare> {
+    async fn see_committed(&self, process_id: i32) -> Option<bool> {
         let id = loop {
             let connected = self.connected.notified();
             match self.tell(Scheduler::borrow) {
@@ -45,7 +20,8 @@ impl Spares for Arc<Dispatcher> {
                 Loan::None => return None,
             }
         };
-        let lease = self.lease_of(id)?;
-        Some(Spare { dispatcher: self.clone(), id, lease })
+        let (answer, answered) = oneshot::channel();
+        self.order(id, Order::SeeCommitted { process_id, answer });
+        answered.await.ok()
     }
 }

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use deadpool::managed::{PoolError, Timeouts};
+use deadpool::managed::{Object, PoolError, Timeouts};
 use futures_util::{
     StreamExt,
     future::{Either, select},
@@ -37,9 +37,9 @@ use crate::pg::{
 const AT_ONCE: Timeouts = Timeouts { wait: Some(Duration::ZERO), create: None, recycle: None };
 
 pub(super) async fn run(dispatcher: Arc<Dispatcher>, id: WorkerId, mut orders: UnboundedReceiver<Order>) {
-    let leaving = Leaving { dispatcher: dispatcher.clone(), id };
+    let mut leaving = Leaving { dispatcher: dispatcher.clone(), id, lease: None };
     let lease = match select(pin!(dispatcher.pool.timeout_get(&AT_ONCE)), pin!(orders.recv())).await {
-        Either::Left((Ok(lease), _)) => Arc::new(lease),
+        Either::Left((Ok(lease), _)) => &*leaving.lease.insert(lease),
         Either::Left((Err(error), _)) => {
             let error = match error {
                 PoolError::Backend(error) => error,
@@ -55,30 +55,31 @@ pub(super) async fn run(dispatcher: Arc<Dispatcher>, id: WorkerId, mut orders: U
         may_batch_writes: lease.statements.may_batch_writes,
         round_trip: lease.round_trip,
     };
-    dispatcher.opened(id, &lease, opened);
+    dispatcher.opened(id, opened);
     if orders.is_empty() {
         // Other connections have answered meanwhile.
         lease.forget_ahead();
     }
-    let worker =
-        Worker { dispatcher: &dispatcher, id, lease: &lease, succession: Succession::default(), is_spinning: false };
+    let worker = Worker { dispatcher: &dispatcher, id, lease, succession: Succession::default(), is_spinning: false };
     worker.serve(&mut orders).await;
     orders.close();
     while let Some(order) = orders.recv().await {
         dispatcher.undelivered(id, order);
     }
-    drop(lease);
-    drop(leaving);
 }
 
 /// Closes the connection of a worker that is gone, however it goes, and tells the scheduler so.
 struct Leaving {
     dispatcher: Arc<Dispatcher>,
     id: WorkerId,
+    /// Once it is open.
+    lease: Option<Lease>,
 }
 
 impl Drop for Leaving {
     fn drop(&mut self) {
+        // Closed, not given back to the pool, before the scheduler may open another one.
+        drop(self.lease.take().map(Object::take));
         if thread::panicking() {
             // Another attempt to connect may panic too: it waits as after a refusal.
             let error = Error::failure(code::CONNECTION_CLOSED, "the package has failed: a panic is its own defect");
@@ -192,6 +193,19 @@ impl Worker<'_> {
                         return;
                     };
                     dispatcher.tell(|scheduler, now| scheduler.checked(now, id, is_open));
+                    if !is_open {
+                        return;
+                    }
+                }
+                Event::Ordered(Order::SeeCommitted { process_id, answer }) => {
+                    let question = pin!(lease.sees_committed(process_id));
+                    let Either::Left((is_committed, _)) = select(question, pin!(orders.recv())).await else { return };
+                    let is_open = !lease.client.is_closed();
+                    dispatcher.tell(|scheduler, now| scheduler.checked(now, id, is_open));
+                    if let Ok(is_committed) = is_committed {
+                        // Who asked may have given up.
+                        let _ = answer.send(is_committed);
+                    }
                     if !is_open {
                         return;
                     }

@@ -3,7 +3,7 @@
 use std::{mem, time::Duration};
 
 use super::{
-    machine::{Command, Connection, Ending, Loan, Refusals, Return, Scheduler},
+    machine::{Command, Connection, Ending, Refusals, Return, Scheduler},
     queued::{Queued, Time, Work},
     worker::{Kind, Opened, State, Worker, WorkerId},
 };
@@ -137,12 +137,14 @@ impl<C: Work> Scheduler<C> {
             Connection::Cancelled => Some(Some(now + CANCEL)),
         };
         let is_lost = connection == Connection::Ends && worker.is_serving();
-        if let (State::Busy { flights }, Some(until)) = (&mut worker.state, until) {
-            worker.state = State::Closing { until, flights: mem::take(flights) };
-        } else if let State::Busy { flights } = &worker.state
-            && flights.is_empty()
-        {
-            worker.state = State::Idle { since: now };
+        match (&mut worker.state, until) {
+            (State::Busy { flights }, Some(until)) => {
+                worker.state = State::Closing { until, flights: mem::take(flights) };
+            }
+            // The cancel of the other statement may have arrived already.
+            (State::Closing { until, .. }, Some(Some(later))) => *until = Some(later),
+            (State::Busy { flights }, None) if flights.is_empty() => worker.state = State::Idle { since: now },
+            _ => {}
         }
         let closes = matches!(&worker.state, State::Closing { until: None, flights } if flights.is_empty());
         if closes {
@@ -236,19 +238,6 @@ impl<C: Work> Scheduler<C> {
         for worker in &mut self.workers {
             worker.doubted = Some(now);
         }
-    }
-
-    /// A worker that answers a question beside the calls; `checked` gives it back.
-    pub(in crate::pg::queue) fn borrow(&mut self, now: Time) -> Loan {
-        self.now = now;
-        if let Some(worker) = self.workers.iter_mut().find(|worker| worker.idle_since().is_some()) {
-            worker.state = State::Checking { since: now };
-            return Loan::Of(worker.id);
-        }
-        if self.young_attempts(now) == 0 {
-            self.open_more(now, 1);
-        }
-        if self.young_attempts(now) > 0 { Loan::Later } else { Loan::None }
     }
 
     /// Time has passed, until `next_wake` or later.

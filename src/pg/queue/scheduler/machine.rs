@@ -65,15 +65,6 @@ pub(in crate::pg::queue) enum Connection {
     Cancelled,
 }
 
-/// Whether a connection can be borrowed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::pg::queue) enum Loan {
-    Of(WorkerId),
-    /// A connection is being opened.
-    Later,
-    None,
-}
-
 /// How often, and when last, connections could not be opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Refusals {

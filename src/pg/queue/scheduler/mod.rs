@@ -17,6 +17,8 @@ mod model;
 
 mod events;
 
+mod lend;
+
 mod wake;
 
 mod decide;
@@ -39,7 +41,8 @@ mod queued;
 
 pub use batch::SMALLEST_BATCH;
 pub use figures::{BUCKETS_MS, Figures, Times};
-pub(super) use machine::{Command, Connection, Ending, Limits, Loan, Return, Scheduler};
+pub(super) use lend::Loan;
+pub(super) use machine::{Command, Connection, Ending, Limits, Return, Scheduler};
 #[cfg(test)]
 pub(super) use model::Job;
 pub(super) use queued::{Queued, Time, Work};

@@ -813,6 +813,21 @@ fn a_connection_that_a_cancel_is_under_way_to_serves_nobody_until_that_is_spent(
 }
 
 #[test]
+fn a_second_cancel_to_a_connection_is_waited_for_as_the_first_is() {
+    let mut world = connected(1, 1);
+    world.join(&lookups(&world, 128), true);
+    let [first, second] = [0, 1].map(|at| world.sent[at].flight);
+    let worker = world.last().worker;
+    world.end(first, Connection::Cancelled, |_| None);
+    world.cancel_spent(worker);
+    assert!(world.closing.is_empty(), "a statement is in flight");
+    world.end(second, Connection::Cancelled, |_| None);
+    assert!(world.closing.is_empty(), "its cancel would be lost");
+    world.cancel_spent(worker);
+    assert_eq!(world.closing, [worker]);
+}
+
+#[test]
 fn a_cancel_is_waited_for_2_s_at_most() {
     let mut world = connected(1, 1);
     join_lookup(&mut world);
@@ -850,6 +865,19 @@ fn a_question_beside_the_calls_goes_over_an_idle_connection_or_one_that_is_opene
     }
     world.connect(world.opening[0]);
     assert_eq!(world.scheduler.borrow(world.now), Loan::None, "with max connections there is none");
+}
+
+#[test]
+fn a_worker_that_is_asked_a_question_serves_nobody_before_it_has_answered_and_is_closed_after_2_s() {
+    let mut world = connected(1, 1);
+    let Loan::Of(worker) = world.scheduler.borrow(world.now) else { panic!("it is idle") };
+    world.checking.push((worker, true));
+    join_lookup(&mut world);
+    assert!(world.sent.is_empty());
+    world.pass(2 * SECOND);
+    assert_eq!(world.closing, [worker]);
+    world.gone(worker);
+    assert_eq!(world.opening.len(), 1);
 }
 
 #[test]
