@@ -1,7 +1,7 @@
 //! What a server may send: which message, when, and how long. Checked before the driver reads on, since the driver keeps
 //! whatever is announced, however long it is and whoever announced it.
 
-use std::{error, io, mem};
+use std::{collections::BTreeMap, error, io, mem};
 
 use super::{
     authentication::{Interview, no_postgresql},
@@ -25,8 +25,8 @@ const REQUEST: u32 = 2_000;
 const SHORT: u32 = 30_000;
 /// PostgreSQL makes no longer message (`MaxAllocSize`).
 const LONG: u32 = 1 << 30;
-/// The bytes of all messages between authentication and the session, and of all `ParameterStatus` within one answer, at
-/// most: the driver keeps these in memory.
+/// The bytes of all messages between authentication and the session, of all `ParameterStatus` within one answer, and of the last
+/// `ParameterStatus` of each name, at most: the driver keeps these in memory.
 const KEPT: usize = 1 << 20;
 /// Where a message does not come.
 const NOT: u32 = 0;
@@ -109,6 +109,23 @@ pub(super) struct Screen {
     rest: usize,
     /// How many bytes the driver has kept (`KEPT`).
     kept: usize,
+    settings: Settings,
+}
+
+/// The settings that the driver knows, by their names, and the bytes of their messages.
+#[derive(Default)]
+struct Settings {
+    known: BTreeMap<Vec<u8>, usize>,
+    bytes: usize,
+}
+
+impl Settings {
+    /// The value takes the place of the one before.
+    fn set(&mut self, message: &Message<'_>) {
+        let name = message.body.split(|byte| *byte == 0).next().unwrap_or_default();
+        self.bytes += message.size();
+        self.bytes -= self.known.insert(name.to_vec(), message.size()).unwrap_or_default();
+    }
 }
 
 impl Screen {
@@ -154,7 +171,7 @@ impl Screen {
             return Err(self.unexpected(bytes));
         }
         let read = match kind {
-            b'R' => length as usize - 4,
+            b'R' | b'S' => length as usize - 4,
             b'C' | b'Z' => (length as usize - 4).min(completion::READ),
             _ => 0,
         };
@@ -171,6 +188,9 @@ impl Screen {
             }
             return Ok(());
         }
+        if message.kind == b'S' {
+            self.settings.set(message);
+        }
         match message.kind {
             b'Z' => {
                 self.stage = Stage::Session;
@@ -179,7 +199,7 @@ impl Screen {
             kind if kind == b'S' || self.stage == Stage::Startup => self.kept += message.length as usize,
             _ => {}
         }
-        if self.kept > KEPT {
+        if self.kept > KEPT || self.settings.bytes > KEPT {
             let text = format!("the server sent more than {KEPT} bytes of settings and notices unasked");
             return Err(Error::failure(code::CONNECTION_CLOSED, text));
         }
@@ -275,5 +295,16 @@ mod tests {
         let told = [startup(), settings.clone(), message(b'Z', b"I"), settings.clone()].concat();
         assert_eq!(refusal(&told), None);
         assert!(refusal(&[told, settings].concat()).is_some());
+    }
+
+    #[test]
+    fn settings_of_ever_other_names_are_bounded_over_all_answers() {
+        let setting = |name: usize| message(b'S', &[name.to_string().as_bytes(), &[0; 1000]].concat());
+        let answers = |name: fn(usize) -> usize| -> Vec<u8> {
+            let answer = |at| [setting(name(at)), message(b'Z', b"I")].concat();
+            [startup(), (0..1100).flat_map(answer).collect()].concat()
+        };
+        assert_eq!(refusal(&answers(|at| at % 100)), None);
+        assert!(refusal(&answers(|at| at)).unwrap().contains("settings"));
     }
 }
