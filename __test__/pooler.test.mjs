@@ -182,6 +182,21 @@ test("`prepare: false` looks no type up for a change, also of columns whose type
   assert.deepEqual((await own.sql`SELECT id, mood FROM auth_user ORDER BY id`).map((row) => ({ ...row })), [{ id: "u", mood: "glad" }, { id: "v", mood: "sad" }]);
 });
 
+test("`prepare: false` replaces a connection that was asked for the type of an added column", async (t) => {
+  const own = await freshDatabase();
+  t.after(() => own.drop());
+  await createTables(own.sql);
+  await own.sql.unsafe("CREATE TYPE mood AS ENUM ('glad', 'sad'); INSERT INTO auth_user (id) VALUES ('u')");
+  const initializer = postgres(own.url, tableNames, { prepare: false, max: 1 });
+  t.after(() => initializer.end());
+  const adapter = initializer(LuciaError);
+  await adapter.getUser("u");
+  const { opened } = initializer.stats();
+  await own.sql.unsafe("ALTER TABLE auth_user ADD mood mood DEFAULT 'glad'");
+  for (let call = 0; call < 3; call++) assert.equal((await adapter.getUser("u")).mood, "glad");
+  assert.equal(initializer.stats().opened, opened + 1);
+});
+
 /** Several processes at once, each with its own order of statements. */
 async function processes(url, options) {
   const orders = [names, names.toReversed?.() ?? [...names].reverse(), [...names.slice(3), ...names.slice(0, 3)]];

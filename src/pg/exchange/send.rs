@@ -65,7 +65,7 @@ pub(super) async fn read(
             Err(error) if is_of_row(&error) => return Ok(Lookup::Misread(error.into())),
             Err(error) => return Err(sent(error.into())),
         };
-        if mem::take(&mut is_first) && ready.is_stale(statement, &row) {
+        if mem::take(&mut is_first) && connection.statements.is_stale(statement, ready, &row) {
             return Ok(Lookup::Stale);
         }
         if let Err(error) = rows.add(&row) {

@@ -231,7 +231,7 @@ impl Statement {
     pub(in crate::pg) fn agree_columns(&self, fields: Vec<Field>, position: Option<usize>) -> Arc<Columns> {
         let mut known = self.known();
         match &known.columns {
-            Some(columns) if columns.fields == fields && columns.position == position => columns.clone(),
+            Some(columns) if columns.are(&fields, position) => columns.clone(),
             _ => known.columns.insert(Arc::new(Columns::new(fields, position))).clone(),
         }
     }

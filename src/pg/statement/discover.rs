@@ -60,7 +60,7 @@ pub(super) async fn discover(
     Ok((statement.agree(shape), None))
 }
 
-fn is_built_in(kind: &Type) -> bool {
+pub(super) fn is_built_in(kind: &Type) -> bool {
     Type::from_oid(kind.oid()).is_some()
 }
 

@@ -15,7 +15,7 @@ use tokio_postgres::{Client, Row, SimpleQueryStream, Statement as ServerStatemen
 use super::{
     definition::{Statement, unique_comment},
     describe::describe_once,
-    discover::{discover, fields},
+    discover::{discover, fields, is_built_in},
     relation,
     shape::Shape,
 };
@@ -119,6 +119,16 @@ impl ReadyStatements {
     /// behind a pooler the statement must not become part of the transaction that describes another one.
     pub(in crate::pg) async fn beside_others(&self) -> Option<RwLockReadGuard<'_, ()>> {
         if self.may_prepare { None } else { Some(self.transaction.read().await) }
+    }
+
+    /// Whether the first row of an answer is of other tables than those that the statement was made ready for. Of a type that
+    /// is not built in the driver has asked the server to read the row, by a statement under a name that it would use again.
+    pub(in crate::pg) fn is_stale(&self, statement: &Statement, ready: &Ready, first: &Row) -> bool {
+        let is_named = matches!(ready.sending, Sending::Prepared(_));
+        if !is_named && first.columns().iter().any(|column| !is_built_in(column.type_())) {
+            self.are_lost.store(true, Ordering::Relaxed);
+        }
+        ready.is_stale(statement, first)
     }
 
     /// Whether the driver relies on statements of its own that the server no longer has, so that the connection has to
@@ -264,7 +274,7 @@ fn column_types(sending: &Sending) -> Vec<u32> {
 
 impl Ready {
     /// Whether the first row of an answer is of other tables than those that the statement was made ready for.
-    pub(in crate::pg) fn is_stale(&self, statement: &Statement, first: &Row) -> bool {
+    fn is_stale(&self, statement: &Statement, first: &Row) -> bool {
         match (&self.shape.server_text, &self.sending) {
             (Some(server_text), _) => server_text.is_stale(first),
             (None, Sending::Prepared(_)) => false,

@@ -28,6 +28,11 @@ impl Columns {
         }
     }
 
+    /// Whether they are these, and may go on being read as they are.
+    pub(in crate::pg) fn are(&self, fields: &[Field], position: Option<usize>) -> bool {
+        !self.are_given_up() && self.fields == fields && self.position == position
+    }
+
     /// The index in the server's row of each field.
     pub(super) fn server_index(&self, field: usize) -> usize {
         match self.position {
