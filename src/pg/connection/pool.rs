@@ -72,9 +72,17 @@ impl Connection {
         *ahead = ahead.take().and_then(|ahead| ahead.of(calls));
     }
 
-    /// Forgets what was sent ahead.
-    pub(in crate::pg) fn forget_ahead(&self) {
-        drop(self.take_ahead());
+    /// The calls, by the queue's numbers, that lookups were sent ahead for.
+    pub(in crate::pg) fn calls_ahead(&self) -> Vec<u64> {
+        let ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        ahead.as_ref().map_or_else(Vec::new, |ahead| ahead.lookups.calls.clone())
+    }
+
+    /// Waits until what was sent ahead, which nobody wants any more, has been answered.
+    pub(in crate::pg) async fn outlast_ahead(&self) {
+        if let Some(mut ahead) = self.take_ahead() {
+            ahead.answers().await;
+        }
     }
 
     /// The lookups that were sent ahead while the connection was opened; `None` the second time.

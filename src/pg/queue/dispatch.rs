@@ -258,10 +258,11 @@ impl Dispatcher {
         }
     }
 
-    /// A worker has opened its connection.
-    pub(super) fn opened(self: &Arc<Self>, id: WorkerId, opened: Opened) {
-        self.tell(|scheduler, now| scheduler.connected(now, id, opened));
+    /// A worker has opened its connection, over which lookups were sent ahead for these calls; whether it may be ordered something.
+    pub(super) fn opened(self: &Arc<Self>, id: WorkerId, opened: Opened, ahead: &[u64]) -> bool {
+        let is_free = self.tell(|scheduler, now| scheduler.connected(now, id, opened, ahead));
         self.connected.notify_waiters();
+        is_free
     }
 
     /// A worker was ordered what it cannot do any more: its connection was lost at the same moment.

@@ -4,6 +4,8 @@ mod handle;
 
 mod worker;
 
+mod leaving;
+
 mod spare;
 
 mod clock;

@@ -6,11 +6,10 @@ use std::{
     pin::pin,
     sync::Arc,
     task::{Context, Poll},
-    thread,
     time::Duration,
 };
 
-use deadpool::managed::{Object, PoolError, Timeouts};
+use deadpool::managed::{PoolError, Timeouts};
 use futures_util::{
     StreamExt,
     future::{Either, select},
@@ -19,11 +18,12 @@ use futures_util::{
 use tokio::{
     sync::mpsc::{UnboundedReceiver, error::TryRecvError},
     task::{self, JoinHandle},
-    time::Instant,
+    time::{self, Instant},
 };
 
 use super::{
     dispatch::{Dispatcher, Order},
+    leaving::Leaving,
     scheduler::{Connection as Fate, Opened, Queued, Return, WorkerId},
     spin::{Succession, spin},
 };
@@ -35,6 +35,9 @@ use crate::pg::{
 
 /// The pool has room for as many connections as the scheduler has workers.
 const AT_ONCE: Timeouts = Timeouts { wait: Some(Duration::ZERO), create: None, recycle: None };
+
+/// How long a request to cancel may take to reach the server.
+const CANCEL: Duration = Duration::from_secs(2);
 
 pub(super) async fn run(dispatcher: Arc<Dispatcher>, id: WorkerId, mut orders: UnboundedReceiver<Order>) {
     let mut leaving = Leaving { dispatcher: dispatcher.clone(), id, lease: None };
@@ -55,37 +58,14 @@ pub(super) async fn run(dispatcher: Arc<Dispatcher>, id: WorkerId, mut orders: U
         may_batch_writes: lease.statements.may_batch_writes,
         round_trip: lease.round_trip,
     };
-    dispatcher.opened(id, opened);
-    if orders.is_empty() {
-        // Other connections have answered meanwhile.
-        lease.forget_ahead();
-    }
+    let is_free = dispatcher.opened(id, opened, &lease.calls_ahead());
     let worker = Worker { dispatcher: &dispatcher, id, lease, succession: Succession::default(), is_spinning: false };
-    worker.serve(&mut orders).await;
+    if is_free || worker.outlast_ahead(&mut orders).await {
+        worker.serve(&mut orders).await;
+    }
     orders.close();
     while let Some(order) = orders.recv().await {
         dispatcher.undelivered(id, order);
-    }
-}
-
-/// Closes the connection of a worker that is gone, however it goes, and tells the scheduler so.
-struct Leaving {
-    dispatcher: Arc<Dispatcher>,
-    id: WorkerId,
-    /// Once it is open.
-    lease: Option<Lease>,
-}
-
-impl Drop for Leaving {
-    fn drop(&mut self) {
-        // Closed, not given back to the pool, before the scheduler may open another one.
-        drop(self.lease.take().map(Object::take));
-        if thread::panicking() {
-            // Another attempt to connect may panic too: it waits as after a refusal.
-            let error = Error::failure(code::CONNECTION_CLOSED, "the package has failed: a panic is its own defect");
-            self.dispatcher.tell(|scheduler, now| scheduler.connect_failed(now, self.id, error, true));
-        }
-        self.dispatcher.left(self.id);
     }
 }
 
@@ -192,16 +172,14 @@ impl Worker<'_> {
                     else {
                         return;
                     };
-                    dispatcher.tell(|scheduler, now| scheduler.checked(now, id, is_open));
-                    if !is_open {
+                    if !self.checked(is_open) {
                         return;
                     }
                 }
                 Event::Ordered(Order::SeeCommitted { process_id, answer }) => {
                     let question = pin!(lease.sees_committed(process_id));
                     let Either::Left((is_committed, _)) = select(question, pin!(orders.recv())).await else { return };
-                    let is_open = !lease.client.is_closed();
-                    dispatcher.tell(|scheduler, now| scheduler.checked(now, id, is_open));
+                    let is_open = self.checked(!lease.client.is_closed());
                     if let Ok(is_committed) = is_committed {
                         // Who asked may have given up.
                         let _ = answer.send(is_committed);
@@ -217,6 +195,25 @@ impl Worker<'_> {
                 Event::Ordered(Order::Close) | Event::Closed => return,
             }
         }
+    }
+
+    /// Waits until what was sent ahead is over, for which other connections have been found; false where the connection is to be
+    /// closed. A lookup that meets a lock is cancelled then, as the server would go on with it.
+    async fn outlast_ahead(&self, orders: &mut UnboundedReceiver<Order>) -> bool {
+        match select(pin!(self.lease.outlast_ahead()), pin!(orders.recv())).await {
+            Either::Left(_) => self.checked(!self.lease.client.is_closed()),
+            Either::Right(_) => {
+                // Nothing else is sent over the connection: a late request meets nobody.
+                let _ = time::timeout(CANCEL, self.lease.cancel()).await;
+                false
+            }
+        }
+    }
+
+    /// Tells the scheduler whether the connection is still there.
+    fn checked(&self, is_open: bool) -> bool {
+        self.dispatcher.tell(|scheduler, now| scheduler.checked(now, self.id, is_open));
+        is_open
     }
 
     /// Returns what ends when the server has received every request to cancel.

@@ -38,12 +38,18 @@ impl<C: Work> Scheduler<C> {
         self.decide(now, None);
     }
 
-    /// A worker has opened its connection.
-    pub(in crate::pg::queue) fn connected(&mut self, now: Time, id: WorkerId, opened: Opened) {
-        let Some(worker) = self.worker(id) else { return self.decide(now, None) };
+    /// A worker has opened its connection, over which lookups for the calls of these numbers were sent ahead. True when it may be
+    /// ordered something. Where other connections have got all of those calls meanwhile, what comes next would wait behind lookups
+    /// that nobody wants: `checked` says that they are over.
+    pub(in crate::pg::queue) fn connected(&mut self, now: Time, id: WorkerId, opened: Opened, ahead: &[u64]) -> bool {
+        let is_free = ahead.is_empty() || self.waiting.queues().flatten().any(|queued| ahead.contains(&queued.number));
+        let Some(worker) = self.worker(id) else {
+            self.decide(now, None);
+            return is_free;
+        };
         worker.opened = Some(opened);
         if worker.connecting_since().is_some() {
-            worker.state = State::Idle { since: now };
+            worker.state = if is_free { State::Idle { since: now } } else { State::Checking { since: now } };
         }
         self.figures.opened += 1;
         if let Some(time) = opened.round_trip {
@@ -54,6 +60,7 @@ impl<C: Work> Scheduler<C> {
         self.is_outage = false;
         self.refusals = Refusals::default();
         self.decide(now, None);
+        is_free
     }
 
     /// A worker could not open its connection, and is gone. `is_passing`: another attempt may succeed a little later.

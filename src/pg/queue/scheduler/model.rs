@@ -151,7 +151,7 @@ impl World {
 
     pub(super) fn connect_with(&mut self, id: WorkerId, opened: Opened) {
         self.opening.retain(|other| *other != id);
-        self.scheduler.connected(self.now, id, opened);
+        self.scheduler.connected(self.now, id, opened, &[]);
         self.obey();
     }
 

@@ -881,6 +881,33 @@ fn a_worker_that_is_asked_a_question_serves_nobody_before_it_has_answered_and_is
 }
 
 #[test]
+fn a_connection_over_which_lookups_were_sent_ahead_that_others_have_answered_serves_nobody_before_they_are_over() {
+    let opened = Opened { retire_at: None, may_batch_writes: true, round_trip: None };
+    for (is_waiting, sent) in [(true, 1), (false, 0)] {
+        let mut world = connected(2, 1);
+        join_lookup(&mut world);
+        let flight = world.last().flight;
+        join_lookup(&mut world);
+        let ahead = [world.scheduler.lookups_after(0).next().unwrap().0];
+        let id = world.opening.remove(0);
+        if !is_waiting {
+            world.answer(flight);
+            answer_all(&mut world);
+        }
+        world.sent.clear();
+        assert_eq!(world.scheduler.connected(world.now, id, opened, &ahead), is_waiting);
+        world.checking.extend((!is_waiting).then_some((id, true)));
+        world.obey();
+        assert_eq!(world.sent.iter().filter(|other| other.worker == id).count(), sent);
+        if !is_waiting {
+            assert!(!world.idle().contains(&id));
+            world.check(id, true);
+            assert!(world.idle().contains(&id));
+        }
+    }
+}
+
+#[test]
 fn an_event_of_an_unknown_worker_is_ignored() {
     let mut world = connected(2, 1);
     let stranger = WorkerId(999);
@@ -891,6 +918,7 @@ fn an_event_of_an_unknown_worker_is_ignored() {
         world.now,
         stranger,
         Opened { retire_at: None, may_batch_writes: true, round_trip: None },
+        &[],
     );
     world.obey();
     assert_eq!(world.scheduler.connections(), 1);

@@ -128,7 +128,7 @@ impl<C: Work> Waiting<C> {
             || self.lookups.iter().any(|lookups| is_there(&lookups.calls))
     }
 
-    fn queues(&self) -> impl Iterator<Item = &VecDeque<Queued<C>>> {
+    pub(super) fn queues(&self) -> impl Iterator<Item = &VecDeque<Queued<C>>> {
         self.lookups.iter().map(|lookups| &lookups.calls).chain([&self.alone, &self.writes, &self.contended])
     }
 
