@@ -194,7 +194,8 @@ test("`prepare: false` replaces a connection that was asked for the type of an a
   const { opened } = initializer.stats();
   await own.sql.unsafe("ALTER TABLE auth_user ADD mood mood DEFAULT 'glad'");
   for (let call = 0; call < 3; call++) assert.equal((await adapter.getUser("u")).mood, "glad");
-  assert.equal(initializer.stats().opened, opened + 1);
+  // One that read the first row with the column, and one over which the statement was described then.
+  assert.equal(initializer.stats().opened, opened + 2);
 });
 
 /** Several processes at once, each with its own order of statements. */
