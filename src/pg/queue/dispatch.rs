@@ -17,7 +17,7 @@ use tokio::{
 use super::{
     ahead::lookups_to_send_ahead,
     inbox::{Inbox, Watch},
-    refusal::{figure, refusal},
+    refusal::refusal,
     scheduler::{Command, Connection as Fate, Ending, Limits, Opened, Queued, Return, Scheduler, Time, WorkerId},
     sync::{Mutex, MutexGuard},
 };
@@ -244,18 +244,9 @@ impl Dispatcher {
         }
         // A caller that is told may make another call, which takes the lock.
         for (queued, ending) in settled {
-            let error = refusal(&self.settings, ending);
-            self.count(&error);
-            queued.work.reply.settle(Err(error));
+            queued.work.reply.settle(Err(refusal(&self.settings, ending)));
         }
         result
-    }
-
-    /// Counts a call that is rejected.
-    pub(super) fn count(&self, error: &Error) {
-        if let Some(figure) = figure(error) {
-            *figure(&mut self.state().scheduler.figures) += 1;
-        }
     }
 
     /// A worker has opened its connection, over which lookups were sent ahead for these calls; whether it may be ordered something.

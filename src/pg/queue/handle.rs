@@ -91,7 +91,7 @@ impl Queue {
             connections: scheduler.connections(),
             idle: scheduler.idle(),
             waiting: scheduler.waiting(),
-            figures: scheduler.figures,
+            figures: scheduler.figures(),
         })
     }
 

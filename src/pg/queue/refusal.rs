@@ -1,6 +1,6 @@
 //! What a call is told that no connection has taken.
 
-use super::scheduler::{Ending, Figures};
+use super::scheduler::Ending;
 use crate::pg::{
     error::{Error, code},
     settings::Settings,
@@ -23,14 +23,4 @@ fn timed_out(settings: &Settings) -> Error {
         settings.max
     );
     Error::failure(code::CONNECT_TIMEOUT, message)
-}
-
-/// The figure that counts calls which are rejected with this error.
-pub(super) fn figure(error: &Error) -> Option<fn(&mut Figures) -> &mut u64> {
-    match error.code() {
-        code::OUTCOME_UNKNOWN => Some(|figures| &mut figures.unknown),
-        code::QUERY_TIMEOUT => Some(|figures| &mut figures.query_timeouts),
-        code::CONNECT_TIMEOUT => Some(|figures| &mut figures.connect_timeouts),
-        _ => None,
-    }
 }

@@ -5,8 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use super::scheduler::Work;
-use crate::pg::{error::Error, exchange::Call};
+use super::scheduler::{Rejection, Work};
+use crate::pg::{
+    error::{Error, code},
+    exchange::Call,
+};
 
 impl Work for Call {
     type Error = Error;
@@ -33,6 +36,15 @@ impl Work for Call {
 
     fn is_awaited(&self) -> bool {
         self.reply.is_awaited()
+    }
+
+    fn rejection(error: &Error) -> Option<Rejection> {
+        match error.code() {
+            code::OUTCOME_UNKNOWN => Some(Rejection::Unknown),
+            code::QUERY_TIMEOUT => Some(Rejection::QueryTimeout),
+            code::CONNECT_TIMEOUT => Some(Rejection::ConnectTimeout),
+            _ => None,
+        }
     }
 
     fn shares_batch(&self, other: &Self) -> bool {

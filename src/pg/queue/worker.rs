@@ -24,7 +24,7 @@ use tokio::{
 use super::{
     dispatch::{Dispatcher, Order},
     leaving::Leaving,
-    scheduler::{Connection as Fate, Opened, Queued, Return, WorkerId},
+    scheduler::{Connection as Fate, Opened, Queued, Return, Work, WorkerId},
     spin::{Succession, spin},
 };
 use crate::pg::{
@@ -241,13 +241,13 @@ impl Worker<'_> {
     /// Tells the scheduler that a statement has ended, and then settles its calls: a caller that calls again at once finds this
     /// connection free.
     fn answer(&self, flight: u64, calls: Vec<Queued<Call>>, verdicts: Vec<Verdict>, fate: Fate) {
-        let mut settled = Vec::with_capacity(calls.len());
+        let (mut settled, mut rejected) = (Vec::with_capacity(calls.len()), Vec::new());
         let mut returned = Vec::new();
         for (queued, verdict) in calls.into_iter().zip(verdicts) {
             match verdict {
                 Verdict::Answered(answer) => settled.push((queued.work.reply, Ok(answer))),
                 Verdict::Failed(error) | Verdict::Unknown(error) => {
-                    self.dispatcher.count(&error);
+                    rejected.extend(Call::rejection(&error));
                     settled.push((queued.work.reply, Err(error)));
                 }
                 Verdict::Again(error) => returned.push((queued, Return::Lost(error))),
@@ -256,7 +256,10 @@ impl Worker<'_> {
             }
         }
         let chance = self.dispatcher.chance();
-        self.dispatcher.tell(|scheduler, now| scheduler.answered(now, self.id, flight, returned, fate, chance));
+        self.dispatcher.tell(|scheduler, now| {
+            scheduler.rejected(rejected);
+            scheduler.answered(now, self.id, flight, returned, fate, chance);
+        });
         for (reply, result) in settled {
             reply.settle(result);
         }

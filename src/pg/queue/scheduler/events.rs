@@ -3,6 +3,7 @@
 use std::{mem, time::Duration};
 
 use super::{
+    figures::Rejection,
     machine::{Command, Connection, Ending, Refusals, Return, Scheduler},
     queued::{Queued, Time, Work},
     worker::{Kind, Opened, State, Worker, WorkerId},
@@ -280,6 +281,11 @@ impl<C: Work> Scheduler<C> {
     }
 
     fn settle(&mut self, queued: Queued<C>, ending: Ending<C::Error>) {
+        self.rejected(match &ending {
+            Ending::Failed(error) => C::rejection(error),
+            Ending::TimedOut => Some(Rejection::ConnectTimeout),
+            Ending::Ended => None,
+        });
         self.commands.push(Command::Settle(queued, ending));
     }
 }

@@ -41,6 +41,25 @@ pub struct Figures {
     pub uses: Times,
 }
 
+/// Why a call was rejected, as far as that is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::pg::queue) enum Rejection {
+    /// `OUTCOME_UNKNOWN`.
+    Unknown,
+    QueryTimeout,
+    ConnectTimeout,
+}
+
+impl Figures {
+    pub(super) fn reject(&mut self, rejection: Rejection) {
+        *match rejection {
+            Rejection::Unknown => &mut self.unknown,
+            Rejection::QueryTimeout => &mut self.query_timeouts,
+            Rejection::ConnectTimeout => &mut self.connect_timeouts,
+        } += 1;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

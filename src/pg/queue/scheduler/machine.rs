@@ -3,7 +3,7 @@
 use std::{time::Duration, vec::Drain};
 
 use super::{
-    figures::Figures,
+    figures::{Figures, Rejection},
     queued::{Queued, Time, Work},
     waiting::Waiting,
     worker::{Flight, Worker, WorkerId},
@@ -91,7 +91,7 @@ pub(in crate::pg::queue) struct Scheduler<C: Work> {
     /// The shortest round trip: of a connection when it was opened, or of a single lookup.
     pub(super) nearest: Option<Duration>,
     pub(super) is_ended: bool,
-    pub(in crate::pg::queue) figures: Figures,
+    pub(super) figures: Figures,
     pub(super) now: Time,
     pub(super) commands: Vec<Command<C>>,
 }
@@ -143,6 +143,17 @@ impl<C: Work> Scheduler<C> {
     /// is to be sent before them; with their numbers.
     pub(in crate::pg::queue) fn lookups_after(&self, number: u64) -> impl Iterator<Item = (u64, &C)> {
         self.waiting.lookups_after(number).map(|queued| (queued.number, &queued.work))
+    }
+
+    pub(in crate::pg::queue) fn figures(&self) -> Figures {
+        self.figures
+    }
+
+    /// Calls of a statement that has been sent are rejected.
+    pub(in crate::pg::queue) fn rejected(&mut self, calls: impl IntoIterator<Item = Rejection>) {
+        for rejection in calls {
+            self.figures.reject(rejection);
+        }
     }
 
     /// Calls that no worker has.

@@ -27,8 +27,6 @@ mod in_flight;
 
 mod machine;
 
-mod figures;
-
 mod worker;
 
 mod waiting;
@@ -39,7 +37,10 @@ mod batch;
 
 mod queued;
 
+mod figures;
+
 pub use batch::SMALLEST_BATCH;
+pub(super) use figures::Rejection;
 pub use figures::{BUCKETS_MS, Figures, Times};
 pub(super) use lend::Loan;
 pub(super) use machine::{Command, Connection, Ending, Limits, Return, Scheduler};

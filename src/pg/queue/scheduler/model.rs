@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    Command, Connection, Ending, Limits, Opened, Queued, Return, Scheduler, Time, Work, WorkerId,
+    Command, Connection, Ending, Limits, Opened, Queued, Rejection, Return, Scheduler, Time, Work, WorkerId,
     decide::YOUNG,
     worker::{Kind, State, Worker},
 };
@@ -59,6 +59,15 @@ impl Work for Job {
 
     fn is_awaited(&self) -> bool {
         self.is_awaited
+    }
+
+    fn rejection(error: &&'static str) -> Option<Rejection> {
+        match *error {
+            "unknown" => Some(Rejection::Unknown),
+            "query timeout" => Some(Rejection::QueryTimeout),
+            "connect timeout" => Some(Rejection::ConnectTimeout),
+            _ => None,
+        }
     }
 
     fn shares_batch(&self, other: &Self) -> bool {

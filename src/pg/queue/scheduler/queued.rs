@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::figures::Rejection;
+
 /// The time since the queue was made.
 pub(in crate::pg::queue) type Time = Duration;
 
@@ -22,6 +24,8 @@ pub(in crate::pg::queue) trait Work {
     fn row(&self) -> Option<u64>;
     /// Somebody waits for the call.
     fn is_awaited(&self) -> bool;
+    /// How a call is counted that is rejected with this error.
+    fn rejection(error: &Self::Error) -> Option<Rejection>;
     /// Both calls may be sent in one statement. A call that can only be sent alone does not share a batch with itself.
     fn shares_batch(&self, other: &Self) -> bool;
 }

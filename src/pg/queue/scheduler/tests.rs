@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    Connection, Ending, Figures, Loan, Opened, Return, Times, WorkerId,
+    Connection, Ending, Figures, Loan, Opened, Rejection, Return, Times, WorkerId,
     batch::{BATCH, batch_size},
     model::{Job, MS, SECOND, World},
 };
@@ -995,4 +995,24 @@ fn what_happens_is_counted_once() {
         ..Figures::default()
     };
     assert_eq!(world.scheduler.figures, figures);
+}
+
+#[test]
+fn a_call_that_is_rejected_is_counted_by_the_reason_wherever_it_is_settled() {
+    let mut world = World::new(1, Some(30 * SECOND), None);
+    join_lookup(&mut world);
+    world.pass(31 * SECOND);
+    assert_eq!(world.settled[&0], Ending::TimedOut);
+    for _ in 0..2 {
+        join_lookup(&mut world);
+        world.scheduler.connect_failed(world.now, world.opening.remove(0), "connect timeout", false);
+        world.obey();
+    }
+    assert_eq!(world.settled[&1], Ending::Failed("connect timeout"));
+    world.scheduler.rejected([Rejection::Unknown, Rejection::QueryTimeout, Rejection::Unknown]);
+    join_lookup(&mut world);
+    world.finish();
+
+    let figures = Figures { unknown: 2, query_timeouts: 1, connect_timeouts: 2, ..Figures::default() };
+    assert_eq!(world.scheduler.figures(), figures);
 }
