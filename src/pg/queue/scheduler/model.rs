@@ -1,7 +1,11 @@
 //! What surrounds a scheduler in tests: calls that are numbers, workers that do what they are told when the test says so, and
 //! the rules that hold after every event.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    mem,
+    time::Duration,
+};
 
 use super::{
     Command, Connection, Ending, Limits, Opened, Queued, Rejection, Return, Scheduler, Time, Work, WorkerId,
@@ -11,6 +15,8 @@ use super::{
 
 pub(super) const MS: Duration = Duration::from_millis(1);
 pub(super) const SECOND: Duration = Duration::from_secs(1);
+/// A call waits this much longer than the user says when nothing has happened to it.
+const GRACE: Duration = Duration::from_millis(50);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(in crate::pg::queue) struct Job {
@@ -95,6 +101,23 @@ pub(super) struct World {
     pub(super) sent: Vec<Sent>,
     pub(super) settled: BTreeMap<u32, Ending<&'static str>>,
     pub(super) answered: BTreeMap<u32, u32>,
+    /// By the ids of the calls that have not ended.
+    pub(super) known: BTreeMap<u32, Known>,
+    /// The ids of the calls that have come since the last flush.
+    unflushed: Vec<u32>,
+    /// The workers that were idle before the last event, and since when.
+    were_idle: Vec<(WorkerId, Time)>,
+}
+
+/// What has happened to a call, whatever the scheduler makes of it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known {
+    /// When it has waited for as long as it may, where the user has set a limit.
+    pub(super) bound: Option<Time>,
+    was_lost: bool,
+    /// Its batch failed, was held up, or lost its connection.
+    pub(super) was_parted: bool,
+    has_contended: bool,
 }
 
 impl World {
@@ -109,12 +132,16 @@ impl World {
             sent: Vec::new(),
             settled: BTreeMap::new(),
             answered: BTreeMap::new(),
+            known: BTreeMap::new(),
+            unflushed: Vec::new(),
+            were_idle: Vec::new(),
         }
     }
 
     /// Carries out what the scheduler commands, and looks whether the rules hold.
     pub(super) fn obey(&mut self) {
-        for command in self.scheduler.take_commands().collect::<Vec<_>>() {
+        let mut commands: VecDeque<_> = self.scheduler.take_commands().collect();
+        while let Some(command) = commands.pop_front() {
             match command {
                 Command::Open(id) => self.opening.push(id),
                 Command::Check { worker, asks } => self.checking.push((worker, asks)),
@@ -123,6 +150,7 @@ impl World {
                     let has = self.sent.iter().filter(|sent| sent.worker == worker).count();
                     assert!(has < 2, "three statements in flight");
                     assert!(!self.closing.contains(&worker), "sent to a worker that closes");
+                    self.check_that_none_is_overtaken(worker, &calls[0], &commands);
                     self.sent.push(Sent { worker, flight, calls });
                 }
                 Command::Close(id) => {
@@ -133,15 +161,21 @@ impl World {
                     self.closing.push(id);
                 }
                 Command::Settle(queued, ending) => {
+                    self.known.remove(&queued.work.id);
                     assert!(self.settled.insert(queued.work.id, ending).is_none(), "settled twice");
                 }
             }
         }
+        let idle = self.scheduler.workers.iter().filter_map(|worker| Some((worker.id, worker.idle_since()?)));
+        self.were_idle.clear();
+        self.were_idle.extend(idle);
         self.check_rules();
     }
 
     pub(super) fn join(&mut self, jobs: &[Job], flush: bool) {
         self.joined += u32::try_from(jobs.len()).unwrap();
+        self.known.extend(jobs.iter().map(|job| (job.id, Known::default())));
+        self.unflushed.extend(jobs.iter().map(|job| job.id));
         self.scheduler.queued(self.now, jobs.iter().copied(), false);
         self.obey();
         if flush {
@@ -150,6 +184,12 @@ impl World {
     }
 
     pub(super) fn flush(&mut self) {
+        let bound = self.scheduler.limits.patience.map(|patience| self.now + patience + GRACE);
+        for id in self.unflushed.drain(..) {
+            if let Some(known) = self.known.get_mut(&id) {
+                known.bound = known.bound.or(bound);
+            }
+        }
         self.scheduler.queued(self.now, [], true);
         self.obey();
     }
@@ -190,15 +230,35 @@ impl World {
     ) {
         let at = self.sent.iter().position(|sent| sent.flight == flight).expect("it is in flight");
         let Sent { worker, calls, .. } = self.sent.remove(at);
+        let sent = self.scheduler.flights().find(|other| other.number == flight).map_or(self.now, |flight| flight.sent);
         let mut returned = Vec::new();
         for queued in calls {
-            match why(&queued) {
-                Some(why) => returned.push((queued, why)),
-                None => *self.answered.entry(queued.work.id).or_default() += 1,
+            if let Some(why) = why(&queued) {
+                self.comes_back(queued.work.id, &why, sent);
+                returned.push((queued, why));
+            } else {
+                self.known.remove(&queued.work.id);
+                *self.answered.entry(queued.work.id).or_default() += 1;
             }
         }
         self.scheduler.answered(self.now, worker, flight, returned, connection, 1.0);
         self.obey();
+    }
+
+    /// The wait of a call that is sent again counts from its first loss, from when it was parted from its batch, and from
+    /// when it was sent that the server rolled back first.
+    fn comes_back(&mut self, id: u32, why: &Return<&'static str>, sent: Time) {
+        let patience = self.scheduler.limits.patience;
+        let known = self.known.get_mut(&id).expect("it has not ended");
+        let from = match why {
+            Return::Lost(_) => (!mem::replace(&mut known.was_lost, true)).then_some(self.now),
+            Return::Alone => Some(self.now),
+            Return::Contended(_) => (!mem::replace(&mut known.has_contended, true)).then_some(sent),
+        };
+        known.was_parted |= !matches!(why, Return::Contended(_));
+        if let (Some(from), Some(patience)) = (from, patience) {
+            known.bound = Some(from + patience);
+        }
     }
 
     pub(super) fn cancel_spent(&mut self, id: WorkerId) {
@@ -260,6 +320,62 @@ impl World {
 
     fn workers_where(&self, is: impl Fn(&Worker) -> bool) -> usize {
         self.scheduler.workers.iter().filter(|worker| is(worker)).count()
+    }
+
+    /// A call is about to be sent over `worker`: no older one could have been, which waits, or is sent `later` in the same
+    /// moment. Each queue is judged by itself, by its first call.
+    fn check_that_none_is_overtaken(&self, worker: WorkerId, sent: &Queued<Job>, later: &VecDeque<Command<Job>>) {
+        let waiting = &self.scheduler.waiting;
+        if waiting.is_empty() && later.is_empty() {
+            return;
+        }
+        let sent_later = later.iter().filter_map(|command| match command {
+            Command::Send { calls, .. } => Some(calls),
+            _ => None,
+        });
+        let queues = waiting.lookups.iter().map(|queue| &queue.calls).chain([&waiting.alone, &waiting.writes]);
+        let not_sent: Vec<_> = queues.flatten().chain(sent_later.flatten()).collect();
+        let first = |is_of: &dyn Fn(&Queued<Job>) -> bool| {
+            not_sent.iter().filter(|queued| is_of(queued)).min_by_key(|queued| queued.number).copied()
+        };
+        // Lookups may be held for connections that answer soon: `tests` says when.
+        let may_be_held = self.sent.iter().map(|sent| sent.calls.len()).sum::<usize>() >= 48;
+        let is_lookup = |other: &Queued<Job>| !other.work.is_write && !other.is_alone();
+        let mut lookups: BTreeMap<u64, &Queued<Job>> = BTreeMap::new();
+        for other in not_sent.iter().filter(|other| !may_be_held && is_lookup(other)) {
+            let first = lookups.entry(other.work.statement).or_insert(other);
+            if other.number < first.number {
+                *first = other;
+            }
+        }
+        let alone = first(&|other| !other.work.is_write && other.is_alone()).filter(|_| self.may_be_sent_alone());
+        let write = first(&|other| other.work.is_write && other.contentions() == 0);
+        let contended = not_sent.iter().copied().filter(|other| other.contentions() > 0).chain(&waiting.contended);
+        let writes = write.into_iter().chain(contended);
+        let writes = writes.filter(|write| self.may_take_a_write(worker) && self.is_due(write));
+        let older = lookups.into_values().chain(alone).chain(writes).filter(|other| other.number < sent.number);
+        let older: Vec<_> = older.filter(|other| other.number <= waiting.flushed()).collect();
+        assert!(older.is_empty(), "{sent:?} is sent before {older:?}: {self:#?}");
+    }
+
+    fn may_be_sent_alone(&self) -> bool {
+        let max = self.scheduler.limits.max;
+        let flights = self.scheduler.flights().filter(|flight| flight.kind == Kind::Alone);
+        let flights = flights.filter(|flight| self.sent.iter().any(|sent| sent.flight == flight.number));
+        let (answering, silent): (Vec<_>, Vec<_>) = flights.partition(|flight| flight.sent + SECOND > self.now);
+        let most = if max > 2 { max - 1 } else { max };
+        answering.len() < (max / 2).max(1) && answering.len() + silent.len() < most
+    }
+
+    /// Another connection is left to lookups, and this one has just been heard from.
+    fn may_take_a_write(&self, id: WorkerId) -> bool {
+        let max = self.scheduler.limits.max;
+        let writing = self.sent.iter().filter(|sent| sent.calls[0].work.is_write).count();
+        let since = self.were_idle.iter().find(|(worker, _)| *worker == id).map(|(_, since)| *since);
+        let is_doubted = self.scheduler.workers.iter().any(|worker| worker.id == id && worker.doubted.is_some());
+        writing < if max == 1 { 1 } else { max - 1 }
+            && !is_doubted
+            && since.is_none_or(|since| self.since(since) <= 50 * MS)
     }
 
     fn check_rules(&self) {

@@ -7,7 +7,6 @@ use proptest::{collection::vec, prelude::*};
 
 use super::{
     Connection, Opened, Return,
-    batch::BATCH,
     model::{Job, MS, SECOND, World},
 };
 
@@ -19,7 +18,7 @@ enum Event {
     Connect { which: usize, lifetime: Option<u16>, may_batch_writes: bool },
     Refuse { which: usize, is_passing: bool },
     Answer(usize),
-    Lose(usize),
+    Lose { which: usize, are_writes_undone: bool },
     Part(usize),
     Contend(usize),
     Cancel(usize),
@@ -33,7 +32,7 @@ enum Event {
 fn event() -> impl Strategy<Value = Event> {
     let which = any::<usize>;
     prop_oneof![
-        4 => (0..3u64, 1..70u32, prop_oneof![Just(10), Just(100_000), Just(2_000_000)], any::<bool>())
+        4 => (0..3u64, prop_oneof![9 => 1..70u32, 1 => 500..700u32], prop_oneof![Just(10), Just(100_000), Just(2_000_000)], any::<bool>())
             .prop_map(|(statement, count, bytes, flush)| Event::Lookups { statement, count, bytes, flush }),
         3 => (1..50u32, proptest::option::of(0..3u64), any::<bool>(), any::<bool>())
             .prop_map(|(count, row, is_batchable, flush)| Event::Writes { count, row, is_batchable, flush }),
@@ -42,7 +41,8 @@ fn event() -> impl Strategy<Value = Event> {
             .prop_map(|(which, lifetime, may_batch_writes)| Event::Connect { which, lifetime, may_batch_writes }),
         1 => (which(), any::<bool>()).prop_map(|(which, is_passing)| Event::Refuse { which, is_passing }),
         10 => which().prop_map(Event::Answer),
-        1 => which().prop_map(Event::Lose),
+        2 => (which(), any::<bool>())
+            .prop_map(|(which, are_writes_undone)| Event::Lose { which, are_writes_undone }),
         1 => which().prop_map(Event::Part),
         2 => which().prop_map(Event::Contend),
         1 => which().prop_map(Event::Cancel),
@@ -90,10 +90,10 @@ fn apply(world: &mut World, event: &Event) {
                 world.answer(flight);
             }
         }
-        Event::Lose(which) => {
+        Event::Lose { which, are_writes_undone } => {
             if let Some(flight) = pick(&flights, which) {
-                let is_write = is_write(world, flight);
-                world.end(flight, Connection::Ends, |_| (!is_write).then_some(Return::Lost("lost")));
+                let comes_back = are_writes_undone || !is_write(world, flight);
+                world.end(flight, Connection::Ends, |_| comes_back.then_some(Return::Lost("lost")));
             }
         }
         Event::Part(which) => {
@@ -141,12 +141,13 @@ fn check_batches(world: &World) {
     for sent in &world.sent {
         let first = &sent.calls[0];
         let bytes: usize = sent.calls.iter().map(|queued| queued.work.bytes).sum();
-        let most = if first.work.is_write { 32 } else { *BATCH.end() };
+        let most = if first.work.is_write { 32 } else { 128 };
         assert!(sent.calls.len() <= most);
         assert!(sent.calls.len() == 1 || bytes <= 1 << 20, "{bytes} bytes in one statement");
         for queued in &sent.calls {
             assert_eq!((queued.work.statement, queued.work.is_write), (first.work.statement, first.work.is_write));
-            assert!(sent.calls.len() == 1 || !queued.is_alone(), "a call whose batch failed is sent by itself");
+            let was_parted = world.known[&queued.work.id].was_parted;
+            assert!(sent.calls.len() == 1 || !was_parted, "a call whose batch failed is sent by itself");
         }
         assert!(sent.calls.is_sorted_by_key(|queued| queued.number), "the order within a queue");
     }
@@ -161,6 +162,16 @@ fn check_order(world: &World) {
     }
 }
 
+/// No call waits for longer than the user says, counted from when its connection was first lost, however often that happens.
+fn check_waits(world: &World) {
+    let waiting = &world.scheduler.waiting;
+    let queues = waiting.lookups.iter().map(|queue| &queue.calls);
+    for queued in queues.chain([&waiting.alone, &waiting.writes, &waiting.contended]).flatten() {
+        let bound = world.known[&queued.work.id].bound;
+        assert!(bound.is_none_or(|bound| world.now < bound), "{queued:?} has waited for too long");
+    }
+}
+
 /// Whatever has happened: let alone, every call ends within the bounds that the user has set.
 fn check_that_all_end(mut world: World, patience: Duration) {
     world.flush();
@@ -169,6 +180,7 @@ fn check_that_all_end(mut world: World, patience: Duration) {
         world.close_all();
         let wake = world.scheduler.next_wake().unwrap_or(until).min(until);
         world.pass(wake.saturating_sub(world.now));
+        check_waits(&world);
     }
     assert_eq!(world.scheduler.waiting(), 0, "{world:#?}");
 }

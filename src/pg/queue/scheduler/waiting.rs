@@ -60,14 +60,14 @@ impl<C: Work> Waiting<C> {
         &mut self.lookups[at].calls
     }
 
-    /// Flushes all calls that are queued; those flushed now wait until `deadline`.
+    /// Flushes all calls that are queued; those flushed now wait until `deadline`, unless they have one since they were lost.
     pub(super) fn flush(&mut self, deadline: Option<Time>) {
         let flushed = mem::replace(&mut self.flushed, self.last_number);
         if let Some(deadline) = deadline {
             for calls in self.lookups.iter_mut().map(|lookups| &mut lookups.calls).chain([&mut self.writes]) {
                 // Calls that were not flushed before are the last of their queue.
                 for queued in calls.iter_mut().rev().take_while(|queued| queued.number > flushed) {
-                    queued.deadline = Some(deadline);
+                    queued.deadline.get_or_insert(deadline);
                 }
             }
             self.limit(deadline);
