@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// What `lib/` gets of the addon; `settle` is called with lists of what has happened (`Kind`).
-#[napi(ts_args_type = "settle: (...values: unknown[]) => void", ts_return_type = "Instance")]
+#[napi(catch_unwind, ts_args_type = "settle: (...values: unknown[]) => void", ts_return_type = "Instance")]
 pub fn instance<'env>(env: &'env Env, settle: Function<'env, (), ()>) -> Result<Object<'env>> {
     let instance = Instance::new(env, settle.raw())?;
     let object = Object::new(env)?;
@@ -37,7 +37,7 @@ pub fn instance<'env>(env: &'env Env, settle: Function<'env, (), ()>) -> Result<
 }
 
 /// The numbers that both languages use, and the table of methods for each version of Lucia.
-#[napi(ts_return_type = "Constants")]
+#[napi(catch_unwind, ts_return_type = "Constants")]
 pub fn constants(env: &Env) -> Result<Object<'_>> {
     let object = Object::new(env)?;
     let kinds = Object::new(env)?;

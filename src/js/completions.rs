@@ -7,9 +7,12 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use napi::sys;
-use tokio::sync::{Notify, oneshot};
+use tokio::{
+    runtime::{Handle, Id},
+    sync::{Notify, oneshot},
+};
 
-use crate::pg::{Answer, Caller, Error, Login, Program, Thrown, Trace};
+use crate::pg::{Answer, Caller, Error, Login, Program, Thrown, Trace, runtime};
 
 /// Notices that wait for JavaScript, and their bytes, at most: later ones are dropped, or they would hold up its thread.
 const MOST_NOTICES: usize = 1000;
@@ -122,13 +125,16 @@ impl Completions {
 
     /// Wakes the JavaScript thread when there is something for it. This takes its turn after whoever sent that, so that
     /// the answers to one statement are told together.
-    pub(super) async fn wake_when_filled(self: Arc<Self>) {
-        loop {
-            self.filled.notified().await;
-            if !self.wake_up() {
-                return;
+    pub(super) fn attend(self: Arc<Self>, runtime: &Handle) {
+        let attending = Attending { completions: self, runtime: runtime.id() };
+        runtime.spawn(async move {
+            loop {
+                attending.completions.filled.notified().await;
+                if !attending.completions.wake_up() {
+                    return;
+                }
             }
-        }
+        });
     }
 
     /// Nothing is told any more.
@@ -136,6 +142,25 @@ impl Completions {
         *self.wake() = None;
         *self.list() = List::default();
         self.filled.notify_one();
+    }
+}
+
+/// Goes on in another runtime when its own has failed, which drops it.
+struct Attending {
+    completions: Arc<Completions>,
+    runtime: Id,
+}
+
+impl Drop for Attending {
+    fn drop(&mut self) {
+        if let Ok(next) = runtime()
+            && next.id() != self.runtime
+            && self.completions.wake().is_some()
+        {
+            self.completions.clone().attend(&next);
+            // What has been sent meanwhile.
+            self.completions.filled.notify_one();
+        }
     }
 }
 

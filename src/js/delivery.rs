@@ -88,7 +88,7 @@ impl Delivery {
                 &raw mut result,
             )
         })?;
-        runtime.spawn(delivery.completions.clone().wake_when_filled());
+        delivery.completions.clone().attend(&runtime);
         Ok(delivery)
     }
 
@@ -254,6 +254,10 @@ unsafe extern "C" fn deliver(env: sys::napi_env, _: sys::napi_value, context: *m
 unsafe extern "C" fn finalize(_: sys::napi_env, context: *mut c_void, _: *mut c_void) {
     // SAFETY: the pointer is that of `Rc::into_raw` in `create`, on this same thread, and this is called once.
     let delivery = unsafe { Rc::from_raw(context.cast::<Delivery>()) };
-    delivery.completions.close();
-    delivery.function.set(ptr::null_mut());
+    let _ = contained(|| {
+        delivery.completions.close();
+        delivery.function.set(ptr::null_mut());
+        drop(delivery);
+        Ok(())
+    });
 }

@@ -13,7 +13,7 @@ use super::{
     errors::{Refusal, or_refused},
     instance::Instance,
 };
-use crate::pg::{self, Answer, Inspection, Protection, Settings, Trace, runtime};
+use crate::pg::{self, Answer, Inspection, Protection, Reply, Settings, runtime};
 
 /// `(slot, url, sql, parameter, process.env)`: asks the statement `sql`, which takes one text and gives one that is JSON.
 /// Settles `slot` with JSON, `{ answer, isPooled, isLocal, tls }`.
@@ -30,10 +30,10 @@ fn start<'env>(instance: &Instance, call: &FunctionCallContext<'env>) -> std::re
     let delivery = instance.delivery(call.env)?;
     delivery.begin(call.env, 1);
     let completions = delivery.completions.clone();
+    let reply = Reply::new(completions.clone(), slot);
     runtime.spawn(async move {
-        let inspection = Box::pin(pg::inspect(settings, completions.clone(), &sql, &parameter)).await;
-        let outcome = inspection.map(|inspection| Answer::Text(json(&inspection)));
-        completions.settle_with(slot, false, outcome, Trace::default());
+        let inspection = Box::pin(pg::inspect(settings, completions, &sql, &parameter)).await;
+        reply.settle(inspection.map(|inspection| Answer::Text(json(&inspection))));
     });
     Ok(Object::new(call.env)?)
 }

@@ -8,7 +8,7 @@ use std::{
 
 use napi::{Env, Result, sys};
 
-use super::{delivery::Delivery, errors::Refusal, settle::Settle};
+use super::{delivery::Delivery, errors::Refusal, object::contained, settle::Settle};
 
 pub(super) struct Instance {
     settle: Rc<Settle>,
@@ -21,9 +21,13 @@ impl Instance {
         let settle = Rc::new(Settle::new(env, settle)?);
         let instance = Rc::new(Self { settle, delivery: RefCell::default() });
         env.add_env_cleanup_hook(Rc::downgrade(&instance), |ending: Weak<Self>| {
-            if let Some(delivery) = ending.upgrade().and_then(|instance| instance.delivery.borrow().upgrade()) {
-                delivery.abandon();
-            }
+            // There is nobody left to tell of a panic.
+            let _ = contained(|| {
+                if let Some(delivery) = ending.upgrade().and_then(|instance| instance.delivery.borrow().upgrade()) {
+                    delivery.abandon();
+                }
+                Ok(())
+            });
         })?;
         Ok(instance)
     }

@@ -51,3 +51,42 @@ pub(super) fn contained<T>(act: impl FnOnce() -> Result<T>) -> Result<T> {
     panic::catch_unwind(AssertUnwindSafe(act))
         .unwrap_or_else(|_| Err(napi::Error::from_reason("lucia-postgres-native has a defect: it panicked")))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::contained;
+
+    #[test]
+    fn what_panics_becomes_an_error() {
+        let error = contained::<()>(|| panic!("a defect")).unwrap_err();
+        assert_eq!(error.reason, "lucia-postgres-native has a defect: it panicked");
+        assert_eq!(contained(|| Ok(1)).unwrap(), 1);
+    }
+
+    /// napi-rs contains what panics in functions made by `create_function_from_closure`, and in the finalizers of these.
+    #[test]
+    fn nothing_that_node_calls_unwinds_into_it() {
+        let mut found = 0;
+        for file in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/js")).unwrap() {
+            let path = file.unwrap().path();
+            let text = fs::read_to_string(&path).unwrap();
+            let text = text.split("#[cfg(test)]").next().unwrap();
+            let entries = [
+                ("\n#[napi", "catch_unwind"),
+                ("extern \"C\" fn ", "contained("),
+                ("add_env_cleanup_hook(", "contained("),
+            ];
+            for (entry, container) in entries {
+                for (at, _) in text.match_indices(entry) {
+                    let after = &text[at..];
+                    let end = after.find("\n}\n").unwrap();
+                    assert!(after[..end].contains(container), "{}: {}", path.display(), &after[..end]);
+                    found += 1;
+                }
+            }
+        }
+        assert_eq!(found, 5, "two exports, two callbacks, one hook");
+    }
+}

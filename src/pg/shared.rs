@@ -34,12 +34,14 @@ static ALL: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
 /// The queue of these settings, which a new `Shared` begins where nobody holds one. Rejects as [`runtime::handle`]
 /// does.
 pub fn share(settings: Settings, program: Arc<dyn Program>) -> Result<Arc<Shared>, Error> {
-    let runtime = runtime::handle()?;
+    let started = runtime::handle()?;
     let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
     all.retain(|shared| shared.strong_count() > 0);
     let known = all.iter().filter_map(Weak::upgrade).find(|shared| *shared.queue.settings() == settings);
     Ok(known.unwrap_or_else(|| {
-        let queue = Queue::new(settings, program, Arc::new(System), runtime, Chance::of_the_system(), may_spin());
+        // A thread that has been started goes on for ever.
+        let current = move || runtime::handle().unwrap_or_else(|_| started.clone());
+        let queue = Queue::new(settings, program, Arc::new(System), current, Chance::of_the_system(), may_spin());
         let shared = Arc::new(Shared { queue });
         all.push(Arc::downgrade(&shared));
         shared

@@ -5,7 +5,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -15,12 +15,14 @@ use futures_util::future::BoxFuture;
 use tokio::{
     runtime::{Builder, Handle},
     sync::oneshot,
-    time,
+    task, time,
 };
 
 use super::{
-    plan::plain,
+    database::Table,
+    plan::{Plan, plain},
     run::{Silent, settings, tables},
+    state::Owner,
     world::World,
 };
 use crate::{
@@ -48,7 +50,16 @@ fn simulated<T>(test: impl Future<Output = T>) -> T {
 }
 
 fn queue(network: Arc<dyn Network>) -> (Arc<Queue>, Arc<Store>) {
-    let queue = Queue::new(settings(&plain()), Arc::new(Silent), network, Handle::current(), Chance::seeded(0), false);
+    let runtime = Handle::current();
+    with_runtime(&plain(), network, move || runtime.clone())
+}
+
+fn with_runtime(
+    plan: &Plan,
+    network: Arc<dyn Network>,
+    runtime: impl Fn() -> Handle + Send + Sync + 'static,
+) -> (Arc<Queue>, Arc<Store>) {
+    let queue = Queue::new(settings(plan), Arc::new(Silent), network, runtime, Chance::seeded(0), false);
     let store = Arc::new(Store::new(Version::Two, tables(), queue.clone(), Arc::new(Silent)));
     (queue, store)
 }
@@ -108,4 +119,40 @@ fn a_task_that_panics_while_it_connects_rejects_what_waits_and_does_not_try_with
         assert!(network.0.load(Ordering::Relaxed) <= 2, "one for each batch");
         queue.destroy();
     });
+}
+
+#[test]
+fn a_runtime_that_fails_rejects_what_is_in_flight_and_what_waits_goes_on_in_the_next_one() {
+    let [first, second] = [(), ()].map(|()| Builder::new_current_thread().enable_time().build().unwrap());
+    let plan = Plan { max: 1, latency: Duration::ZERO, ..plain() };
+    let world = World::new(plan.clone(), false);
+    // The deletion waits for a row.
+    assert!(world.lock(&[(Table::User, "u1".to_owned())], Owner::Other));
+    let current = Arc::new(Mutex::new(first.handle().clone()));
+    let (queue, store) = with_runtime(&plan, Arc::new(world.clone()), {
+        let current = current.clone();
+        move || current.lock().unwrap().clone()
+    });
+    let ask = |method| {
+        let answer = call(&store, method, false);
+        store.start();
+        answer
+    };
+    assert!(first.block_on(ask(Method::GetUser)).unwrap().is_ok());
+    let (in_flight, waiting) = (ask(Method::DeleteUser), ask(Method::GetKey));
+    first.block_on(async {
+        while !world.state().record.received.iter().any(|received| received.action.is_write()) {
+            task::yield_now().await;
+        }
+    });
+    let caught_up = queue.load();
+    assert_eq!((caught_up.connections, caught_up.waiting), (1, 1));
+
+    *current.lock().unwrap() = second.handle().clone();
+    drop(first);
+    let settled = |answer| second.block_on(async { time::timeout(Duration::from_secs(20), answer).await });
+    assert_eq!(settled(in_flight).unwrap().unwrap().unwrap_err().code(), code::CONNECTION_DESTROYED);
+    assert!(settled(waiting).unwrap().unwrap().is_ok());
+    assert!(settled(ask(Method::GetUser)).unwrap().unwrap().is_ok());
+    queue.destroy();
 }

@@ -109,6 +109,7 @@ pub(super) fn settings(plan: &Plan) -> Settings {
 
 pub(super) fn adapter(world: &Arc<World>, runtime: Handle, may_spin: bool) -> (Arc<Queue>, Arc<Store>) {
     let (settings, network) = (settings(&world.plan), Arc::new(world.clone()));
+    let runtime = move || runtime.clone();
     let queue = Queue::new(settings, Arc::new(Silent), network, runtime, Chance::seeded(0), may_spin);
     (queue.clone(), Arc::new(Store::new(Version::Two, tables(), queue, Arc::new(Silent))))
 }

@@ -2,13 +2,32 @@
 
 use std::{pin::pin, sync::Arc};
 
-use futures_util::future::{Either, select};
-use tokio::time;
+use futures_util::future::{BoxFuture, Either, select};
+use tokio::{runtime::Id, time};
 
 use super::{dispatch::Dispatcher, scheduler::Scheduler};
 
 /// Takes calls in, and tells the scheduler that time has passed, when it has asked to be told: the one timer.
-pub(super) async fn serve(dispatcher: Arc<Dispatcher>) {
+pub(super) fn serve(dispatcher: Arc<Dispatcher>, runtime: Id) -> BoxFuture<'static, ()> {
+    let serving = Serving { dispatcher, runtime };
+    Box::pin(async move { tell_the_time(&serving.dispatcher).await })
+}
+
+/// Goes on in another runtime when its own has failed, which drops it.
+struct Serving {
+    dispatcher: Arc<Dispatcher>,
+    runtime: Id,
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        if self.dispatcher.runtime().id() != self.runtime {
+            self.dispatcher.attend_again(serve);
+        }
+    }
+}
+
+async fn tell_the_time(dispatcher: &Arc<Dispatcher>) {
     let mut sleep = pin!(time::sleep_until(dispatcher.began));
     let mut set = None;
     loop {

@@ -1,15 +1,14 @@
 //! Tells the scheduler what has happened, and carries out what it commands: orders go to the workers, errors to the callers.
 
 use std::{
-    collections::BTreeMap,
     mem,
     sync::{Arc, PoisonError, Weak},
 };
 
 use futures_util::future::BoxFuture;
 use tokio::{
-    runtime::Handle,
-    sync::{Notify, mpsc, oneshot},
+    runtime::{Handle, Id},
+    sync::{Notify, mpsc},
     task::AbortHandle,
     time::Instant,
 };
@@ -17,8 +16,9 @@ use tokio::{
 use super::{
     ahead::lookups_to_send_ahead,
     inbox::{Inbox, Watch},
+    mailbox::{Letter, Mailboxes, Order},
     refusal::refusal,
-    scheduler::{Command, Connection as Fate, Ending, Limits, Opened, Queued, Return, Scheduler, Time, WorkerId},
+    scheduler::{Command, Connection as Fate, Ending, Limits, Opened, Return, Scheduler, Time, WorkerId},
     sync::{Mutex, MutexGuard},
 };
 use crate::pg::{
@@ -29,31 +29,19 @@ use crate::pg::{
     settings::Settings,
 };
 
-/// What a worker is told to do.
-pub(super) enum Order {
-    Send {
-        flight: u64,
-        calls: Vec<Queued<Call>>,
-    },
-    /// Find out whether the connection is still there: by a question to the server, or by looking.
-    Check {
-        asks: bool,
-    },
-    /// Find out whether what the server's process has in flight is committed, and say so where somebody still wants to know.
-    SeeCommitted {
-        process_id: i32,
-        answer: oneshot::Sender<bool>,
-    },
-    Close,
-}
+/// Opens one connection, and does with it what is ordered until the connection is closed; in the runtime of this id.
+pub(super) type Work = fn(Arc<Dispatcher>, Id, WorkerId, mpsc::UnboundedReceiver<Order>) -> BoxFuture<'static, ()>;
 
-/// Opens one connection, and does with it what is ordered until the connection is closed.
-pub(super) type Work = fn(Arc<Dispatcher>, WorkerId, mpsc::UnboundedReceiver<Order>) -> BoxFuture<'static, ()>;
+/// Takes calls in, and tells the time; in the runtime of this id.
+pub(super) type Clock = fn(Arc<Dispatcher>, Id) -> BoxFuture<'static, ()>;
+
+/// The runtime that tasks are spawned in; another one when the last has failed.
+pub(super) type Runtime = Box<dyn Fn() -> Handle + Send + Sync>;
 
 pub(super) struct Dispatcher {
     pub(super) settings: Settings,
     pub(super) pool: Pool,
-    runtime: Handle,
+    runtime: Runtime,
     work: Work,
     pub(super) began: Instant,
     inbox: Inbox<Call>,
@@ -71,7 +59,7 @@ pub(super) struct State {
     scheduler: Scheduler<Call>,
     /// Empty: memory for what is taken from the inbox.
     taken: Vec<Call>,
-    workers: BTreeMap<WorkerId, Mailbox>,
+    workers: Mailboxes,
     /// The number of the youngest call that was sent ahead.
     sent_ahead: u64,
     /// When the scheduler is told the time next.
@@ -79,16 +67,11 @@ pub(super) struct State {
     clock: Option<AbortHandle>,
 }
 
-struct Mailbox {
-    orders: mpsc::UnboundedSender<Order>,
-    task: AbortHandle,
-}
-
 impl Dispatcher {
     pub(super) fn new(
         settings: Settings,
         pool: impl FnOnce(Source) -> Pool,
-        runtime: Handle,
+        runtime: Runtime,
         work: Work,
         chance: Arc<Chance>,
         may_spin: bool,
@@ -97,7 +80,7 @@ impl Dispatcher {
         let state = State {
             scheduler: Scheduler::new(limits),
             taken: Vec::new(),
-            workers: BTreeMap::new(),
+            workers: Mailboxes::default(),
             sent_ahead: 0,
             armed: None,
             clock: None,
@@ -120,9 +103,34 @@ impl Dispatcher {
         })
     }
 
-    /// `clock` takes calls in, and tells the time.
-    pub(super) fn attend(&self, clock: impl Future<Output = ()> + Send + 'static) {
-        self.state().clock = Some(self.runtime.spawn(clock).abort_handle());
+    pub(super) fn runtime(&self) -> Handle {
+        (self.runtime)()
+    }
+
+    pub(super) fn attend(self: &Arc<Self>, clock: Clock) {
+        let task = self.spawn_clock(clock);
+        self.state().clock = Some(task);
+    }
+
+    /// The runtime has failed: `clock` goes on in the next one, unless the queue was destroyed.
+    pub(super) fn attend_again(self: &Arc<Self>, clock: Clock) {
+        let task = self.spawn_clock(clock);
+        match &mut self.state().clock {
+            Some(clock) => *clock = task,
+            None => task.abort(),
+        }
+    }
+
+    fn spawn_clock(self: &Arc<Self>, clock: Clock) -> AbortHandle {
+        let runtime = self.runtime();
+        runtime.spawn(clock(self.clone(), runtime.id())).abort_handle()
+    }
+
+    /// Not to be called while the state is locked: a runtime that has failed drops the task, which tells the scheduler.
+    fn spawn_worker(self: &Arc<Self>, id: WorkerId, orders: mpsc::UnboundedReceiver<Order>) {
+        let runtime = self.runtime();
+        let task = runtime.spawn((self.work)(self.clone(), runtime.id(), id, orders)).abort_handle();
+        self.state().workers.serve(id, task);
     }
 
     fn lookups_to_send_ahead(&self) -> Option<Lookups> {
@@ -137,7 +145,7 @@ impl Dispatcher {
             let mut state = self.state();
             (mem::take(&mut state.workers), state.clock.take())
         };
-        for task in workers.into_values().map(|mailbox| mailbox.task).chain(clock) {
+        for task in workers.into_tasks().chain(clock) {
             task.abort();
         }
     }
@@ -201,7 +209,7 @@ impl Dispatcher {
 
     /// Tells the scheduler what has happened since, and carries out what it commands.
     pub(super) fn tell<R>(self: &Arc<Self>, event: impl FnOnce(&mut Scheduler<Call>, Time) -> R) -> R {
-        let (mut settled, mut orders) = (Vec::new(), Vec::new());
+        let (mut settled, mut orders, mut opened) = (Vec::new(), Vec::new(), Vec::new());
         let result = {
             let state = &mut *self.state();
             let now = self.now();
@@ -212,18 +220,12 @@ impl Dispatcher {
             let workers = &mut state.workers;
             for command in state.scheduler.take_commands() {
                 match command {
-                    Command::Open(id) => {
-                        let (orders, inbox) = mpsc::unbounded_channel();
-                        let task = self.runtime.spawn((self.work)(self.clone(), id, inbox)).abort_handle();
-                        workers.insert(id, Mailbox { orders, task });
-                    }
-                    Command::Check { worker, asks } => {
-                        orders.extend(to_mailbox(workers, worker, Order::Check { asks }));
-                    }
+                    Command::Open(id) => opened.push((id, workers.open(id))),
+                    Command::Check { worker, asks } => orders.extend(workers.letter(worker, Order::Check { asks })),
                     Command::Send { worker, flight, calls } => {
-                        orders.extend(to_mailbox(workers, worker, Order::Send { flight, calls }));
+                        orders.extend(workers.letter(worker, Order::Send { flight, calls }));
                     }
-                    Command::Close(worker) => orders.extend(to_mailbox(workers, worker, Order::Close)),
+                    Command::Close(worker) => orders.extend(workers.letter(worker, Order::Close)),
                     Command::Settle(queued, ending) => settled.push((queued, ending)),
                 }
             }
@@ -234,10 +236,13 @@ impl Dispatcher {
             }
             result
         };
+        for (id, orders) in opened {
+            self.spawn_worker(id, orders);
+        }
         // Outside of the lock, as a send wakes the other thread. The order in which two threads send does not matter: a
         // worker is ordered to do something else only when it has told that the last thing is done, but for a second
         // statement behind a first.
-        for (worker, mailbox, order) in orders {
+        for Letter { worker, mailbox, order } in orders {
             if let Err(mpsc::error::SendError(order)) = mailbox.send(order) {
                 self.undelivered(worker, order);
             }
@@ -267,24 +272,16 @@ impl Dispatcher {
 
     /// Orders what the scheduler knows of.
     pub(super) fn order(&self, id: WorkerId, order: Order) {
-        let mailbox = to_mailbox(&self.state().workers, id, order);
-        if let Some((_, orders, order)) = mailbox {
+        let letter = self.state().workers.letter(id, order);
+        if let Some(Letter { mailbox, order, .. }) = letter {
             // A worker that is gone drops what it was ordered.
-            let _ = orders.send(order);
+            let _ = mailbox.send(order);
         }
     }
 
     /// A worker is gone, and its connection is closed.
     pub(super) fn left(self: &Arc<Self>, id: WorkerId) {
         self.tell(|scheduler, now| scheduler.gone(now, id));
-        self.state().workers.remove(&id);
+        self.state().workers.close(id);
     }
-}
-
-fn to_mailbox(
-    workers: &BTreeMap<WorkerId, Mailbox>,
-    worker: WorkerId,
-    order: Order,
-) -> Option<(WorkerId, mpsc::UnboundedSender<Order>, Order)> {
-    Some((worker, workers.get(&worker)?.orders.clone(), order))
 }

@@ -5,9 +5,16 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 
-use super::{clock::serve, dispatch::Dispatcher, scheduler::Figures, worker};
+use super::{
+    clock,
+    dispatch::{Dispatcher, Runtime},
+    leaving::Leaving,
+    scheduler::Figures,
+    worker,
+};
 use crate::pg::{
     chance::Chance,
     connection::{Network, Program, new_pool},
@@ -37,11 +44,12 @@ pub struct Queue {
 }
 
 impl Queue {
+    /// `runtime` gives the runtime that tasks are spawned in: another one when the last has failed.
     pub fn new(
         settings: Settings,
         program: Arc<dyn Program>,
         network: Arc<dyn Network>,
-        runtime: Handle,
+        runtime: impl Fn() -> Handle + Send + Sync + 'static,
         chance: Chance,
         may_spin: bool,
     ) -> Arc<Self> {
@@ -50,11 +58,12 @@ impl Queue {
             let (settings, chance) = (settings.clone(), chance.clone());
             move |ahead| new_pool(settings, program, network, chance, ahead)
         };
-        let work = |dispatcher, id, orders| -> futures_util::future::BoxFuture<'static, ()> {
-            Box::pin(worker::run(dispatcher, id, orders))
+        let runtime: Runtime = Box::new(runtime);
+        let work = |dispatcher, runtime, id, orders| -> BoxFuture<'static, ()> {
+            Box::pin(worker::run(Leaving::new(dispatcher, runtime, id), orders))
         };
         let dispatcher = Dispatcher::new(settings, pool, runtime, work, chance, may_spin);
-        dispatcher.attend(serve(dispatcher.clone()));
+        dispatcher.attend(clock::serve);
         Arc::new(Self { dispatcher, statements: Mutex::default() })
     }
 

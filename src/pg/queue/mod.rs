@@ -14,6 +14,8 @@ mod dispatch;
 
 mod ahead;
 
+mod mailbox;
+
 mod inbox;
 
 mod refusal;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::{
-    dispatch::{Dispatcher, Order},
+    dispatch::Dispatcher,
+    mailbox::Order,
     scheduler::{Loan, Scheduler},
 };
 use crate::pg::exchange::Spares;

@@ -22,8 +22,9 @@ use tokio::{
 };
 
 use super::{
-    dispatch::{Dispatcher, Order},
+    dispatch::Dispatcher,
     leaving::Leaving,
+    mailbox::Order,
     scheduler::{Connection as Fate, Opened, Queued, Return, Work, WorkerId},
     spin::{Succession, spin},
 };
@@ -39,8 +40,8 @@ const AT_ONCE: Timeouts = Timeouts { wait: Some(Duration::ZERO), create: None, r
 /// How long a request to cancel may take to reach the server.
 const CANCEL: Duration = Duration::from_secs(2);
 
-pub(super) async fn run(dispatcher: Arc<Dispatcher>, id: WorkerId, mut orders: UnboundedReceiver<Order>) {
-    let mut leaving = Leaving { dispatcher: dispatcher.clone(), id, lease: None };
+pub(super) async fn run(mut leaving: Leaving, mut orders: UnboundedReceiver<Order>) {
+    let (dispatcher, id) = leaving.begin();
     let lease = match select(pin!(dispatcher.pool.timeout_get(&AT_ONCE)), pin!(orders.recv())).await {
         Either::Left((Ok(lease), _)) => &*leaving.lease.insert(lease),
         Either::Left((Err(error), _)) => {
