@@ -184,6 +184,16 @@ mod tests {
     }
 
     #[test]
+    fn a_binary_array_may_hold_null_alone_or_nothing_but_no_dimension_of_nothing() {
+        let nulls = Value::Array(vec![Value::Null, Value::Null]);
+        assert_eq!(read_binary(&binary(&[2], &[None, None]), Decoder::Int4), Some(nulls));
+        assert_eq!(read_binary(&binary(&[0], &[]), Decoder::Int4), Some(Value::Array(Vec::new())));
+        for lengths in [[0, 0], [0, 2], [2, 0]] {
+            assert_eq!(read_binary(&binary(&lengths, &[]), Decoder::Int4), None, "{lengths:?}");
+        }
+    }
+
+    #[test]
     fn a_binary_array_that_claims_more_than_it_holds_is_malformed() {
         for lengths in [&[i32::MAX, i32::MAX][..], &[i32::MAX], &[3], &[-1], &[1, 0], &[1, 1, 1, 1, 1, 1, 1]] {
             assert_eq!(read_binary(&binary(lengths, &[Some(1)]), Decoder::Int4), None, "{lengths:?}");

@@ -56,3 +56,45 @@ impl Columns {
         self.position.unwrap_or(self.fields.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Columns;
+    use crate::pg::value::{
+        decode::Decoder,
+        field::{Conversion, Field, Reading},
+    };
+
+    fn columns(position: Option<usize>) -> Columns {
+        let field = |name: &str| Field {
+            name: name.to_owned(),
+            reading: Reading::Scalar(Decoder::Text),
+            conversion: Conversion::None,
+            is_number: false,
+        };
+        Columns::new(["a", "b", "c"].map(field).to_vec(), position)
+    }
+
+    #[test]
+    fn a_field_behind_the_position_stands_one_further_in_the_servers_row() {
+        let indexes = |position| [0, 1, 2].map(|field| columns(position).server_index(field));
+        assert_eq!(indexes(None), [0, 1, 2]);
+        assert_eq!(indexes(Some(0)), [1, 2, 3]);
+        assert_eq!(indexes(Some(2)), [0, 1, 3]);
+        assert_eq!(indexes(Some(3)), [0, 1, 2]);
+    }
+
+    #[test]
+    fn the_first_tables_fields_are_those_before_the_position() {
+        assert_eq!([None, Some(0), Some(2)].map(|position| columns(position).first_table()), [3, 0, 2]);
+    }
+
+    #[test]
+    fn columns_have_a_number_of_their_own_and_are_given_up_once_for_all() {
+        let [one, other] = [columns(None), columns(None)];
+        assert_ne!(one.number, other.number);
+        assert!(!one.are_given_up());
+        one.give_up();
+        assert!(one.are_given_up() && !other.are_given_up());
+    }
+}

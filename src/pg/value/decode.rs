@@ -146,7 +146,40 @@ mod tests {
         assert_eq!(Decoder::Timestamp.read(&(-1i64).to_be_bytes()), Some(Value::Number(946_684_799_999.0)));
         assert_eq!(Decoder::Timestamp.read(&i64::MAX.to_be_bytes()), Some(Value::Number(f64::INFINITY)));
         assert_eq!(Decoder::Jsonb.read(b"\x01{}"), Some(Value::Text("{}")));
+        assert_eq!(Decoder::Jsonb.read(b"\x02{}"), None);
         assert_eq!(Decoder::Uuid.read(&[0xa0; 16]), made("a0a0a0a0-a0a0-a0a0-a0a0-a0a0a0a0a0a0"));
+    }
+
+    #[test]
+    fn numbers_booleans_and_dates_are_what_their_bytes_say() {
+        let number = |value: f64| Some(Value::Number(value));
+        assert_eq!(Decoder::Boolean.read(&[0]), Some(Value::Boolean(false)));
+        assert_eq!(Decoder::Boolean.read(&[1]), Some(Value::Boolean(true)));
+        assert_eq!(Decoder::Int2.read(&(-2i16).to_be_bytes()), number(-2.0));
+        assert_eq!(Decoder::Int4.read(&i32::MIN.to_be_bytes()), number(-2_147_483_648.0));
+        assert_eq!(Decoder::Oid.read(&u32::MAX.to_be_bytes()), number(4_294_967_295.0));
+        assert_eq!(Decoder::Int8Number.read(&1_700_000_000_123i64.to_be_bytes()), number(1_700_000_000_123.0));
+        assert_eq!(Decoder::Float8.read(&0.1f64.to_be_bytes()), number(0.1));
+        assert_eq!(Decoder::Date.read(&(-10_956i32).to_be_bytes()), number(86_400_000.0));
+        assert_eq!(Decoder::Date.read(&i32::MAX.to_be_bytes()), number(f64::INFINITY));
+        assert_eq!(Decoder::Date.read(&i32::MIN.to_be_bytes()), number(f64::NEG_INFINITY));
+        assert_eq!(Decoder::Timestamp.read(&i64::MIN.to_be_bytes()), number(f64::NEG_INFINITY));
+        assert_eq!(Decoder::Timestamp.read(&0i64.to_be_bytes()), number(946_684_800_000.0));
+    }
+
+    #[test]
+    fn a_text_that_is_no_utf_8_keeps_what_can_be_read() {
+        assert_eq!(Decoder::Text.read("é".as_bytes()), Some(Value::Text("é")));
+        assert_eq!(Decoder::Text.read(b"a\xFF"), Some(Value::Made("a\u{FFFD}".to_owned())));
+        assert_eq!(Decoder::Bytes.read(b"\xFF"), Some(Value::Bytes(b"\xFF")));
+    }
+
+    #[test]
+    fn a_value_that_borrows_nothing_is_the_same_value() {
+        let made = |text: &str| Value::Made(text.to_owned());
+        let values = vec![Value::Boolean(true), Value::Number(1.5), Value::Text("a"), made("b"), Value::Null];
+        let same = vec![Value::Boolean(true), Value::Number(1.5), made("a"), made("b"), Value::Null];
+        assert_eq!(Value::Array(values).into_made(), Value::Array(same));
     }
 
     #[test]

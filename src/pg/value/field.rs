@@ -162,9 +162,13 @@ impl Field {
 
 #[cfg(test)]
 mod tests {
-    use super::{Conversion, Decoder, Reading, reading};
+    use super::{Conversion, Decoder, Field, Reading, bytes, reading};
+    use crate::pg::value::{
+        answered::{data_row, rows},
+        decode::Value,
+    };
     use proptest::prelude::*;
-    use tokio_postgres::types::Type;
+    use tokio_postgres::types::{Kind, Type};
 
     #[test]
     fn a_type_without_a_decoder_is_left_to_the_server() {
@@ -172,6 +176,53 @@ mod tests {
         assert_eq!(reading(&Type::BOX_ARRAY), (Reading::ServerArray(b';'), Conversion::None));
         assert_eq!(reading(&Type::INT4_ARRAY), (Reading::Array(Decoder::Int4), Conversion::None));
         assert_eq!(reading(&Type::TIMESTAMP), (Reading::Scalar(Decoder::Timestamp), Conversion::LocalDate));
+        assert_eq!(reading(&Type::FLOAT4), (Reading::ServerText, Conversion::Float));
+        assert_eq!(reading(&Type::FLOAT4_ARRAY), (Reading::ServerArray(b','), Conversion::Float));
+        for vector in [Type::INT2_VECTOR, Type::OID_VECTOR] {
+            assert_eq!(reading(&vector), (Reading::ServerText, Conversion::None), "{vector}");
+        }
+        let mood = Type::new("mood".to_owned(), 70_000, Kind::Enum(vec!["sad".to_owned()]), "public".to_owned());
+        assert_eq!(reading(&mood), (Reading::Scalar(Decoder::Text), Conversion::None));
+    }
+
+    #[test]
+    fn the_server_is_asked_for_texts_alone() {
+        let readings = [
+            Reading::Scalar(Decoder::Text),
+            Reading::Array(Decoder::Text),
+            Reading::ServerText,
+            Reading::ServerArray(b','),
+        ];
+        assert_eq!(readings.map(Reading::needs_server), [false, false, true, true]);
+        let field = |reading| Field { name: "a".to_owned(), reading, conversion: Conversion::None, is_number: false };
+        assert_eq!(readings.map(|reading| field(reading).is_array()), [false, true, false, true]);
+    }
+
+    #[test]
+    fn a_value_is_read_as_its_column_is() {
+        let text = |text| Value::Text(text);
+        assert_eq!(Reading::Scalar(Decoder::Boolean).read(&[1]), Some(Value::Boolean(true)));
+        assert_eq!(Reading::Array(Decoder::Text).read(&[0; 12]), Some(Value::Array(Vec::new())));
+        assert_eq!(Reading::ServerText.read(b"{a}"), Some(text("{a}")));
+        assert_eq!(Reading::ServerArray(b';').read(b"{a;b}"), Some(Value::Array(vec![text("a"), text("b")])));
+        let kept = Value::Made("a\u{FFFD}".to_owned());
+        assert_eq!(Reading::ServerArray(b',').read(b"{a\xFF}"), Some(Value::Array(vec![kept])));
+    }
+
+    #[test]
+    fn null_is_0_where_lucia_wants_a_number_and_the_type_is_int8() {
+        let columns = [("idle_expires", Type::INT8), ("expires", Type::INT8), ("active_expires", Type::TEXT)];
+        let rows = rows(&columns, &[data_row(&[None, Some(&[7; 8]), Some(b"")])]).unwrap();
+        let fields = rows[0].columns().iter().map(|column| Field::new(column, &["idle_expires", "active_expires"]));
+        let [idle, other, text] = <[Field; 3]>::try_from(fields.collect::<Vec<_>>()).unwrap();
+        assert_eq!((idle.reading, idle.is_number), (Reading::Scalar(Decoder::Int8Number), false));
+        assert_eq!((other.reading, other.is_number), (Reading::Scalar(Decoder::Int8), false));
+        assert_eq!((text.reading, text.is_number), (Reading::Scalar(Decoder::Text), true));
+        assert_eq!(
+            [idle, other, text].map(|field| field.reading.null()),
+            [Value::Number(0.0), Value::Null, Value::Null]
+        );
+        assert_eq!([0, 1, 2, 3].map(|index| bytes(&rows[0], index)), [None, Some(&[7; 8][..]), Some(&[][..]), None]);
     }
 
     proptest! {

@@ -17,6 +17,9 @@ mod numeric;
 
 mod parameter;
 
+#[cfg(any(test, fuzzing))]
+mod answered;
+
 pub use columns::Columns;
 pub(in crate::pg) use field::bytes as field_bytes;
 pub use field::{Conversion, Field};

@@ -58,7 +58,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{NAN, NEGATIVE, POSITIVE, read};
+    use super::{INFINITY, NAN, NEGATIVE, NEGATIVE_INFINITY, POSITIVE, read};
 
     fn numeric(weight: i16, sign: u16, decimals: u16, digits: &[u16]) -> Vec<u8> {
         let head = [u16::try_from(digits.len()).unwrap(), weight.cast_unsigned(), sign, decimals];
@@ -76,9 +76,14 @@ mod tests {
             (-1, NEGATIVE, 5, &[12, 3400], "-0.00123"),
             (-5, POSITIVE, 20, &[1], "0.00000000000000000001"),
             (0, NAN, 0, &[], "NaN"),
+            (0, INFINITY, 0, &[], "Infinity"),
+            (0, NEGATIVE_INFINITY, 0, &[], "-Infinity"),
+            (0, POSITIVE, 4, &[0, 9999], "0.9999"),
         ] {
             assert_eq!(read(&numeric(weight, sign, decimals, digits)).as_deref(), Some(text));
         }
+        let zeros = format!("0.{}", "0".repeat(16_383));
+        assert_eq!(read(&numeric(0, POSITIVE, 16_383, &[])), Some(zeros));
     }
 
     #[test]

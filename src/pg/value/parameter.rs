@@ -84,8 +84,9 @@ pub(in crate::pg) fn array_literal<'a>(texts: impl Iterator<Item = Option<&'a st
 
 #[cfg(test)]
 mod tests {
-    use super::{array_literal, form};
-    use tokio_postgres::types::Type;
+    use super::{Text, array_literal, form};
+    use bytes::BytesMut;
+    use tokio_postgres::types::{Format, IsNull, ToSql, Type};
 
     #[test]
     fn an_array_literal_escapes_quotes_and_backslashes_only() {
@@ -101,5 +102,19 @@ mod tests {
         assert_eq!(form(&Type::INT8), 0);
         assert_eq!(form(&Type::JSONB), 3802);
         assert_eq!(form(&Type::INT4_ARRAY), -23);
+        for vector in [Type::INT2_VECTOR, Type::OID_VECTOR] {
+            assert_eq!(form(&vector), 0, "{vector}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_of_any_type_is_its_text() {
+        let mut buffer = BytesMut::new();
+        for kind in [Type::TEXT, Type::INT4_ARRAY, Type::BYTEA] {
+            let [text, null] = [Some("a"), None].map(|text| Text(text).to_sql_checked(&kind, &mut buffer));
+            assert!(matches!((text, null), (Ok(IsNull::No), Ok(IsNull::Yes))), "{kind}");
+            assert!(matches!(Text(None).encode_format(&kind), Format::Text), "{kind}");
+        }
+        assert_eq!(&buffer[..], b"aaa");
     }
 }

@@ -209,3 +209,6 @@ pub(in crate::pg) fn call(row: &Row, column: usize) -> Option<usize> {
     let bytes = row::bytes(row, column)?.try_into().ok()?;
     usize::try_from(i64::from_be_bytes(bytes)).ok()?.checked_sub(1)
 }
+
+#[cfg(test)]
+mod tests;
