@@ -147,10 +147,21 @@ mod tests {
         for none in [OptionValue::Number(0.0), OptionValue::Null, OptionValue::Boolean(false)] {
             assert_eq!(seconds(none), Some(None));
         }
+        for none in ["false", "disable", "0"] {
+            assert_eq!(seconds(OptionValue::Text(none.into())), Some(None), "{none}");
+        }
+        assert_eq!(seconds(OptionValue::Number(1e9)), Some(Some(Duration::from_secs(1_000_000_000))));
         assert_eq!(seconds(OptionValue::Number(f64::INFINITY)), Some(None));
         for wrong in [OptionValue::Number(-1.0), OptionValue::Number(f64::NAN), OptionValue::Text("soon".into())] {
             assert_eq!(seconds(wrong), None);
         }
+    }
+
+    #[test]
+    fn a_text_has_no_nul_character() {
+        assert_eq!(OptionValue::Text("a b".into()).text().ok().as_deref(), Some("a b"));
+        assert!(OptionValue::Text("a\0b".into()).text().is_err_and(|problem| problem.text.contains("NUL")));
+        assert!(OptionValue::Null.text().is_err());
     }
 
     #[test]

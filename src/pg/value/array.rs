@@ -146,7 +146,7 @@ impl<'a> Literal<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{read_binary, read_text};
+    use super::{read_binary, read_dimension, read_text};
     use crate::pg::value::decode::{Decoder, Value};
 
     fn binary(lengths: &[i32], elements: &[Option<i32>]) -> Vec<u8> {
@@ -191,6 +191,20 @@ mod tests {
         for lengths in [[0, 0], [0, 2], [2, 0]] {
             assert_eq!(read_binary(&binary(&lengths, &[]), Decoder::Int4), None, "{lengths:?}");
         }
+    }
+
+    #[test]
+    fn the_texts_of_all_elements_are_together_no_longer_than_there_is_room() {
+        let mut elements = Vec::new();
+        for number in [12i64, 345] {
+            elements.extend(8i32.to_be_bytes());
+            elements.extend(number.to_be_bytes());
+        }
+        let made = ["12", "345"].map(|text| Value::Made(text.to_owned())).to_vec();
+        let read = |room| read_dimension(&mut &elements[..], &[2], Decoder::Int8, &mut { room });
+        assert_eq!([read(4), read(5)], [None, Some(Value::Array(made.clone()))]);
+        let whole = [&binary(&[2], &[])[..], &elements].concat();
+        assert_eq!(read_binary(&whole, Decoder::Int8), Some(Value::Array(made)));
     }
 
     #[test]

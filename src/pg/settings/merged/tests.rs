@@ -68,6 +68,16 @@ fn options_win_over_the_connection_string_and_that_over_the_environment() {
 }
 
 #[test]
+fn files_are_read_for_certificates_and_for_a_password_that_is_not_given() {
+    let reads = |options: &[_], variables: &[_]| read(None, options, variables).unwrap().reads_files();
+    let home = [("HOME", "/home/me")];
+    assert!(!reads(&[], &[]));
+    assert_eq!(reads(&[], &home), cfg!(not(windows)));
+    assert!(!reads(&[("password", text("secret"))], &home));
+    assert!(reads(&[("password", text("secret")), ("ssl", text("require"))], &[]));
+}
+
+#[test]
 fn of_a_parameter_that_is_repeated_the_last_counts() {
     let settings = read(Some("postgres://h/d?max=2&application_name=a&max=3&application_name=b"), &[], &[]).unwrap();
     assert_eq!(settings.max, 3);

@@ -4,6 +4,7 @@ use super::*;
 use crate::pg::settings::{
     misspelt::{NEVER_EMPTY, PROTECTION, distance},
     password::{Password, Secret},
+    tls::ChannelBinding,
 };
 
 fn text(text: &str) -> OptionValue {
@@ -46,6 +47,25 @@ fn an_unknown_option_is_an_error_that_suggests_the_nearest() {
         assert_eq!(message(name, OptionValue::Boolean(true)), expected);
     }
     assert!(one("hots", OptionValue::Undefined).is_ok());
+}
+
+#[test]
+fn each_name_of_a_choice_is_that_choice() {
+    let binding = |name| one("channel_binding", text(name)).map(|stated| stated.tls.channel_binding);
+    for (name, expected) in
+        [("disable", ChannelBinding::Disable), ("prefer", ChannelBinding::Prefer), ("require", ChannelBinding::Require)]
+    {
+        assert_eq!(binding(name).unwrap(), Some(expected), "{name}");
+    }
+    assert!(message("channel_binding", text("no")).ends_with("must be disable, prefer or require"));
+}
+
+#[test]
+fn a_function_for_notices_is_known_by_its_handle_and_false_stands_for_no_function() {
+    let function = |value| one("onnotice", value).map(|stated| stated.onnotice);
+    assert_eq!(function(OptionValue::Function(7)).unwrap(), Some(7));
+    assert_eq!(function(OptionValue::Boolean(false)).unwrap(), None);
+    assert!(one("socket", OptionValue::Boolean(false)).is_ok());
 }
 
 #[test]
