@@ -4,8 +4,9 @@ use super::{connection::fuzz as connection, settings::fuzz as settings, tls::fuz
 
 pub type Target = fn(&[u8]);
 
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("messages", connection::messages),
+    ("rows", value::rows),
     ("value", value::value),
     ("array", value::array),
     ("array_text", value::array_text),
