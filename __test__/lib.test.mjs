@@ -64,6 +64,75 @@ test("of what the server has told about types, five hundred combinations of colu
   assert.equal(asked, 502);
 });
 
+/** The method `getUser` over a connection that hands calls by id over to `byId`, each with its slot. */
+const byId = (hand) => {
+  const { createMethods } = require("../lib/adapter.js");
+  const { give } = require("../lib/rows.js");
+  const owner = {
+    tables: { user: "auth_user", key: "user_key", session: "user_session" },
+    server: {},
+    started() {},
+    settled() {},
+    checkOpen() {},
+    byId: (index, form, isObserved, slot, id) => hand(slot, id, form),
+  };
+  return createMethods(owner, Error, methods[2], give).getUser;
+};
+
+describe("an id", () => {
+  const { calls, release } = require("../lib/calls.js");
+  /** What the server's telling of the forms does (`completions.js`). */
+  const tell = (slot, forms) => {
+    const call = calls[slot];
+    const again = new Promise((resolve) => resolve(call.again(call, forms)));
+    release(slot).resolve(again);
+  };
+
+  test("is written anew as the server's type is told, and from then on at once", async () => {
+    const BYTEA = 17;
+    const sent = [];
+    const getUser = byId((slot, id, form) => {
+      sent.push([id, form]);
+      if (form === BYTEA) release(slot).resolve("found");
+      else tell(slot, [BYTEA]);
+    });
+    assert.equal(await getUser("ab"), "found");
+    assert.deepEqual(sent, [["ab", 0], ["\\x6162", BYTEA]]);
+    assert.equal(await getUser("c"), "found");
+    assert.deepEqual(sent.slice(2), [["\\x63", BYTEA]]);
+  });
+
+  test("is given up when its type changes each time, or when its statement has no single parameter", async () => {
+    let sent = 0;
+    const changing = byId((slot) => tell(slot, [(sent += 1)]));
+    await assert.rejects(changing("a"), { code: "INVALID_ANSWER", message: /changes faster/ });
+    assert.equal(sent, 5);
+    for (const forms of [[], [0, 0]]) {
+      const odd = byId((slot) => tell(slot, forms));
+      await assert.rejects(odd("a"), { code: "INVALID_ANSWER", message: new RegExp(`one parameter has ${forms.length}$`) });
+    }
+  });
+
+  test("that is no date is left to the server as it is where a date is wanted", async () => {
+    const DATE = 1082;
+    const sent = [];
+    const getUser = byId((slot, id, form) => {
+      sent.push(id);
+      if (form === DATE) release(slot).resolve(null);
+      else tell(slot, [DATE]);
+    });
+    await getUser("never");
+    assert.deepEqual(sent, ["never", "never"]);
+  });
+
+  test("may have as many characters as a value of PostgreSQL holds in any case", async () => {
+    const getUser = byId((slot) => release(slot).resolve(null));
+    assert.equal(await getUser("a".repeat(2 ** 28)), null);
+    await assert.rejects(getUser("a".repeat(2 ** 28 + 1)), { name: "TypeError", message: /^getUser: the id is too long/ });
+    await assert.rejects(getUser(1), { name: "TypeError", message: "getUser: the id must be a string, not a number" });
+  });
+});
+
 test("an inspection that cannot begin leaves no call under way", async () => {
   const { inspect } = require("../lib/inspect.js");
   const { calls } = require("../lib/calls.js");
