@@ -43,6 +43,16 @@ async function timesCommitted(user) {
 }
 
 const unknown = { code: "OUTCOME_UNKNOWN" };
+/** For a write whose answer makes no sense, for this reason. */
+const unknownSince = (why) => ({ message, code, cause }) => {
+  const told = { message, code, cause: { message: cause.message, code: cause.code } };
+  assert.deepEqual(told, {
+    message: "the server's answer did not come: the change may have been made or not",
+    code: "OUTCOME_UNKNOWN",
+    cause: { message: why, code: "INVALID_ANSWER" },
+  });
+  return true;
+};
 const localized = { S: "FATAL", C: "57P01", M: "terminating connection" };
 const source = { F: "postgres.c", L: "3300", R: "ProcessInterrupts" };
 const own = { ...localized, V: "FATAL", ...source };
@@ -99,23 +109,25 @@ test("a FATAL of the server itself, before CommandComplete, has the change done 
 });
 
 describe("an answer without CommandComplete", () => {
-  const inItsPlace = (type) => (bytes) => (
-    Buffer.concat(messagesOf(bytes).map((each) => (each.type === "C" ? message(type, Buffer.alloc(0)) : each.bytes)))
-  );
-  for (const [name, type] of [["PortalSuspended", "s"], ["EmptyQueryResponse", "I"]]) {
-    test(`but with ${name} rejects a write with OUTCOME_UNKNOWN, and a read with INVALID_ANSWER`, limit, async (t) => {
+  const incomplete = "the server does not say that the command is complete";
+  const inItsPlace = (instead) => (bytes) => Buffer.concat(messagesOf(bytes).map((each) => (each.type === "C" ? instead : each.bytes)));
+  const instead = {
+    "but with PortalSuspended": message("s", Buffer.alloc(0)),
+    "but with EmptyQueryResponse": message("I", Buffer.alloc(0)),
+    "that a proxy has dropped": Buffer.alloc(0),
+  };
+  for (const [name, replacement] of Object.entries(instead)) {
+    test(`${name} rejects a write with OUTCOME_UNKNOWN, and a read with INVALID_ANSWER`, limit, async (t) => {
       const { adapter, proxy } = await connected(t, name);
-      const changed = proxy.changeAnswer("UPDATE 1", inItsPlace(type), { how: "stay" });
+      const changed = proxy.changeAnswer("UPDATE 1", inItsPlace(replacement), { how: "stay" });
       const update = adapter.updateUser(name, { username: "after" });
-      await within(10, "the update rejects", assert.rejects(update, ({ code, cause }) => (
-        assert.deepEqual([code, cause.code], ["OUTCOME_UNKNOWN", "INVALID_ANSWER"]) ?? true
-      )));
+      await within(10, "the update rejects", assert.rejects(update, unknownSince(incomplete)));
       await changed;
       assert.equal(await timesCommitted(name), 1);
 
       assert.equal((await adapter.getUser(name)).username, "after");
-      const again = proxy.changeAnswer("SELECT 1", inItsPlace(type), { how: "stay" });
-      await within(10, "the read rejects", assert.rejects(adapter.getUser(name), { code: "INVALID_ANSWER" }));
+      const again = proxy.changeAnswer("SELECT 1", inItsPlace(replacement), { how: "stay" });
+      await within(10, "the read rejects", assert.rejects(adapter.getUser(name), { code: "INVALID_ANSWER", message: incomplete }));
       await again;
       assert.equal((await adapter.getUser(name)).username, "after");
     });
@@ -125,24 +137,22 @@ describe("an answer without CommandComplete", () => {
 describe("an answer whose end is none of PostgreSQL's", () => {
   const each = (type, change) => (bytes) => Buffer.concat(messagesOf(bytes).flatMap((one) => (one.type === type ? change(one.bytes) : one.bytes)));
   const cases = [
-    ["a command that is not known", each("C", () => message("C", Buffer.from("HELLO 1\0")))],
-    ["two completions of one statement", each("C", (bytes) => [bytes, bytes])],
-    ["a transaction that nobody began", each("Z", () => message("Z", Buffer.from("T")))],
-    ["a failed transaction that nobody began", each("Z", () => message("Z", Buffer.from("E")))],
+    ["a command that is not known", each("C", () => message("C", Buffer.from("HELLO 1\0"))), "a command is complete that PostgreSQL does not know"],
+    ["two completions of one statement", each("C", (bytes) => [bytes, bytes]), "a statement is complete twice"],
+    ["a transaction that nobody began", each("Z", () => message("Z", Buffer.from("T"))), "a transaction is under way that was not begun"],
+    ["a failed transaction that nobody began", each("Z", () => message("Z", Buffer.from("E"))), "a transaction is under way that was not begun"],
   ];
-  for (const [what, change] of cases) {
+  for (const [what, change, why] of cases) {
     test(`${what}: a write rejects with OUTCOME_UNKNOWN, a read with INVALID_ANSWER, and the connection is replaced`, limit, async (t) => {
       const { adapter, proxy } = await connected(t, what, { max: 1 });
       const { accepted } = proxy;
       const changed = proxy.changeAnswer("UPDATE 1", change, { how: "stay" });
-      await within(10, "the update rejects", assert.rejects(adapter.updateUser(what, { username: "after" }), ({ code, cause }) => (
-        assert.deepEqual([code, cause.code], ["OUTCOME_UNKNOWN", "INVALID_ANSWER"]) ?? true
-      )));
+      await within(10, "the update rejects", assert.rejects(adapter.updateUser(what, { username: "after" }), unknownSince(why)));
       await changed;
       assert.equal((await adapter.getUser(what)).username, "after");
       assert.equal(proxy.accepted, accepted + 1);
       const again = proxy.changeAnswer("SELECT 1", change, { how: "stay" });
-      await within(10, "the read rejects", assert.rejects(adapter.getUser(what), { code: "INVALID_ANSWER" }));
+      await within(10, "the read rejects", assert.rejects(adapter.getUser(what), { code: "INVALID_ANSWER", message: why }));
       await again;
       assert.equal((await adapter.getUser(what)).username, "after");
       assert.equal(await timesCommitted(what), 1);
