@@ -12,6 +12,7 @@ import { fileURLToPath } from "node:url";
 
 import { openAdapter, runningStatements } from "./support/adapter.mjs";
 import { eventually } from "./support/bounded.mjs";
+import { runChild } from "./support/child.mjs";
 import { createTables, freshDatabase } from "./support/database.mjs";
 import { message } from "./support/messages.mjs";
 import { outcome } from "./support/opened.mjs";
@@ -87,24 +88,67 @@ describe("what is no PostgreSQL is said to be none, with host and port, within a
   }
 });
 
-describe("what comes before the session is bounded:", () => {
-  let settings = 0;
-  const setting = () => message("S", Buffer.from(`setting_${settings += 1}\0${"v".repeat(5000)}\0`));
-  for (const [what, bytes] of [
-    ["notices for ever", Buffer.concat(Array.from({ length: 100 }, () => noticed))],
-    ["settings for ever", Buffer.concat(Array.from({ length: 100 }, setting))],
+const asksPassword = message("R", Buffer.from([0, 0, 0, 3]));
+const mayBegin = Buffer.concat([begun, message("K", Buffer.alloc(8)), message("Z", Buffer.from("I"))]);
+const notified = message("A", Buffer.from(`\0\0\0\0channel\0${"x".repeat(900)}\0`));
+let settings = 0;
+const setting = () => message("S", Buffer.from(`setting_${settings += 1}\0${"v".repeat(5000)}\0`));
+const hundred = (make) => Buffer.concat(Array.from({ length: 100 }, make));
+const nothing = Buffer.alloc(0);
+const zeros = Buffer.alloc(2 ** 20);
+const noPostgresql = { code: "INVALID_ANSWER", message: /^127\.0\.0\.1:\d+ cannot be connected to: what answered is no PostgreSQL: / };
+const tooMuch = {
+  code: "INVALID_ANSWER",
+  message: /^127\.0\.0\.1:\d+ cannot be connected to: the server sent more than 1048576 bytes of settings and notices unasked$/,
+};
+const otherLength = {
+  code: "INVALID_ANSWER",
+  message: /^127\.0\.0\.1:\d+ cannot be connected to: the server sent a message of another type or length than PostgreSQL: /,
+};
+const silence = { code: "CONNECT_TIMEOUT", message: /^127\.0\.0\.1:\d+ did not answer within connect_timeout \(2 s\)$/ };
+const lost = { code: "CONNECTION_CLOSED", message: /^the connection was lost: connection closed$/ };
+/** MB beyond what the process had before the call. */
+const MOST_GROWTH = 64;
+
+describe(`a server that sends for ever takes ${MOST_GROWTH} MB of memory at most:`, () => {
+  for (const [what, expected, { first = nothing, begin = nothing, bytes }] of [
+    ["a request for authentication of 2 GB", noPostgresql, { begin: announced("R"), bytes: zeros }],
+    ["an error of 2 GB, before authentication", noPostgresql, { begin: announced("E"), bytes: zeros }],
+    ["notices, before authentication", noPostgresql, { bytes: hundred(() => noticed) }],
+    ["requests for a password, before authentication", noPostgresql, { bytes: hundred(() => asksPassword) }],
+    ["notices, before the session", tooMuch, { begin: begun, bytes: hundred(() => noticed) }],
+    ["settings, before the session", tooMuch, { begin: begun, bytes: hundred(setting) }],
+    ["an error of 2 GB, before the session", otherLength, { begin: Buffer.concat([begun, announced("E")]), bytes: zeros }],
+    ["notices, in the session", silence, { first: mayBegin, bytes: hundred(() => noticed) }],
+    ["notifications, in the session", silence, { first: mayBegin, bytes: hundred(() => notified) }],
+    ["settings, in the session", lost, { first: mayBegin, bytes: hundred(setting) }],
+    ["a setting of 2 GB, in the session", lost, { first: mayBegin, begin: announced("S"), bytes: zeros }],
+    ["a row of 2 GB, in the session", lost, { first: mayBegin, begin: announced("D"), bytes: zeros }],
   ]) {
     test(what, limit, async (t) => {
       const port = await impostor(t, (socket) => {
-        socket.write(begun);
-        flood(socket, bytes);
+        const sayForEver = () => {
+          socket.write(begin);
+          flood(socket, bytes);
+        };
+        if (first.length === 0) return sayForEver();
+        socket.write(first);
+        socket.once("data", sayForEver);
       });
-      const { adapter } = openAdapter(t, `postgres://u:p@127.0.0.1:${port}/d?sslmode=disable`);
-      const before = process.memoryUsage().rss;
-      const { error } = await outcome(adapter.getUser("one"));
-      assert.equal(error.code, "INVALID_ANSWER");
-      assert.equal(error.port, port);
-      assert.ok(process.memoryUsage().rss - before < 64 * 2 ** 20);
+      // In a process of its own, whose peak is known to the system.
+      const { stdout, stderr } = await runChild(`
+        const own = postgres(process.env.CHILD_URL, tableNames, { connect_timeout: 2, query_timeout: 2, onnotice() {} });
+        const earlier = process.resourceUsage().maxRSS;
+        const { code, message } = await own(LuciaError).getUser("one").catch((error) => error);
+        const grown = (process.resourceUsage().maxRSS - earlier) / 1024;
+        console.log(JSON.stringify({ code, message, grown }));
+        await own.end();
+      `, `postgres://u:p@127.0.0.1:${port}/d?sslmode=disable`);
+      assert.equal(stderr, "");
+      const { code, message: text, grown } = JSON.parse(stdout);
+      assert.equal(code, expected.code);
+      assert.match(text, expected.message);
+      assert.ok(grown <= MOST_GROWTH, `${grown} MB`);
     });
   }
 });
