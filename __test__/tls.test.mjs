@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { inspect } from "node:util";
 
+import pg from "pg";
 import connect from "postgres";
 
 import { startServer } from "../tools/server.mjs";
@@ -41,13 +42,14 @@ function save(name, text) {
   return path;
 }
 
-const configuration = (ssl) => `ssl = ${ssl}\nssl_ca_file = 'root.crt'\n`;
+const configuration = (settings) => Object.entries({ ssl: "on", ssl_ca_file: "root.crt", ...settings })
+  .map(([name, value]) => `${name} = '${value}'\n`).join("");
 
-/** Gives the server another certificate, or takes TLS away from it. */
-async function reconfigure({ certificate, key }, ssl = "on") {
+/** Gives the server another certificate and other settings of TLS, or takes TLS away from it. */
+async function reconfigure({ certificate, key }, settings = {}) {
   writeFileSync(join(server.data, "server.crt"), certificate);
   writeFileSync(join(server.data, "server.key"), key);
-  writeFileSync(join(server.data, "postgresql.auto.conf"), configuration(ssl));
+  writeFileSync(join(server.data, "postgresql.auto.conf"), configuration(settings));
   await server.restart();
 }
 
@@ -56,7 +58,7 @@ before(async () => {
   server = await startServer({
     hba,
     files: {
-      "postgresql.auto.conf": configuration("on"),
+      "postgresql.auto.conf": configuration({}),
       "server.crt": good.certificate,
       "server.key": good.key,
       "root.crt": authority.certificate,
@@ -421,8 +423,31 @@ describe("a server whose certificate has expired", () => {
   }
 });
 
+describe("a server that encrypts in no way of this program's", () => {
+  const ways = {
+    "with X448 as its only group": [{ ssl_groups: "X448" }, { ecdhCurve: "X448" }],
+    "with DHE as its only exchange of keys": [
+      { ssl_ciphers: "DHE-RSA-AES256-GCM-SHA384", ssl_max_protocol_version: "TLSv1.2" },
+      { ciphers: "DHE-RSA-AES256-GCM-SHA384", maxVersion: "TLSv1.2" },
+    ],
+  };
+  for (const [title, [settings, ofNode]] of Object.entries(ways)) {
+    test(`${title} is reached by Node's OpenSSL, and refused here with what is needed`, async () => {
+      await reconfigure(good, settings);
+      const client = new pg.Client({ connectionString: url(""), ssl: { ca: authority.certificate, ...ofNode } });
+      await client.connect();
+      assert.equal((await client.query("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")).rows[0].ssl, true);
+      await client.end();
+      for (const mode of ["require", "verify-full&sslrootcert=$ca"]) {
+        const error = await refused(url(`sslmode=${mode}`), /no way of encryption in common: .*ECDHE .*key exchange by X25519, P-256 or P-384 are needed/);
+        assert.equal(error.code, "TLS_NOT_SUPPORTED");
+      }
+    });
+  }
+});
+
 describe("a server without TLS", () => {
-  before(() => reconfigure(good, "off"));
+  before(() => reconfigure(good, { ssl: "off" }));
 
   for (const mode of ["disable", "allow", "prefer"]) {
     test(`sslmode=${mode} connects`, async () => {
