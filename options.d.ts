@@ -97,7 +97,7 @@ export interface PasswordRequest {
   port: number;
   user: string;
   database: string;
-  /** Aborted when the connection waits no longer. */
+  /** Aborted when the connection waits no longer, and when the adapter ends. */
   signal: AbortSignal;
 }
 

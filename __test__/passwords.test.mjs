@@ -18,7 +18,7 @@ import connect from "postgres";
 import { postgres } from "../index.js";
 import { installed } from "../tools/installed.mjs";
 import { startServer } from "../tools/server.mjs";
-import { eventually } from "./support/bounded.mjs";
+import { eventually, within } from "./support/bounded.mjs";
 import { createTables, tableNames } from "./support/database.mjs";
 import { startTokenServer } from "./support/tokens.mjs";
 
@@ -89,6 +89,34 @@ test("the signal is aborted when connect_timeout has passed, and the call reject
   await eventually(10, "the signal is aborted", () => told !== undefined);
   assert.equal(told.name, "TimeoutError");
   assert.ok(told.after >= 450 && told.after < 5000, `${told.after} ms`);
+});
+
+test("the signal is aborted when the adapter ends while the function is under way", limit, async (t) => {
+  const aborted = [];
+  const waiting = [];
+  const password = ({ port, signal }) => new Promise((_, reject) => {
+    waiting.push(port);
+    signal.addEventListener("abort", () => {
+      aborted.push([port, signal.reason.name]);
+      reject(signal.reason);
+    });
+  });
+  const open = (port) => {
+    const initializer = postgres({ host: "127.0.0.1", port, user: "app", database: "postgres", password, connect_timeout: 60 }, tableNames);
+    t.after(() => initializer.end({ timeout: 0 }));
+    return initializer;
+  };
+  const other = await startTokenServer(server.url(), () => true);
+  t.after(() => other.stop());
+  const [ends, goesOn] = [server.port, other.port].map(open);
+  const call = assert.rejects(ends(LuciaError).getUser("u"), { code: "CONNECTION_DESTROYED" });
+  goesOn(LuciaError).getUser("u").catch(() => {});
+  await eventually(10, "both functions are under way", () => waiting.length === 2);
+  await within(10, "the adapter ends", ends.end({ timeout: 0 }));
+  await call;
+  assert.deepEqual(aborted, [[server.port, "AbortError"]]);
+  await within(10, "the other one ends", goesOn.end({ timeout: 0 }));
+  assert.deepEqual(aborted, [[server.port, "AbortError"], [other.port, "AbortError"]]);
 });
 
 test("while a function is being asked for one host it can be asked for another", limit, async (t) => {

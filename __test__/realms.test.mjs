@@ -159,6 +159,60 @@ test("after `end` nothing keeps the context in which `postgres` was called, also
   assert.deepEqual({ code, stdout: stdout.trim() }, { code: 0, stdout: "true" }, stderr);
 });
 
+test("an adapter that has ended, and that the program holds on to, keeps nothing of what its functions close over, were called in or have thrown", async () => {
+  const { code, stdout, stderr } = await runChild(`
+    ${collected}
+    const { AsyncLocalStorage } = await import("node:async_hooks");
+    const storage = new AsyncLocalStorage();
+    const held = [];
+    const refs = {};
+    const kept = (name) => {
+      const big = { name };
+      refs[name] = new WeakRef(big);
+      return big;
+    };
+    const functions = {
+      onnotice: () => {
+        const big = kept("closed over by onnotice");
+        return { onnotice: () => big };
+      },
+      password: () => {
+        const big = kept("closed over by password");
+        return { password: () => big && new URL(url).password };
+      },
+      "a password that fails": () => {
+        const big = kept("thrown by password");
+        return { password: () => { throw Object.assign(new Error("none"), { big }); } };
+      },
+      "a password that never comes": () => {
+        const big = kept("closed over by a password that never comes");
+        return { password: ({ signal }) => big && new Promise((resolve) => signal.addEventListener("abort", () => resolve(big.name))) };
+      },
+    };
+    for (const [name, make] of Object.entries(functions)) {
+      const own = storage.run(kept("the context of " + name), () => postgres(url, tableNames, { share: false, ...make() }));
+      const adapter = own(LuciaError);
+      const { user, error } = await Promise.race([
+        adapter.getUser("u1").then((user) => ({ user }), (error) => ({ error })),
+        new Promise((resolve) => setTimeout(resolve, 500, {})),
+      ]);
+      console.log(name, user?.id, error?.code, error?.cause?.message);
+      await own.end({ timeout: 0 });
+      held.push(own, adapter);
+    }
+    const left = () => Object.keys(refs).filter((name) => refs[name].deref() !== undefined);
+    await settle(() => left().length === 0);
+    console.log(JSON.stringify(left()), held.length);
+  `, database.url, { flags: ["--expose-gc"] });
+  const expected = `onnotice u1 undefined undefined
+password u1 undefined undefined
+a password that fails undefined PASSWORD_FAILED none
+a password that never comes undefined undefined undefined
+[] 8
+`;
+  assert.deepEqual({ code, stdout }, { code: 0, stdout: expected }, stderr);
+});
+
 test("when the last adapter has ended no asynchronous resource of the package is left", async () => {
   const { code, stdout, stderr } = await runChild(`
     ${collected}

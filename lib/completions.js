@@ -98,7 +98,8 @@ const receive = {
     const description = values[at + 1];
     note(call, 0);
     if (call.trace && description.fields) call.trace.sqlstate = description.code;
-    reject(call, () => createError(description, call.owner));
+    const { PostgresError, thrown } = call.owner;
+    reject(call, () => createError(description, { PostgresError, thrown }));
     return at + 2;
   },
   [kinds.Shape](values, at) {

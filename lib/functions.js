@@ -28,9 +28,14 @@ const nameOf = (error) => {
 class Functions {
   #functions;
   #native;
-  /** Answers that are waited for: nothing is kept of them. @type {Map<string, Promise<unknown>>} */
+  /** Answers that are waited for: nothing is kept of them. @type {Map<string, { answer: Promise<unknown>, controller: AbortController }>} */
   #asked = new Map();
-  /** The context of the call of `postgres`, not of whoever has caused a connection to be opened. */
+  /**
+   * The context of the call of `postgres`, not of whoever has caused a connection to be opened. There is none when the adapter has
+   * ended.
+   *
+   * @type {AsyncResource | undefined}
+   */
   #context = new AsyncResource("lucia-postgres-native", { requireManualDestroy: true });
   /** What functions have thrown of late, by the number of the request. @type {Map<number, unknown>} */
   thrown = new Map();
@@ -46,17 +51,24 @@ class Functions {
   }
 
   call(handle, ...given) {
-    return this.#context.runInAsyncScope(this.#functions.get(handle), undefined, ...given);
+    return this.#context?.runInAsyncScope(this.#functions.get(handle), undefined, ...given);
   }
 
   /** The answer of a function that is asked for a password. */
   ask(handle, place, limit) {
     const key = JSON.stringify([handle, place]);
-    const asked = this.#asked.get(key) ?? settled
-      .then(() => this.call(handle, { ...place, signal: until(limit) }))
-      .finally(() => this.#asked.delete(key));
-    this.#asked.set(key, asked);
-    return asked;
+    const asked = this.#asked.get(key);
+    if (asked !== undefined) return asked.answer;
+    const controller = new AbortController();
+    const cancel = abortAfter(controller, limit);
+    const answer = settled
+      .then(() => this.call(handle, { ...place, signal: controller.signal }))
+      .finally(() => {
+        cancel();
+        this.#asked.delete(key);
+      });
+    this.#asked.set(key, { answer, controller });
+    return answer;
   }
 
   /** Answers a connection's request for a password. */
@@ -66,7 +78,7 @@ class Functions {
 
   /** The same, by an error: its message may hold what the function was given to find the password, and is left to `cause`. */
   noPassword(reply, error) {
-    this.thrown.set(reply, error);
+    if (this.#context !== undefined) this.thrown.set(reply, error);
     for (const oldest of this.thrown.keys()) {
       if (this.thrown.size <= MOST_THROWN) break;
       this.thrown.delete(oldest);
@@ -74,11 +86,16 @@ class Functions {
     this.#native.password(reply, null, nameOf(error));
   }
 
-  /** The adapter has ended. */
+  /** The adapter has ended, and may be held for long. */
   clear() {
     for (const handle of this.#functions.keys()) owners.delete(handle);
     this.#functions.clear();
-    this.#context.emitDestroy();
+    for (const { controller } of this.#asked.values()) controller.abort();
+    this.#asked.clear();
+    // Not emptied: the errors of the last calls are still to be made of it.
+    this.thrown = new Map();
+    this.#context?.emitDestroy();
+    this.#context = undefined;
   }
 }
 
@@ -89,8 +106,14 @@ const ownerOf = (handle) => owners.get(handle)?.deref();
 /** `AbortSignal.timeout` takes no more milliseconds. */
 const LONGEST_TIMEOUT = 2 ** 31 - 1;
 
-/** Aborted when the connection has waited for so many milliseconds. */
-const until = (limit) => (limit < LONGEST_TIMEOUT ? AbortSignal.timeout(limit) : new AbortController().signal);
+/** Aborts when the connection has waited for so many milliseconds, unless the function that is given is called before. */
+const abortAfter = (controller, limit) => {
+  if (limit >= LONGEST_TIMEOUT) return () => {};
+  const timeout = AbortSignal.timeout(limit);
+  const abort = () => controller.abort(timeout.reason);
+  timeout.addEventListener("abort", abort);
+  return () => timeout.removeEventListener("abort", abort);
+};
 
 /** Asks for the password at `place` (host, port, user, database); connections to the same place share the answer meanwhile. */
 const askPassword = (reply, handle, place, limit) => {
