@@ -73,11 +73,29 @@ test("a conversion that throws rejects its own call, and the others that were an
 test("a text that is longer than a string can be rejects its own call, and no other one", async (t) => {
   await sql`CREATE TABLE big_user (id TEXT PRIMARY KEY, bio TEXT)`;
   await sql`INSERT INTO big_user VALUES ('big', repeat('x', 540000000)), ('small', 'y')`;
-  t.after(() => sql`DROP TABLE big_user`);
-  const { adapter } = openAdapter(t, database.url, {}, { ...tableNames, user: "big_user" });
-  const big = assert.rejects(adapter.getUser("big"), { code: "INVALID_ANSWER", message: /longer than a string/ });
-  await within(60, "the call is rejected", big);
-  assert.deepEqual(await within(10, "a later call settles", adapter.getUser("small")), { id: "small", bio: "y" });
+  await sql`CREATE VIEW late_user AS SELECT id, username, pg_sleep(2)::text AS slept FROM auth_user`;
+  t.after(() => sql`DROP TABLE big_user; DROP VIEW late_user`.simple());
+  const { adapter, initializer } = openAdapter(t, database.url, {}, { ...tableNames, user: "big_user" });
+  const [other, late] = ["auth_user", "late_user"].map((user) => openAdapter(t, database.url, {}, { ...tableNames, user }).adapter);
+  const small = { id: "small", bio: "y" };
+  assert.deepEqual(await adapter.getUser("small"), small);
+
+  const ids = ["small", "nobody", "big", "small", "nobody"];
+  const calls = ids.map((id) => adapter.getUser(id));
+  const others = [other.getUser("u5"), late.getUser("u6"), other.updateUser("u7", { username: "seven" }), late.getUser("nobody")];
+  const settled = Promise.allSettled([...calls, ...others]);
+  // Answers that come while this thread does nothing land together: those before the long one, the long one, and those behind it.
+  await new Promise(setImmediate);
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 4000);
+  const outcomes = await within(60, "every call settles", settled);
+  const { reason } = outcomes[2];
+  assert.equal(reason?.code, "INVALID_ANSWER");
+  assert.match(reason.message, /longer than a string/);
+  const values = outcomes.map(({ status, value }) => (status === "fulfilled" ? value : status));
+  assert.deepEqual(values, [small, null, "rejected", small, null, { id: "u5", username: "name5", meta: {} }, { id: "u6", username: "name6", slept: "" }, undefined, null]);
+  assert.deepEqual(await within(10, "a later call settles", adapter.getUser("small")), small);
+  assert.equal((await within(10, "another adapter's call settles", other.getUser("u7"))).username, "seven");
+  await within(10, "the adapter ends", initializer.end());
 });
 
 describe("queueMicrotask", () => {
