@@ -16,6 +16,7 @@ const { sql } = database;
 await sql`ALTER TABLE auth_user ADD meta JSONB DEFAULT '{}'`;
 await sql`INSERT INTO auth_user (id, username) SELECT 'u' || n, 'name' || n FROM generate_series(1, 50) n`;
 await sql`INSERT INTO user_session (id, user_id, active_expires, idle_expires) VALUES ('s1', 'u1', 1, 2)`;
+await sql`CREATE VIEW asleep_user AS SELECT id, username, pg_sleep(60)::text AS slept FROM auth_user`;
 
 const cyclic = () => {
   const value = {};
@@ -116,6 +117,53 @@ describe("queueMicrotask", () => {
       assert.equal((await within(10, "the call settles", begun)).username, "name2");
       await within(10, "a change settles", adapter.updateUser("u3", { username: "changed" }));
       await within(10, "the adapter ends", initializer.end());
+    });
+  }
+});
+
+describe("what schedules, in this program or by a polyfill,", () => {
+  for (const [what, fake] of [
+    ["does nothing", "() => {}"],
+    ["throws", '() => { throw new Error("no"); }'],
+    ["is missing", "undefined"],
+  ]) {
+    test(`that ${what} keeps no call from being answered, meanwhile or later, and no adapter from ending`, async () => {
+      // In a process of its own: Node's own streams need what is faked.
+      const { stdout, stderr } = await runChild(`
+        const names = ["setTimeout", "setInterval", "setImmediate", "queueMicrotask", "clearTimeout", "clearInterval", "clearImmediate"];
+        const real = {};
+        const { nextTick } = process;
+        const each = (change) => names.forEach(change);
+        const fake = () => (each((name) => { globalThis[name] = ${fake}; }), process.nextTick = ${fake});
+        const restore = () => (each((name) => { globalThis[name] = real[name]; }), process.nextTick = nextTick);
+        for (const name of names) real[name] = globalThis[name];
+        const url = process.env.CHILD_URL;
+        const password = async () => new URL(url).password;
+        const asked = postgres(url, tableNames, { password, onnotice() {} });
+        const asleep = postgres(url, { ...tableNames, user: "asleep_user" });
+        const nameOf = async (one) => (await one).username;
+        const codeOf = (one) => one.then(String, ({ code }) => code);
+
+        fake();
+        const during = await Promise.all([nameOf(adapter.getUser("u1")), nameOf(asked(LuciaError).getUser("u2"))]);
+        await adapter.updateUser("u4", { username: "changed" });
+        during.push(await nameOf(adapter.getUser("u4")), await codeOf(adapter.getUser(4)));
+        const begun = nameOf(adapter.getUser("u5"));
+        restore();
+        const later = [await begun, ...await Promise.all(["u1", "u2"].map((id) => nameOf(adapter.getUser(id)))), await nameOf(asked(LuciaError).getUser("u5"))];
+        fake();
+        const stopped = codeOf(asleep(LuciaError).getUser("u1"));
+        await Promise.all([initializer.end(), asked.end(), asleep.end({ timeout: 0.2 })]);
+        const ended = [await stopped, await codeOf(adapter.getUser("u1"))];
+        restore();
+        console.log(JSON.stringify([during, later, ended]));
+      `, database.url);
+      assert.equal(stderr, "");
+      assert.deepEqual(JSON.parse(stdout), [
+        ["name1", "name2", "changed", null],
+        ["name5", "name1", "name2", "name5"],
+        ["CONNECTION_DESTROYED", "CONNECTION_ENDED"],
+      ]);
     });
   }
 });

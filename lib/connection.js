@@ -1,6 +1,9 @@
 // What an adapter's calls have in common: the native functions, and how many calls are under way.
 "use strict";
 
+// Not the global ones, which programs replace.
+const { clearTimeout, setTimeout } = require("node:timers");
+
 const { calls, reject, release } = require("./calls.js");
 const { instance } = require("./completions.js");
 const { bucketsMs, smallestBatch } = require("./constants.js");
