@@ -22,8 +22,8 @@ pub struct Batch {
 pub enum Lookup {
     /// Nothing.
     None,
-    /// Relations of these names. Unless all are tables the server might read the whole of one, so that each call has a
-    /// statement of its own.
+    /// Relations of these names. Unless all are tables, with parts or without, the server might read the whole of one, so that
+    /// each call has a statement of its own.
     Tables(Vec<String>),
     /// Relations of these names. Unless all are tables the text is of the second parts, by which the server looks for each
     /// call's rows as it does for one call.
@@ -43,7 +43,7 @@ impl Batch {
     /// The text with a parameter for each type, which is that of the array's elements.
     pub(super) fn text(&self, elements: &[Type], relations: Relations) -> String {
         let parts = match &self.lookup {
-            Lookup::Any(_, each) if relations == Relations::Others => each,
+            Lookup::Any(_, each) if relations != Relations::Tables => each,
             _ => &self.parts,
         };
         let mut text = String::new();

@@ -166,7 +166,7 @@ impl Statement {
     pub(in crate::pg) fn can_batch(&self) -> bool {
         let Some(batch) = self.batch.as_ref().filter(|_| !self.is_apart()) else { return false };
         let may_look = match &batch.lookup {
-            Lookup::Tables(_) => self.known().relations == Some(Relations::Tables),
+            Lookup::Tables(_) => self.known().relations.is_some_and(|relations| relations != Relations::Others),
             Lookup::None | Lookup::Any(..) => true,
         };
         may_look
@@ -213,7 +213,7 @@ impl Statement {
     pub(in crate::pg) fn most_ahead(&self) -> usize {
         match (self.looked_up, self.known().relations) {
             (None, _) => 0,
-            (Some(_), Some(Relations::Tables)) => usize::MAX,
+            (Some(_), Some(Relations::Tables | Relations::Parted)) => usize::MAX,
             (Some(_), _) => 1,
         }
     }

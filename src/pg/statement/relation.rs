@@ -8,6 +8,9 @@ use tokio_postgres::{Client, Error, SimpleQueryMessage, SimpleQueryStream};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Relations {
     Tables,
+    /// A table with partitions, or that others inherit from, is among them. The server takes a lookup in it for one in each of
+    /// its parts, and joins it with many calls by reading all of them, where the parts are many or small.
+    Parted,
     /// A view or a foreign table is among them, or among their partitions.
     Others,
 }
@@ -31,14 +34,17 @@ pub(super) async fn read(answer: SimpleQueryStream) -> Result<Found, Error> {
     let has = |what| {
         messages.iter().any(|message| matches!(message, SimpleQueryMessage::Row(row) if row.get(0) == Some(what)))
     };
-    Ok(Found {
-        relations: if has(OTHER) { Relations::Others } else { Relations::Tables },
-        has_own_types: has(OWN_TYPE),
-    })
+    let relations = match (has(OTHER), has(PARTED)) {
+        (true, _) => Relations::Others,
+        (false, true) => Relations::Parted,
+        (false, false) => Relations::Tables,
+    };
+    Ok(Found { relations, has_own_types: has(OWN_TYPE) })
 }
 
 /// What a row of the answer says that there is.
 const OTHER: &str = "other";
+const PARTED: &str = "parted";
 const OWN_TYPE: &str = "own type";
 /// The first OID of a type that `initdb` has made, or a user: PostgreSQL's `FirstGenbkiObjectId`.
 const FIRST_OWN_TYPE: u32 = 10_000;
@@ -51,6 +57,7 @@ fn question(names: &[String]) -> String {
          SELECT pg_catalog.unnest(ARRAY[{}])::pg_catalog.oid \
          UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits AS i JOIN relation AS r ON i.inhparent = r.oid) \
          SELECT '{OTHER}' FROM pg_catalog.pg_class AS c JOIN relation AS r ON r.oid = c.oid WHERE c.relkind IN ('v', 'f') \
+         UNION SELECT '{PARTED}' FROM pg_catalog.pg_class AS c JOIN relation AS r ON r.oid = c.oid WHERE c.relhassubclass \
          UNION SELECT '{OWN_TYPE}' FROM pg_catalog.pg_attribute AS a JOIN relation AS r ON r.oid = a.attrelid \
          WHERE a.attnum > 0 AND NOT a.attisdropped AND a.atttypid >= {FIRST_OWN_TYPE}",
         oids.join(", ")
