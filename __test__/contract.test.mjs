@@ -301,6 +301,29 @@ test("over one connection a change comes after the calls that were made before i
   assert.deepEqual([before, await single.getKey("email:alice")], [aliceKey, newKey]);
 });
 
+test("over one connection a lookup sees the change that was made just before it, in the same turn", async () => {
+  const single = adapters.open(tableNames, LuciaError, { max: 1 });
+  for (let round = 0; round < 50; round += 1) {
+    const key = { ...aliceKey, id: `key ${round}` };
+    assert.deepEqual(await Promise.all([single.setKey(key), single.getKey(key.id)]), [undefined, key]);
+    assert.deepEqual(await Promise.all([single.deleteKey(key.id), single.getKey(key.id)]), [undefined, null]);
+  }
+});
+
+for (const max of [1, 2, 10]) {
+  test(`a lookup sees the change that has resolved in the same turn, whatever connection it goes over, with max ${max}`, async () => {
+    const own = adapters.open(tableNames, LuciaError, { max });
+    for (let round = 0; round < 20; round += 1) {
+      const keys = Array.from({ length: 30 }, (_, n) => ({ ...aliceKey, id: `key ${max} ${round} ${n}` }));
+      const seen = await Promise.all(keys.map(async (key) => {
+        await own.setKey(key);
+        return own.getKey(key.id);
+      }));
+      assert.deepEqual(seen, keys);
+    }
+  });
+}
+
 test("each caller gets its own rows, in whatever order the server finds them", async () => {
   const ids = Array.from({ length: 16 }, (_, index) => `user-${index}`);
   const sessions = [3, 1, 2].flatMap((n) => ids.map((id) => ({ ...aliceSession, id: `${id} ${n}`, user_id: id })).reverse());
