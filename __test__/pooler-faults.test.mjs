@@ -99,7 +99,7 @@ for (const { program, name } of programs) {
     assert.ok(await timesCommitted("slow") <= 1);
   });
 
-  describe(`${name} behind which the server is restarted`, () => {
+  describe(`${name} behind which the server is away for eight seconds`, () => {
     let server;
     before(async () => {
       server = await startServer();
@@ -121,10 +121,11 @@ for (const { program, name } of programs) {
         await server.halt("fast");
         t.after(() => server.process ?? server.start());
         // How long the server is away; nothing is waited for.
-        for (let n = 0; n < 20; n += 1) {
+        for (let n = 0; n < 80; n += 1) {
           for (let more = 0; more < 10; more += 1) calling();
           await pass(100);
         }
+        assert.equal(server.process, undefined);
         await server.start();
         for (let n = 0; n < 100; n += 1) calling();
         noneRejected(await outcome.all(30));
