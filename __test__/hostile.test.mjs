@@ -142,6 +142,43 @@ describe("an answer that cannot be used is forgotten: a server that", () => {
   }
 });
 
+describe("an answer that cannot be decoded is asked for once more at most, and its error names column and type", () => {
+  const EXPIRES = 77;
+  const whole = Buffer.from([0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, EXPIRES]);
+  const short = Buffer.from([0, 0, 0, 3, 0, 0, EXPIRES]);
+  /** A row in which the bigint has three bytes. */
+  const shortened = (row) => {
+    const at = row.indexOf(whole);
+    return message("D", Buffer.concat([row.subarray(5, at), short, row.subarray(at + whole.length)]));
+  };
+  before(() => database.sql`INSERT INTO user_session (id, user_id, active_expires, idle_expires) VALUES ('s1', 'u1', ${EXPIRES}, 2)`);
+
+  for (const [how, options] of [["where statements are prepared", {}], ["with `prepare: false`", { prepare: false }]]) {
+    for (const [when, earlier] of [["as the first of its connection", 0], ["when the statement is known", 3]]) {
+      test(`${how}, ${when}`, limit, async (t) => {
+        let isHostile = false;
+        let sent = 0;
+        const hostile = await startHostile(Number(new URL(database.url).port), ({ type, bytes, sql }) => {
+          if (!isHostile || type !== "D" || !sql.includes('FROM "user_session"')) return [bytes];
+          sent += 1;
+          return [shortened(bytes)];
+        });
+        t.after(() => hostile.stop());
+        const url = new URL(database.url);
+        url.port = String(hostile.port);
+        const { adapter } = openAdapter(t, url.href, { max: 1, ...options });
+        for (let times = 0; times < earlier; times += 1) assert.equal((await adapter.getSession("s1")).active_expires, EXPIRES);
+        isHostile = true;
+        const rejected = { code: "INVALID_ANSWER", message: 'the server\'s bytes for the column "active_expires" are not what its type, int8, allows' };
+        await within(10, "the call rejects", assert.rejects(adapter.getSession("s1"), rejected));
+        assert.ok(sent === 1 || sent === 2, `the row was sent ${sent} times`);
+        isHostile = false;
+        assert.equal((await within(10, "the call settles", adapter.getSession("s1"))).active_expires, EXPIRES);
+      });
+    }
+  }
+});
+
 test("60,000 columns in place of three are believed, and hold up nothing", limit, async (t) => {
   const COLUMNS = 60_000;
   const ofTable = Buffer.from([0, 0, 64, 1, 0, 1]);
