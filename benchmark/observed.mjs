@@ -1,8 +1,10 @@
 // `node benchmark/observed.mjs`: what a validation costs while a subscriber listens to all channels of
 // `lucia-postgres-native:call`, beside one that nobody observes. Both are measured in turns, in one process, on a PostgreSQL of its own.
+// Exits with 1 when a call takes as many times as long as `--limit` says, or so much more of the processor.
 //
 //   --rounds N    how often each is measured
 //   --seconds N   for how long
+//   --limit N     1.3 unless it is given
 import { tracingChannel } from "node:diagnostics_channel";
 import { parseArgs } from "node:util";
 
@@ -15,8 +17,10 @@ import { median } from "./figures.mjs";
 import { measure } from "./measure.mjs";
 import { scenarios } from "./scenarios.mjs";
 
-const { values } = parseArgs({ options: { rounds: { type: "string", default: "7" }, seconds: { type: "string", default: "1" } } });
-const [rounds, seconds] = [Number(values.rounds), Number(values.seconds)];
+const { values } = parseArgs({ options: {
+  rounds: { type: "string", default: "7" }, seconds: { type: "string", default: "1" }, limit: { type: "string", default: "1.3" },
+} });
+const [rounds, seconds, limit] = [values.rounds, values.seconds, values.limit].map(Number);
 const sessions = 10_000;
 
 let told = 0;
@@ -52,8 +56,14 @@ try {
       pairs.push(first ? [other, one] : [one, other]);
     }
     const speed = [0, 1].map((which) => Math.round(median(pairs.map((pair) => pair[which].callsPerSecond))));
-    const times = [1 / ratio(pairs, "callsPerSecond"), ratio(pairs, "processorTime"), ratio(pairs, "threadProcessorTime")];
+    const costs = { "time of a call": 1 / ratio(pairs, "callsPerSecond"), "CPU of a call": ratio(pairs, "processorTime") };
+    const times = [...Object.values(costs), ratio(pairs, "threadProcessorTime")];
     console.log([inFlight, ...speed, ...times.map((time) => time.toFixed(2))].join(" | "));
+    for (const [what, cost] of Object.entries(costs)) {
+      if (cost < limit) continue;
+      console.error(`with ${inFlight} in flight the ${what} is ${cost.toFixed(2)} times as high; the limit is ${limit}`);
+      process.exitCode = 1;
+    }
   }
 } finally {
   await end();
