@@ -19,8 +19,8 @@ const program = (path) => (process.platform === "win32" ? `${path}.exe` : path);
 /** The test files that say what the adapter is to JavaScript, rather than to the server. */
 const contract = ["contract", "names", "arguments", "lifecycle", "workers"];
 
-/** Of them Node alone runs: they import what other runtimes lack. */
-const ofNode = ["errors", "existing"];
+/** Besides them Node alone runs these: they import what other runtimes lack, or are about what only Node has. */
+const ofNode = ["errors", "existing", "realms", "surroundings"];
 
 /** The installed package's own. */
 const commandLine = "node_modules/lucia-postgres-native/bin/lucia-postgres-native.mjs";
