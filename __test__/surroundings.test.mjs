@@ -202,6 +202,38 @@ for (const [when, earlier] of [
   });
 }
 
+test("a program that closes the descriptor by which the system tells of sockets loses what is in flight, and nothing later", onLinux, async () => {
+  // A program that becomes a daemon closes all that it finds. What it opens then has the same number.
+  const polls = `
+    import { readdirSync, readlinkSync } from "node:fs";
+    const isPoll = (descriptor) => {
+      try {
+        return readlinkSync("/proc/self/fd/" + descriptor) === "anon_inode:[eventpoll]";
+      } catch {
+        return false;
+      }
+    };
+    export const polls = () => readdirSync("/proc/self/fd").filter(isPoll);
+    export const before = polls();
+  `;
+  const { code, stdout, stderr } = await runChild(`
+    import { closeSync, openSync } from "node:fs";
+    import { before, polls } from ${JSON.stringify(`data:text/javascript,${encodeURIComponent(polls)}`)};
+    await adapter.getUser("u1");
+    for (const descriptor of polls().filter((descriptor) => !before.includes(descriptor))) {
+      closeSync(Number(descriptor));
+      openSync("/dev/null");
+    }
+    const attempt = () => adapter.getUser("u1").then(({ username }) => username, ({ code }) => code);
+    console.log(await attempt(), await attempt());
+    await initializer.end();
+  `, database.url);
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /unexpected error when polling/);
+  // The thread may have noticed before it was called.
+  assert.match(stdout, /^(name1|CONNECTION_DESTROYED) name1\n$/);
+});
+
 test("a small RUST_MIN_STACK does not matter", async () => {
   const text = 'console.log((await adapter.getUser("u1")).username); await initializer.end();';
   const { code, stdout } = await runChild(text, database.url, { environment: { RUST_MIN_STACK: "16384" } });
