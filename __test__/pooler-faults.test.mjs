@@ -197,4 +197,28 @@ test("a role that may have one connection is served with `max: 1`, prepared or n
   }
 });
 
+test("a role that may have two connections is served with `max: 10`: of a thousand first calls none is rejected", limit, async (t) => {
+  await sql.unsafe(`
+    CREATE ROLE two LOGIN PASSWORD 'two' CONNECTION LIMIT 2;
+    GRANT ALL ON ALL TABLES IN SCHEMA public TO two;
+  `);
+  t.after(() => sql.unsafe("DROP OWNED BY two; DROP ROLE two"));
+  const proxy = await startProxy(database.url);
+  t.after(() => proxy.stop());
+  const url = Object.assign(new URL(proxy.url(database.url)), { username: "two", password: "two" }).href;
+  const names = Object.keys(reads);
+  for (let times = 0; times < 3; times += 1) {
+    const { adapter, initializer } = openAdapter(t, url, { max: 10 });
+    const { accepted } = proxy;
+    const outcome = new Outcome();
+    for (let n = 0; n < 1000; n += 1) {
+      if (n % 10 === 9) outcome.follow(adapter.updateUser(`u${1 + n % 200}`, { username: `name ${1 + n % 200}` }));
+      else outcome.follow(read(adapter, names[n % names.length], 1 + n % 200));
+    }
+    noneRejected(await outcome.all(20));
+    assert.ok(proxy.accepted - accepted > 2, "more connections were tried than there may be");
+    await initializer.end();
+  }
+});
+
 test("PgBouncer is there", { skip: missing }, () => assert.ok(programs.length > 0));

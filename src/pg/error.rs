@@ -190,6 +190,11 @@ impl Error {
         }
     }
 
+    /// Whether the server has no place left for another connection.
+    pub(in crate::pg) fn is_full(&self) -> bool {
+        self.sqlstate() == Some(&SqlState::TOO_MANY_CONNECTIONS)
+    }
+
     /// Schema, table and name of the constraint that was violated, each empty where the server does not tell.
     pub fn constraint(&self) -> Option<[&str; 3]> {
         match self.kind() {

@@ -5,7 +5,10 @@ use std::{sync::Arc, thread};
 use deadpool::managed::Object;
 use tokio::runtime::Id;
 
-use super::{dispatch::Dispatcher, scheduler::WorkerId};
+use super::{
+    dispatch::Dispatcher,
+    scheduler::{Refusal, WorkerId},
+};
 use crate::pg::{
     connection::Lease,
     error::{Error, code},
@@ -44,7 +47,7 @@ impl Drop for Leaving {
         if thread::panicking() {
             // Another attempt to connect may panic too: it waits as after a refusal.
             let error = Error::failure(code::CONNECTION_CLOSED, "the package has failed: a panic is its own defect");
-            self.dispatcher.tell(|scheduler, now| scheduler.connect_failed(now, self.id, error, true));
+            self.dispatcher.tell(|scheduler, now| scheduler.connect_failed(now, self.id, error, Refusal::Passing));
         }
         self.dispatcher.left(self.id);
     }

@@ -25,7 +25,7 @@ use super::{
     dispatch::Dispatcher,
     leaving::Leaving,
     mailbox::Order,
-    scheduler::{Connection as Fate, Opened, Queued, Return, Work, WorkerId},
+    scheduler::{Connection as Fate, Opened, Queued, Refusal, Return, Work, WorkerId},
     spin::{Succession, spin},
 };
 use crate::pg::{
@@ -49,8 +49,12 @@ pub(super) async fn run(mut leaving: Leaving, mut orders: UnboundedReceiver<Orde
                 PoolError::Backend(error) => error,
                 other => Error::failure(code::CONNECTION_CLOSED, format!("no connection can be opened: {other}")),
             };
-            let is_passing = error.is_passing();
-            return dispatcher.tell(|scheduler, now| scheduler.connect_failed(now, id, error, is_passing));
+            let refusal = match (error.is_full(), error.is_passing()) {
+                (true, _) => Refusal::Full,
+                (false, true) => Refusal::Passing,
+                (false, false) => Refusal::Lasting,
+            };
+            return dispatcher.tell(|scheduler, now| scheduler.connect_failed(now, id, error, refusal));
         }
         Either::Right(_) => return,
     };

@@ -6,7 +6,7 @@ use super::{
     figures::Rejection,
     machine::{Command, Connection, Ending, Refusals, Return, Scheduler},
     queued::{Queued, Time, Work},
-    worker::{Kind, Opened, State, Worker, WorkerId},
+    worker::{Kind, Opened, Refusal, State, Worker, WorkerId},
 };
 
 /// A call waits this much longer than its deadline, so that an attempt to connect that ends with the deadline still gives its
@@ -64,15 +64,20 @@ impl<C: Work> Scheduler<C> {
         is_free
     }
 
-    /// A worker could not open its connection, and is gone. `is_passing`: another attempt may succeed a little later.
-    pub(in crate::pg::queue) fn connect_failed(&mut self, now: Time, id: WorkerId, error: C::Error, is_passing: bool) {
+    /// A worker could not open its connection, and is gone.
+    pub(in crate::pg::queue) fn connect_failed(&mut self, now: Time, id: WorkerId, error: C::Error, refusal: Refusal) {
         let Some(worker) = self.remove(id) else { return self.decide(now, None) };
         let State::Connecting { first, .. } = worker.state else { return self.decide(now, None) };
         let is_serving = self.workers.iter().any(Worker::is_serving);
         self.unreachable = (!is_serving).then_some(error);
-        if is_serving || self.young_attempts(now) > 0 {
+        let is_coming = match refusal {
+            // A server that is full answers: also an attempt that takes long will end.
+            Refusal::Full => self.workers.iter().any(|worker| worker.connecting_since().is_some()),
+            Refusal::Lasting | Refusal::Passing => self.young_attempts(now) > 0,
+        };
+        if is_serving || is_coming {
             self.pause_opening(now, REFUSAL_PAUSE);
-        } else if self.was_connected && is_passing {
+        } else if self.was_connected && refusal != Refusal::Lasting {
             self.pause_opening(now, OUTAGE_PAUSE);
             self.is_outage = true;
         } else {

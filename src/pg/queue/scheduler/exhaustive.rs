@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Connection, Return, Time,
+    Connection, Refusal, Return, Time,
     model::{Job, SECOND, World},
     worker::State,
 };
@@ -138,7 +138,9 @@ impl Place {
         ];
         for &worker in &world.opening {
             next.push(Some(self.freely(|world| world.connect(worker))));
-            next.push(self.to(|left| &mut left.refusals, |world| world.refuse(worker, true)));
+            for refusal in [Refusal::Passing, Refusal::Full] {
+                next.push(self.to(|left| &mut left.refusals, |world| world.refuse(worker, refusal)));
+            }
         }
         for &(worker, _) in &world.checking {
             next.push(Some(self.freely(|world| world.check(worker, true))));

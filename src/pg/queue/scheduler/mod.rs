@@ -47,4 +47,4 @@ pub(super) use machine::{Command, Connection, Ending, Limits, Return, Scheduler}
 #[cfg(test)]
 pub(super) use model::Job;
 pub(super) use queued::{Queued, Time, Work};
-pub(super) use worker::{Opened, WorkerId};
+pub(super) use worker::{Opened, Refusal, WorkerId};

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    Command, Connection, Ending, Limits, Opened, Queued, Rejection, Return, Scheduler, Time, Work, WorkerId,
+    Command, Connection, Ending, Limits, Opened, Queued, Refusal, Rejection, Return, Scheduler, Time, Work, WorkerId,
     decide::YOUNG,
     worker::{Kind, State, Worker},
 };
@@ -204,9 +204,9 @@ impl World {
         self.obey();
     }
 
-    pub(super) fn refuse(&mut self, id: WorkerId, is_passing: bool) {
+    pub(super) fn refuse(&mut self, id: WorkerId, refusal: Refusal) {
         self.opening.retain(|other| *other != id);
-        self.scheduler.connect_failed(self.now, id, "refused", is_passing);
+        self.scheduler.connect_failed(self.now, id, "refused", refusal);
         self.obey();
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::{collection::vec, prelude::*};
 
 use super::{
-    Connection, Opened, Return,
+    Connection, Opened, Refusal, Return,
     model::{Job, MS, SECOND, World},
 };
 
@@ -16,7 +16,7 @@ enum Event {
     Writes { count: u32, row: Option<u64>, is_batchable: bool, flush: bool },
     Flush,
     Connect { which: usize, lifetime: Option<u16>, may_batch_writes: bool },
-    Refuse { which: usize, is_passing: bool },
+    Refuse { which: usize, refusal: Refusal },
     Answer(usize),
     Lose { which: usize, are_writes_undone: bool },
     Part(usize),
@@ -39,7 +39,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => Just(Event::Flush),
         6 => (which(), proptest::option::of(0..5000u16), any::<bool>())
             .prop_map(|(which, lifetime, may_batch_writes)| Event::Connect { which, lifetime, may_batch_writes }),
-        1 => (which(), any::<bool>()).prop_map(|(which, is_passing)| Event::Refuse { which, is_passing }),
+        1 => (which(), refusal()).prop_map(|(which, refusal)| Event::Refuse { which, refusal }),
         10 => which().prop_map(Event::Answer),
         2 => (which(), any::<bool>())
             .prop_map(|(which, are_writes_undone)| Event::Lose { which, are_writes_undone }),
@@ -52,6 +52,10 @@ fn event() -> impl Strategy<Value = Event> {
         1 => which().prop_map(Event::Spend),
         3 => (0..3000u16).prop_map(Event::Pass),
     ]
+}
+
+fn refusal() -> impl Strategy<Value = Refusal> {
+    prop_oneof![Just(Refusal::Lasting), Just(Refusal::Passing), Just(Refusal::Full)]
 }
 
 fn pick<T: Copy>(list: &[T], which: usize) -> Option<T> {
@@ -80,9 +84,9 @@ fn apply(world: &mut World, event: &Event) {
                 world.connect_with(worker, Opened { retire_at, may_batch_writes, round_trip: None });
             }
         }
-        Event::Refuse { which, is_passing } => {
+        Event::Refuse { which, refusal } => {
             if let Some(worker) = pick(&world.opening, which) {
-                world.refuse(worker, is_passing);
+                world.refuse(worker, refusal);
             }
         }
         Event::Answer(which) => {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    Connection, Ending, Figures, Loan, Opened, Rejection, Return, Times, WorkerId,
+    Connection, Ending, Figures, Loan, Opened, Refusal, Rejection, Return, Times, WorkerId,
     batch::{BATCH, batch_size},
     model::{Job, MS, SECOND, World},
 };
@@ -404,7 +404,7 @@ fn lookups_of_a_lost_connection_are_sent_again_and_their_wait_counts_from_the_fi
     // The server is gone: attempts fail until the call has waited for long enough.
     while world.settled.is_empty() {
         while let Some(&worker) = world.opening.first() {
-            world.refuse(worker, true);
+            world.refuse(worker, Refusal::Passing);
         }
         world.pass(100 * MS);
     }
@@ -606,7 +606,7 @@ fn a_refusal_while_others_serve_delays_the_next_attempt_250_ms_doubling_to_8_s()
     join_write(&mut world);
     for pause in [250, 500, 1000, 2000, 4000, 8000, 8000] {
         assert_eq!(world.opening.len(), 1);
-        world.refuse(world.opening[0], true);
+        world.refuse(world.opening[0], Refusal::Passing);
         assert!(world.opening.is_empty());
         world.pass((pause - 1) * MS);
         assert!(world.opening.is_empty(), "{pause} ms");
@@ -624,7 +624,7 @@ fn attempts_that_are_refused_together_count_once() {
         join_write(&mut world);
     }
     for worker in world.opening.clone() {
-        world.refuse(worker, true);
+        world.refuse(worker, Refusal::Passing);
     }
     world.pass(249 * MS);
     assert!(world.opening.is_empty());
@@ -639,10 +639,10 @@ fn the_pause_after_a_refusal_is_over_when_the_last_connection_is_lost() {
     let flight = world.last().flight;
     join_write(&mut world);
     for pause in [250, 500, 1000, 2000] {
-        world.refuse(world.opening[0], true);
+        world.refuse(world.opening[0], Refusal::Passing);
         world.pass(pause * MS);
     }
-    world.refuse(world.opening[0], true);
+    world.refuse(world.opening[0], Refusal::Passing);
     lose(&mut world, flight);
     assert!(world.opening.is_empty());
     world.close_all();
@@ -656,7 +656,7 @@ fn a_call_takes_an_idle_connection_also_within_250_ms_of_a_refusal() {
     join_lookup(&mut world);
     let lookup = world.last().flight;
     join_lookup(&mut world);
-    world.refuse(world.opening[0], true);
+    world.refuse(world.opening[0], Refusal::Passing);
     world.answer(lookup);
     let second = world.last().flight;
     world.answer(second);
@@ -668,7 +668,7 @@ fn a_call_takes_an_idle_connection_also_within_250_ms_of_a_refusal() {
 fn the_first_connection_fails_fast() {
     let mut world = World::new(10, Some(PATIENCE), None);
     world.join(&lookups(&world, 3), true);
-    world.refuse(world.opening[0], true);
+    world.refuse(world.opening[0], Refusal::Passing);
     assert_eq!(world.settled.len(), 3);
     assert_eq!(world.settled[&0], Ending::Failed("refused"));
 }
@@ -679,7 +679,7 @@ fn a_call_that_came_after_an_attempt_began_is_not_rejected_with_its_failure() {
     join_lookup(&mut world);
     join_lookup(&mut world);
     let first = world.opening[0];
-    world.refuse(first, true);
+    world.refuse(first, Refusal::Passing);
     assert_eq!(world.settled.keys().copied().collect::<Vec<_>>(), [0]);
     assert_eq!(world.opening.len(), 1, "it is owed another attempt");
     world.connect(world.opening[0]);
@@ -695,19 +695,46 @@ fn a_failed_attempt_rejects_nobody_while_another_is_young() {
     let attempts = world.opening.clone();
     // As many are refused as a role's connection limit is too small.
     for &worker in &attempts[..7] {
-        world.refuse(worker, true);
+        world.refuse(worker, Refusal::Passing);
     }
     assert!(world.settled.is_empty());
     world.connect(attempts[7]);
-    world.refuse(attempts[8], true);
+    world.refuse(attempts[8], Refusal::Passing);
     while !world.sent.is_empty() || world.scheduler.waiting() > 0 {
         answer_all(&mut world);
         world.pass(100 * MS);
         while let Some(&worker) = world.opening.first() {
-            world.refuse(worker, true);
+            world.refuse(worker, Refusal::Passing);
         }
     }
     assert_eq!(world.answered.len(), 10, "none was rejected");
+}
+
+#[test]
+fn a_full_server_rejects_nobody_while_another_attempt_takes_its_time() {
+    for refusal in [None, Some(Refusal::Full), Some(Refusal::Passing)] {
+        let mut world = World::new(10, Some(PATIENCE), None);
+        for _ in 0..9 {
+            join_write(&mut world);
+        }
+        world.pass(SECOND);
+        let attempts = world.opening.clone();
+        let (last, others) = attempts.split_last().unwrap();
+        for &worker in others {
+            world.refuse(worker, Refusal::Full);
+        }
+        assert!(world.settled.is_empty(), "{:?}", world.settled);
+        match refusal {
+            None => {
+                world.connect(*last);
+                assert_eq!((world.in_flight().len(), world.settled.len()), (1, 0));
+            }
+            Some(refusal) => {
+                world.refuse(*last, refusal);
+                assert_eq!(world.settled.len(), 9, "{refusal:?}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -718,7 +745,7 @@ fn attempts_that_all_fail_do_not_keep_each_other_young_for_ever() {
     }
     let mut attempts = 0;
     while let Some(&worker) = world.opening.first() {
-        world.refuse(worker, true);
+        world.refuse(worker, Refusal::Passing);
         attempts += 1;
         assert!(attempts < 30);
     }
@@ -734,7 +761,7 @@ fn an_outage_is_waited_out_with_one_attempt_at_a_time() {
         join_write(&mut world);
     }
     for worker in world.opening.clone() {
-        world.refuse(worker, true);
+        world.refuse(worker, Refusal::Passing);
     }
     let mut pauses = Vec::new();
     for _ in 0..8 {
@@ -744,7 +771,7 @@ fn an_outage_is_waited_out_with_one_attempt_at_a_time() {
         }
         assert_eq!(world.opening.len(), 1);
         pauses.push((world.since(since)).as_millis());
-        world.refuse(world.opening[0], true);
+        world.refuse(world.opening[0], Refusal::Passing);
     }
     assert!(world.settled.is_empty());
     assert!(pauses.windows(2).all(|pair| pair[0] <= pair[1] && pair[1] <= 500), "{pauses:?}");
@@ -760,7 +787,7 @@ fn an_error_that_waiting_does_not_mend_rejects_also_after_a_first_connection() {
     world.gone(worker);
     join_lookup(&mut world);
     let id = world.joined - 1;
-    world.refuse(world.opening[0], false);
+    world.refuse(world.opening[0], Refusal::Lasting);
     assert_eq!(world.settled[&id], Ending::Failed("refused"));
 }
 
@@ -912,7 +939,7 @@ fn an_event_of_an_unknown_worker_is_ignored() {
     let stranger = WorkerId(999);
     world.scheduler.checked(world.now, stranger, true);
     world.scheduler.gone(world.now, stranger);
-    world.scheduler.connect_failed(world.now, stranger, "refused", false);
+    world.scheduler.connect_failed(world.now, stranger, "refused", Refusal::Lasting);
     world.scheduler.connected(
         world.now,
         stranger,
@@ -1005,7 +1032,7 @@ fn a_call_that_is_rejected_is_counted_by_the_reason_wherever_it_is_settled() {
     assert_eq!(world.settled[&0], Ending::TimedOut);
     for _ in 0..2 {
         join_lookup(&mut world);
-        world.scheduler.connect_failed(world.now, world.opening.remove(0), "connect timeout", false);
+        world.scheduler.connect_failed(world.now, world.opening.remove(0), "connect timeout", Refusal::Lasting);
         world.obey();
     }
     assert_eq!(world.settled[&1], Ending::Failed("connect timeout"));

@@ -18,6 +18,17 @@ pub(in crate::pg::queue) struct Opened {
     pub(in crate::pg::queue) round_trip: Option<Duration>,
 }
 
+/// Why a worker could not open its connection, as far as it matters for what follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::pg::queue) enum Refusal {
+    /// Another attempt would fail too.
+    Lasting,
+    /// Another attempt may succeed a little later.
+    Passing,
+    /// The server has no place left: an attempt that began before may have got one.
+    Full,
+}
+
 /// One statement that has been sent and not answered.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Flight {
