@@ -52,6 +52,7 @@ const valuesOf = (row) => row.readInt16BE(5);
 const rowOf = (count, ...values) => [message("D", Buffer.concat([two(count), ...values]))];
 const ofBatch = (row) => valuesOf(row) === 3 && row.readInt32BE(row.length - 12) === 8;
 
+const isRefusal = (error, [code, text]) => error?.code === code && (text instanceof RegExp ? text.test(error.message) : error.message === text);
 const cannotBeUsed = (why) => [["INVALID_ANSWER", `the server's answer cannot be used: ${why}`]];
 const incomplete = { code: "INVALID_ANSWER", message: "the server does not say that the command is complete" };
 const isInvalid = (why) => [["INVALID_ANSWER", why]];
@@ -60,7 +61,7 @@ const noRow = cannotBeUsed("error parsing response from server: DataRow field co
 /** The connection ends with it, and the lookup is done again, for as long as it may wait for a connection. */
 const ended = [
   ["CONNECT_TIMEOUT", "waited 2 s (connect_timeout) for a connection: all 1 (max) are busy or being opened"],
-  ["CONNECTION_CLOSED", "the connection was lost: connection closed"],
+  ["CONNECTION_CLOSED", /^the server sent a message of another type or length than PostgreSQL: "[tG]/],
 ];
 /** The rows are right all the same: the first lookup of a connection is not described, and one that was sent with others is sent alone. */
 const right = undefined;
@@ -131,7 +132,7 @@ describe("an answer that cannot be used is forgotten: a server that", () => {
         const rows = ids.map((id) => ({ id, username: id.replace("u", "name") }));
         const outcomes = await within(20, "the calls settle", calls());
         for (const [at, { value, reason }] of outcomes.entries()) {
-          if (refusals) assert.ok(refusals.some(([code, text]) => reason?.code === code && reason.message === text), inspect({ value, reason }));
+          if (refusals) assert.ok(refusals.some((refusal) => isRefusal(reason, refusal)), inspect({ value, reason }));
           else assert.deepEqual({ value, reason }, { value: rows[at], reason: undefined });
         }
         hostile.becomeHonest({ cut: false });
@@ -224,7 +225,7 @@ for (const [how, options, refusals] of [
     for (let times = 0; times < 3; times += 1) {
       const error = await within(30, "the call rejects", adapter.getUser("u1").then(assert.fail, (reason) => reason));
       // The driver asks for a type behind the rows: where these come in many pieces it is not answered.
-      assert.ok(refusals.some(([code, text]) => error.code === code && error.message === text), inspect(error));
+      assert.ok(refusals.some((refusal) => isRefusal(error, refusal)), inspect(error));
     }
     hostile.becomeHonest();
     assert.equal((await within(30, "the call settles", adapter.getUser("u1"))).username, "name1");

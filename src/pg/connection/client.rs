@@ -16,8 +16,8 @@ use crate::pg::error::{self, code};
 /// opened.
 pub(in crate::pg) type Client = ClientWrapper;
 
-/// Closed when the connection is lost. Holds the `INVALID_ANSWER` for which the connection was ended here: the statement
-/// whose answer it was is told that error instead of the loss.
+/// Closed when the connection is lost. Holds the error for which the connection was ended here: whoever waits for an answer is
+/// told that error instead of the loss.
 pub(super) type Ended = watch::Receiver<Option<error::Error>>;
 
 /// Runs the connection in a task of its own, and calls `notice` with each notice of the server's.
@@ -37,7 +37,7 @@ where
                 Ok(AsyncMessage::Notice(error)) => notice(error),
                 Ok(_) => {}
                 Err(error) => {
-                    alive.send_replace(improper(&error));
+                    alive.send_replace(error.source().and_then(violation).cloned());
                     break;
                 }
             }
@@ -46,6 +46,7 @@ where
     (ClientWrapper::new(client, task), ended)
 }
 
-fn improper(error: &tokio_postgres::Error) -> Option<error::Error> {
-    violation(error.source()?).filter(|error| error.code() == code::INVALID_ANSWER).cloned()
+/// `error`; in place of a loss (`CONNECTION_CLOSED`) the reason that ended the connection here, where there is one.
+pub(super) fn reason(ended: &Ended, error: error::Error) -> error::Error {
+    ended.borrow().clone().filter(|_| error.code() == code::CONNECTION_CLOSED).unwrap_or(error)
 }

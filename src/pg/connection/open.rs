@@ -120,7 +120,8 @@ pub(super) async fn open(
     let asked = Instant::now();
     let mut ahead = if question.plans_once { ahead() } else { None }.and_then(|lookups| lookups.send(client.clone()));
     let state = if asks {
-        beside(question.ask(&client), ahead.as_mut()).await.map_err(|error| locate(host, error))?
+        let answer = beside(question.ask(&client), ahead.as_mut()).await;
+        answer.map_err(|error| locate(host, client::reason(&ended, error)))?
     } else {
         State::default()
     };

@@ -13,7 +13,7 @@ use tokio_postgres::SimpleQueryMessage;
 use super::{
     ahead::{Ahead, Source},
     cancel::{self, Route},
-    client::{Client, Ended},
+    client::{Client, Ended, reason},
     host_error::locate,
     hosts::Hosts,
     network::Network,
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::pg::{
     chance::Chance,
-    error::{Error, code},
+    error::Error,
     settings::{Host, Settings, SocketSettings},
     statement::ReadyStatements,
 };
@@ -104,12 +104,9 @@ impl Connection {
         Ok(messages.iter().any(|message| matches!(message, SimpleQueryMessage::Row(_))))
     }
 
-    /// Adds the host to an error of this connection. Of a loss (`CONNECTION_CLOSED`) it gives the reason that ended the
-    /// connection here, where there is one.
+    /// Adds the host to an error of this connection, and says of a loss why the connection was ended, where that is known.
     pub(in crate::pg) fn locate(&self, error: Error) -> Error {
-        let improper = self.ended.borrow().clone().filter(|_| error.code() == code::CONNECTION_CLOSED);
-        let error = improper.unwrap_or(error);
-        locate(&self.host, error)
+        locate(&self.host, reason(&self.ended, error))
     }
 
     /// Resolves when the connection is lost.
