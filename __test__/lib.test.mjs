@@ -64,10 +64,116 @@ test("of what the server has told about types, five hundred combinations of colu
   assert.equal(asked, 502);
 });
 
-/** The method `getUser` over a connection that hands calls by id over to `byId`, each with its slot. */
-const byId = (hand) => {
+describe("a list of messages", () => {
+  const { calls, take } = require("../lib/calls.js");
+  const { instance } = require("../lib/completions.js");
+  const { Date: DATE, Json } = conversions;
+  class LuciaError extends Error {}
+  class OwnError extends Error {}
+  const TEXTS = 1_000_001;
+  const JSONS = 1_000_002;
+  let released = 0;
+  const owner = { PostgresError: OwnError, started() {}, settled() { released += 1; } };
+
+  const call = (gives, { trace, again } = {}) => {
+    let slot;
+    const promise = new Promise((resolve) => {
+      slot = take(resolve, owner, LuciaError, gives, trace, again, "id");
+    });
+    return { slot, promise };
+  };
+  const shapes = [kinds.Shape, TEXTS, 1, 1, "id", 0, kinds.Shape, JSONS, 2, 2, "data", "at", Json, DATE];
+  const newTrace = () => ({ rows: 0, retries: 0, batch: 0, sqlstate: undefined });
+
+  test("gives each call its rows, in whatever pieces it comes", async () => {
+    const [rows, row, none] = [call(give.Rows), call(give.Row), call(give.Row)];
+    instance.settle(...shapes, kinds.Rows, rows.slot, TEXTS, 2, "a", "b", kinds.Rows, none.slot, TEXTS, 0);
+    assert.deepEqual(await Promise.all([rows.promise, none.promise]), [[{ id: "a" }, { id: "b" }], null]);
+    instance.settle(kinds.Piece, kinds.Rows, row.slot);
+    instance.settle(kinds.Piece, JSONS, 1);
+    instance.settle('{"b":1}', 5000);
+    assert.deepEqual(await row.promise, { data: { b: 1 }, at: new Date(5000) });
+    const next = call(give.Rows);
+    instance.settle(kinds.Rows, next.slot, TEXTS, 1, "c");
+    assert.deepEqual(await next.promise, [{ id: "c" }]);
+  });
+
+  test("joins the parts of a call's rows, of which a method for one row takes the first", async () => {
+    const trace = newTrace();
+    const [rows, row] = [call(give.Rows, { trace }), call(give.Row)];
+    for (const { slot } of [rows, row]) {
+      instance.settle(kinds.Part, slot, TEXTS, 2, "a", "b", kinds.Part, slot, TEXTS, 1, "c");
+      assert.ok(calls[slot]);
+      instance.settle(kinds.Rows, slot, TEXTS, 1, "d");
+    }
+    assert.deepEqual(await rows.promise, ["a", "b", "c", "d"].map((id) => ({ id })));
+    assert.deepEqual(await row.promise, { id: "a" });
+    assert.equal(trace.rows, 4);
+  });
+
+  test("fails the call alone whose value has no meaning, and has its columns described again", async (t) => {
+    const given = [];
+    t.mock.method(instance, "giveUp", (number) => given.push(number));
+    const [bad, part, good] = [call(give.Row), call(give.Rows), call(give.Row)];
+    instance.settle(kinds.Rows, bad.slot, JSONS, 1, "{", 0, kinds.Part, part.slot, JSONS, 1, "[", 0, kinds.Rows, part.slot, JSONS, 1, "1", 0,
+      kinds.Rows, good.slot, TEXTS, 1, "a");
+    await assert.rejects(bad.promise, { code: "INVALID_ANSWER", message: /^the server's answer cannot be used: .*JSON/ });
+    await assert.rejects(part.promise, { code: "INVALID_ANSWER" });
+    assert.deepEqual(await good.promise, { id: "a" });
+    assert.deepEqual(given, [JSONS, JSONS]);
+  });
+
+  test("tells of a change that it is done, and how many rows it has changed where they are counted", async () => {
+    const [nothing, count] = [call(give.Nothing), call(give.Count)];
+    instance.settle(kinds.Done, nothing.slot, 3, kinds.Done, count.slot, 4);
+    assert.deepEqual(await Promise.all([nothing.promise, count.promise]), [undefined, 4]);
+    const text = call(undefined);
+    instance.settle(kinds.Text, text.slot, "{}");
+    assert.equal(await text.promise, "{}");
+  });
+
+  test("rejects with Lucia's errors, the server's and the package's own", async () => {
+    const traces = [newTrace(), newTrace(), newTrace()];
+    const [lucia, server, own] = traces.map((trace) => call(give.Row, { trace }));
+    instance.settle(
+      kinds.Lucia, lucia.slot, "AUTH_DUPLICATE_KEY_ID", "23505",
+      kinds.Database, server.slot, { message: "no", code: "42P01", fields: { code: "42P01" } },
+      kinds.Database, own.slot, { message: "late", code: "QUERY_TIMEOUT" },
+    );
+    await assert.rejects(lucia.promise, (error) => error.constructor === LuciaError && error.message === "AUTH_DUPLICATE_KEY_ID");
+    await assert.rejects(server.promise, (error) => error.constructor === OwnError);
+    await assert.rejects(own.promise, (error) => error.constructor === Error && error.code === "QUERY_TIMEOUT");
+    assert.deepEqual(traces.map(({ sqlstate }) => sqlstate), ["23505", "42P01", undefined]);
+  });
+
+  test("tells those who observe how often calls were done again, and how many were sent together", async () => {
+    const traces = [newTrace(), newTrace(), newTrace()];
+    const [done, rows, described] = [call(give.Nothing, { trace: traces[0] }), call(give.Rows, { trace: traces[1] }), call(give.Row, { trace: traces[2] })];
+    instance.settle(kinds.Observed, 2, 5, kinds.Done, done.slot, 3, kinds.Observed, 0, 4, kinds.Rows, rows.slot, TEXTS, 1, "a", kinds.Observed, 1, 3,
+      kinds.Forms, described.slot, 1, 17, kinds.Observed, 0, 0);
+    await Promise.all([done.promise, rows.promise, described.promise]);
+    assert.deepEqual(traces.map(({ rows: count, retries, batch }) => [count, retries, batch]), [[3, 2, 5], [1, 0, 4], [0, 1, 0]]);
+  });
+
+  test("gives the types of parameters to what sends the call anew, before the call counts as settled", async () => {
+    const seen = [];
+    const again = ({ id }, forms) => {
+      seen.push([id, forms, released]);
+      return "sent anew";
+    };
+    const [plain, anew, destroyed] = [call(), call(give.Row, { again }), call(give.Row, { again })];
+    calls[destroyed.slot].isDestroyed = true;
+    released = 0;
+    instance.settle(kinds.Forms, anew.slot, 1, 17, kinds.Forms, plain.slot, 2, 0, 1184, kinds.Forms, destroyed.slot, 0);
+    assert.deepEqual(seen, [["id", [17], 0]]);
+    assert.equal(released, 3);
+    assert.deepEqual(await Promise.all([plain.promise, anew.promise, destroyed.promise]), [[0, 1184], "sent anew", []]);
+  });
+});
+
+/** The methods over a connection that gives `hand` the calls by id, each with its slot. */
+const methodsOver = (hand) => {
   const { createMethods } = require("../lib/adapter.js");
-  const { give } = require("../lib/rows.js");
   const owner = {
     tables: { user: "auth_user", key: "user_key", session: "user_session" },
     server: {},
@@ -76,8 +182,10 @@ const byId = (hand) => {
     checkOpen() {},
     byId: (index, form, isObserved, slot, id) => hand(slot, id, form),
   };
-  return createMethods(owner, Error, methods[2], give).getUser;
+  return createMethods(owner, Error, methods[2], give);
 };
+
+const byId = (hand) => methodsOver(hand).getUser;
 
 describe("an id", () => {
   const { calls, release } = require("../lib/calls.js");
@@ -131,6 +239,15 @@ describe("an id", () => {
     await assert.rejects(getUser("a".repeat(2 ** 28 + 1)), { name: "TypeError", message: /^getUser: the id is too long/ });
     await assert.rejects(getUser(1), { name: "TypeError", message: "getUser: the id must be a string, not a number" });
   });
+});
+
+test("a row of the wrong kind is refused before anything is sent, by the name of the argument", async () => {
+  const { setUser, setKey, updateUser } = methodsOver(() => assert.fail("nothing is to be sent"));
+  const wrong = { name: "TypeError", message: "setKey: the argument must be an object of column names and values, not undefined" };
+  await assert.rejects(setKey(), wrong);
+  await assert.rejects(setUser(null, {}), { message: /^setUser: the user must be .* not null$/ });
+  await assert.rejects(setUser({}, 1), { message: /^setUser: the key must be .* not a number$/ });
+  await assert.rejects(updateUser("a", []), { message: /^updateUser: the second argument must be .* not an array$/ });
 });
 
 test("an inspection that cannot begin leaves no call under way", async () => {
