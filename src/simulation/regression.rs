@@ -123,6 +123,38 @@ fn of_statements() -> Vec<(&'static str, Plan)> {
             },
         ),
         (
+            // The request to cancel came late, and met the statement that was sent once more: it was told the caller.
+            "a change whose plan is stale when query_timeout is over is not sent again",
+            Plan {
+                query_timeout: Some(milliseconds(1000)),
+                latency: milliseconds(40),
+                calls: vec![
+                    call(0, zero, Method::SetUser, "u1"),
+                    Call { other: Some("k0".to_owned()), ..call(1, zero, Method::SetUser, "u0") },
+                ],
+                faults: [(1, 1300), (2, 1010)]
+                    .map(|(execution, wait)| Fault {
+                        connection: 0,
+                        place: Place::Execution(execution),
+                        stage: Stage::Received,
+                        trouble: Trouble::Wait(milliseconds(wait)),
+                    })
+                    .to_vec(),
+                events: vec![
+                    Event {
+                        at: milliseconds(187),
+                        what: Happening::DelayCancels {
+                            lasts: milliseconds(40_000),
+                            by: milliseconds(1000),
+                            is_unnoticed: true,
+                        },
+                    },
+                    Event { at: milliseconds(311), what: Happening::Retype(Table::User) },
+                ],
+                ..plain()
+            },
+        ),
+        (
             // The server's 57014 came after `CommandComplete`, and was taken for somebody else's.
             "a change whose deferred constraint is cancelled after query_timeout rejects with QUERY_TIMEOUT",
             Plan {

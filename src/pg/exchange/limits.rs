@@ -73,6 +73,11 @@ impl<'a, S: Spares> Limits<'a, S> {
 
     /// Bounds preparing the statement.
     pub(super) async fn preparing<T>(&mut self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Fault> {
+        if self.cancelling.is_some() {
+            // The request to cancel may be late, and meet what would be sent next for calls of which nothing is done.
+            let error = self.silence(None);
+            return Err(if self.together { Fault::HeldUp } else { Fault::Ended { error, stage: Stage::Cancelled } });
+        }
         let bound = self.held_up_after(PREPARING);
         let most = if self.connection.peer == Peer::Pooler { MOST_ANSWERS_POOLED } else { MOST_ANSWERS };
         let work = pin!(not_endless(most, work));
