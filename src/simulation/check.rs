@@ -101,7 +101,7 @@ impl Judge<'_> {
         let mut limit = LATE + self.patience() * 2 + self.plan.latency * 50;
         for fault in &self.plan.faults {
             limit += match fault.trouble {
-                Trouble::Wait(time) | Trouble::Split(_, time) => time,
+                Trouble::Wait(time) | Trouble::Split(_, time) | Trouble::Merge(time) => time,
                 Trouble::Silence(_) => KEEP_ALIVE + TICK,
                 _ => Duration::ZERO,
             };

@@ -5,12 +5,13 @@ use std::time::Duration;
 use super::{
     chance::Chance,
     database::Table,
-    draw::{MOMENT, SECOND, instant, trouble_of_host},
-    plan::{Call, End, Event, Fault, Happening, Place, Plan, Stage, Trouble},
+    draw::{MOMENT, SECOND, WAITS, cut, instant},
+    kinds::{OF_HOSTS, draw},
+    plan::{Call, Cut, End, Event, Fault, Happening, Place, Plan, Stage, Trouble},
 };
 use crate::lucia::method::Method;
 
-/// Adds to a plan; to one in three nothing.
+/// Adds to a plan; to one in five nothing.
 pub(super) fn emphasise(chance: &Chance, plan: &mut Plan) {
     match chance.below(20) {
         0 | 1 => lose_what_is_slow(chance, plan),
@@ -26,6 +27,8 @@ pub(super) fn emphasise(chance: &Chance, plan: &mut Plan) {
         7 => terminate_at_calls(chance, plan),
         8 => lose_lookups_in_turn(chance, plan),
         9 => cancel_late(chance, plan),
+        15 => cut_requests(chance, plan),
+        16 => merge_answers(chance, plan),
         _ => {}
     }
 }
@@ -35,7 +38,7 @@ fn lose_what_is_slow(chance: &Chance, plan: &mut Plan) {
     for _ in 0..2 + chance.below(5) {
         let (connection, place) = (chance.below(plan.max.min(3)), Place::Execution(chance.below(4)));
         let wait = chance.one_of(&[3 * MOMENT, 20 * MOMENT, 80 * MOMENT, 1300 * MOMENT, 4 * SECOND]);
-        let end = chance.one_of(&[Trouble::Reset(chance.below(200)), Trouble::Fatal("57P01")]);
+        let end = chance.one_of(&[Trouble::Reset(cut(chance)), Trouble::Fatal("57P01")]);
         for (stage, trouble) in [(Stage::Received, Trouble::Wait(wait)), (Stage::Complete, end)] {
             plan.faults.push(Fault { connection, place, stage, trouble });
         }
@@ -43,7 +46,7 @@ fn lose_what_is_slow(chance: &Chance, plan: &mut Plan) {
 }
 
 fn start_in_trouble(chance: &Chance, plan: &mut Plan) {
-    let what = trouble_of_host(chance, chance.below(plan.hosts));
+    let what = draw(&OF_HOSTS, chance, plan);
     plan.events.insert(0, Event { at: Duration::ZERO, what });
 }
 
@@ -90,7 +93,7 @@ fn end_in_an_outage(chance: &Chance, plan: &mut Plan) {
     let at = instant(chance, &plan.calls);
     let before = at.saturating_sub(chance.one_of(&[Duration::ZERO, 5 * MOMENT, 80 * MOMENT]));
     let lasts = chance.one_of(&[400 * MOMENT, 2 * SECOND]);
-    let what = if chance.happens(50) { Happening::Crash { host: 0, lasts } } else { trouble_of_host(chance, 0) };
+    let what = if chance.happens(50) { Happening::Crash { host: 0, lasts } } else { draw(&OF_HOSTS, chance, plan) };
     plan.events.push(Event { at: before, what });
     plan.calls.extend((0..3).map(|_| lookup(before)));
     plan.end = Some(End { at: at + MOMENT * u32::try_from(chance.below(5)).unwrap(), gives_up: chance.happens(30) });
@@ -124,7 +127,9 @@ fn lose_lookups_in_turn(chance: &Chance, plan: &mut Plan) {
     };
     plan.calls.splice(0..0, of(Method::GetUser, "u").chain(of(Method::GetKey, "k")));
     for (connection, wait) in [(0, chance.one_of(&[20 * MOMENT, 80 * MOMENT, 300 * MOMENT])), (1, 3 * MOMENT)] {
-        for (stage, trouble) in [(Stage::Received, Trouble::Wait(wait)), (Stage::Complete, Trouble::Reset(0))] {
+        for (stage, trouble) in
+            [(Stage::Received, Trouble::Wait(wait)), (Stage::Complete, Trouble::Reset(Cut::After(0)))]
+        {
             plan.faults.push(Fault { connection, place: Place::Execution(0), stage, trouble });
         }
     }
@@ -179,6 +184,35 @@ fn cancel_late(chance: &Chance, plan: &mut Plan) {
     for _ in 0..4 {
         let (connection, place) = (chance.below(plan.max.min(3)), Place::Execution(chance.below(4)));
         let trouble = Trouble::Wait(chance.one_of(&[1010 * MOMENT, 1300 * MOMENT]));
+        plan.faults.push(Fault { connection, place, stage: Stage::Received, trouble });
+    }
+}
+
+/// Connections end while a request is written.
+fn cut_requests(chance: &Chance, plan: &mut Plan) {
+    for _ in 0..2 + chance.below(5) {
+        let (connection, place) = (chance.below(plan.max.min(3)), Place::Execution(chance.below(4)));
+        plan.faults.push(Fault {
+            connection,
+            place,
+            stage: Stage::Received,
+            trouble: Trouble::CutRequest(cut(chance)),
+        });
+    }
+}
+
+/// Many lookups, whose answers come together with those of others, and of changes.
+fn merge_answers(chance: &Chance, plan: &mut Plan) {
+    plan.max = chance.one_of(&[1, 2]);
+    let at = instant(chance, &plan.calls);
+    for after in 0..3 {
+        let at = at + after * MOMENT;
+        plan.calls.extend((0..40).map(|id| Call { id: format!("u{}", id % 4), ..lookup(at) }));
+        plan.calls.push(Call { method: Method::UpdateUser, ..lookup(at) });
+    }
+    for _ in 0..6 {
+        let (connection, place) = (chance.below(2), Place::Execution(chance.below(8)));
+        let trouble = Trouble::Merge(chance.one_of(&WAITS));
         plan.faults.push(Fault { connection, place, stage: Stage::Received, trouble });
     }
 }

@@ -7,7 +7,7 @@ use tokio::time;
 
 use super::{
     answer::{Output, Refusal},
-    plan::{Place, Stage, Trouble, refusal},
+    plan::{Cut, Place, Stage, Trouble, refusal},
     query::Question,
     request::Request,
     state::{Interrupt, Phase},
@@ -105,7 +105,7 @@ impl Exchange {
             Some(Interrupt::Terminate(code)) => {
                 Err(Stop::Fatal(Refusal::fatal(code, "terminating connection due to administrator command")))
             }
-            Some(Interrupt::Crash) => Err(Stop::Reset(usize::MAX)),
+            Some(Interrupt::Crash) => Err(Stop::Reset(Cut::After(usize::MAX))),
         }
     }
 
@@ -163,10 +163,10 @@ impl Exchange {
                 select(pin!(time::sleep(time)), pin!(interrupted.notified())).await;
                 return None;
             }
-            Trouble::Notice | Trouble::Split(..) => return None,
+            Trouble::Notice | Trouble::Split(..) | Trouble::Merge(_) | Trouble::CutRequest(_) => return None,
             Trouble::Error(code) if self.is_absurd(code, stage) => return None,
-            Trouble::Reset(bytes) => Stop::Reset(bytes),
-            Trouble::Silence(bytes) => Stop::Silence(bytes),
+            Trouble::Reset(cut) => Stop::Reset(cut),
+            Trouble::Silence(cut) => Stop::Silence(cut),
             Trouble::Error(code) => Stop::Refused(Refusal::error(code, &name)),
             Trouble::Fatal(code) => Stop::Fatal(Refusal::fatal(code, &name)),
             Trouble::Pooler(author) => Stop::PoolerEnds(Refusal::of_pooler(author)),

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use super::{
-    answer::Author,
     chance::Chance,
-    database::{TABLES, Table},
-    draw::{LASTS, MOMENT, SECOND, instant, moment, trouble_of_host},
+    draw::{MOMENT, SECOND, instant, moment},
     emphasis::emphasise,
-    plan::{Call, End, Event, Fault, Happening, Place, Plan, Stage, Trouble},
+    kinds::{OF_HOSTS, OTHERS, TROUBLES, draw},
+    plan::{Call, End, Event, Fault, Place, Plan, Stage, Trouble},
 };
 use crate::lucia::method::{METHODS, Method};
 
@@ -41,7 +40,7 @@ pub(super) fn plan(seed: u64) -> Plan {
     let span = plan.calls.last().map_or(MOMENT, |call| call.at + 100 * MOMENT);
     if chance.happens(80) {
         let faults = chance.below(7);
-        plan.faults = (0..faults).map(|_| fault(&chance, max, has_pooler)).collect();
+        plan.faults = (0..faults).map(|_| fault(&chance, &plan)).collect();
         let events = chance.below(4);
         plan.events = (0..events).map(|_| event(&chance, &plan, span)).collect();
     }
@@ -109,49 +108,21 @@ fn call(chance: &Chance, number: usize, at: Duration, method: Method, ids: usize
     Call { number, at, method, id, other, variant: 0 }
 }
 
-fn fault(chance: &Chance, max: usize, has_pooler: bool) -> Fault {
-    let bytes = chance.below(200);
-    let wait = chance.one_of(&[3 * MOMENT, 80 * MOMENT, 1300 * MOMENT, 4 * SECOND]);
-    let trouble = match chance.below(14) {
-        0..=2 => Trouble::Wait(wait),
-        3..=5 => Trouble::Reset(bytes),
-        6 => Trouble::Silence(bytes),
-        7 => Trouble::Error(chance.one_of(&["40001", "40P01"])),
-        8 if has_pooler && chance.happens(50) => Trouble::Error("42P05"),
-        8 => Trouble::Error(chance.one_of(&["0A000", "26000", "XX000", "55P03"])),
-        9 | 10 if has_pooler => Trouble::Pooler(chance.one_of(&[Author::Supavisor, Author::PgBouncer])),
-        9 | 10 => Trouble::Fatal(chance.one_of(&["57P01", "57P02", "57P05", "25P04", "XX000"])),
-        11 => Trouble::Notice,
-        _ => Trouble::Split(bytes, wait),
-    };
+fn fault(chance: &Chance, plan: &Plan) -> Fault {
+    let trouble = draw(&TROUBLES, chance, plan);
     let stage = match trouble {
         // Once it is committed the server does not refuse a statement.
         Trouble::Error(_) => chance.one_of(&[Stage::Received, Stage::Received, Stage::Complete]),
+        // The server has not even received all of it.
+        Trouble::CutRequest(_) => Stage::Received,
         _ => chance.one_of(&[Stage::Received, Stage::Complete, Stage::Committed]),
     };
     let place = if chance.happens(40) { Place::Execution(chance.below(6)) } else { Place::Exchange(chance.below(12)) };
-    Fault { connection: chance.below(max + 3), place, stage, trouble }
+    Fault { connection: chance.below(plan.max + 3), place, stage, trouble }
 }
 
 fn event(chance: &Chance, plan: &Plan, span: Duration) -> Event {
-    let lasts = chance.one_of(&LASTS);
-    let table = chance.one_of(&TABLES);
-    let what = match chance.below(17) {
-        0..=6 => trouble_of_host(chance, chance.below(plan.hosts)),
-        7 if plan.hosts > 1 => Happening::Switch,
-        7..=9 => {
-            let prefix = ["u", "k", "s"][table as usize];
-            Happening::Lock { table, id: format!("{prefix}{}", chance.below(4)), lasts: lasts.min(4 * SECOND) }
-        }
-        10 => Happening::AddColumn(table),
-        11 => Happening::Retype(Table::User),
-        12 | 13 => Happening::Terminate { connection: chance.below(plan.max + 1) },
-        14 => Happening::LoseCancels { lasts },
-        15 => {
-            Happening::DelayCancels { lasts: 40 * SECOND, by: lasts.min(2 * SECOND), is_unnoticed: chance.happens(50) }
-        }
-        _ => Happening::Jump { by: chance.one_of(&[SECOND, 20 * SECOND, 600 * SECOND]) },
-    };
+    let what = draw(OF_HOSTS.iter().chain(&OTHERS), chance, plan);
     let at = if chance.happens(50) { instant(chance, &plan.calls) } else { moment(chance, span) };
     Event { at, what }
 }

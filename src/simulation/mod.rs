@@ -32,11 +32,15 @@ mod generate;
 
 mod emphasis;
 
+mod kinds;
+
 mod draw;
 
 mod network;
 
 mod session;
+
+mod outlet;
 
 mod exchange;
 

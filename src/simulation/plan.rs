@@ -74,14 +74,35 @@ pub(super) enum Stage {
     Committed,
 }
 
-/// Numbers of bytes are of the exchange's answer.
+/// At which byte something is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// After so many, or after all where there are fewer.
+    After(usize),
+    /// After such a part of them, of 2^32: at any byte, from none to all of them.
+    Part(u32),
+}
+
+impl Cut {
+    /// How many of so many bytes are before the cut.
+    pub(super) fn of(self, length: usize) -> usize {
+        match self {
+            Self::After(bytes) => bytes.min(length),
+            Self::Part(part) => {
+                let places = u64::try_from(length).unwrap() + 1;
+                usize::try_from((places * u64::from(part)) >> 32).unwrap()
+            }
+        }
+    }
+}
+
+/// Bytes are those of the exchange's answer, unless it says otherwise.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Trouble {
     Wait(Duration),
-    /// The connection is cut after so many bytes.
-    Reset(usize),
-    /// Nothing comes after so many bytes, and nobody says so.
-    Silence(usize),
+    Reset(Cut),
+    /// Nothing comes after the cut, and nobody says so.
+    Silence(Cut),
     /// The server refuses the statement.
     Error(&'static str),
     /// The server ends the session.
@@ -89,8 +110,12 @@ pub(super) enum Trouble {
     /// A pooler has lost its server, and says so in its own words.
     Pooler(Author),
     Notice,
-    /// The answer comes in two pieces, so many bytes and the rest.
-    Split(usize, Duration),
+    /// The answer comes in two pieces.
+    Split(Cut, Duration),
+    /// The answer comes in one piece with the next one of the connection, or by itself where none follows for so long.
+    Merge(Duration),
+    /// The connection is cut while the client writes the request, of which the bytes are.
+    CutRequest(Cut),
 }
 
 #[derive(Clone, Debug)]

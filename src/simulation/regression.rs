@@ -8,7 +8,7 @@ use checker::of_the_checker;
 
 use super::{
     database::Table,
-    plan::{Call, Event, Fault, Happening, Place, Plan, Stage, Trouble, call, milliseconds, plain},
+    plan::{Call, Cut, Event, Fault, Happening, Place, Plan, Stage, Trouble, call, milliseconds, plain},
 };
 use crate::lucia::method::Method;
 
@@ -34,7 +34,7 @@ fn of_connections() -> Vec<(&'static str, Plan)> {
                         connection,
                         place: Place::Exchange(1),
                         stage: Stage::Committed,
-                        trouble: Trouble::Silence(82),
+                        trouble: Trouble::Silence(Cut::After(82)),
                     })
                     .skip(1)
                     .collect(),
@@ -115,7 +115,7 @@ fn of_statements() -> Vec<(&'static str, Plan)> {
                 calls: vec![Call { other: Some("k2".to_owned()), ..call(0, zero, Method::SetUser, "u2") }],
                 faults: [
                     (Place::Exchange(8), Stage::Received, Trouble::Error("0A000")),
-                    (Place::Execution(2), Stage::Complete, Trouble::Reset(197)),
+                    (Place::Execution(2), Stage::Complete, Trouble::Reset(Cut::After(197))),
                 ]
                 .map(|(place, stage, trouble)| Fault { connection: 0, place, stage, trouble })
                 .to_vec(),

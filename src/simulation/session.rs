@@ -4,7 +4,7 @@ use std::{collections::VecDeque, pin::pin, sync::Arc, time::Duration};
 
 use futures_util::future::{Either, FutureExt, select};
 use tokio::{
-    io::{AsyncWriteExt, DuplexStream},
+    io::{DuplexStream, ReadHalf, split},
     time::{self, Instant},
 };
 
@@ -12,7 +12,8 @@ use super::{
     answer::{Output, Refusal},
     block::Block,
     exchange::Exchange,
-    plan::{Place, Stage, Trouble},
+    outlet::{Outlet, Over},
+    plan::{Cut, Place, Stage},
     request::{Opening, Request, read_opening, read_request},
     scram,
     state::{self, FIRST_PROCESS_ID, Interrupt, KEEP_ALIVE, Owner, Phase},
@@ -23,13 +24,11 @@ use super::{
 /// Calls that are sent together wait for no longer.
 const HELD_UP: Duration = Duration::from_secs(1);
 
-/// The session is over.
-pub(super) struct Over;
-
 pub(super) struct Session {
     world: Arc<World>,
     connection: usize,
-    stream: DuplexStream,
+    reader: ReadHalf<DuplexStream>,
+    outlet: Outlet,
     /// Exchanges that have begun.
     exchanges: usize,
     /// Those of them that have executed a statement.
@@ -40,7 +39,9 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) fn new(world: Arc<World>, connection: usize, stream: DuplexStream) -> Self {
-        Self { world, connection, stream, exchanges: 0, executions: 0, requests: VecDeque::new() }
+        let (reader, writer) = split(stream);
+        let outlet = Outlet::new(writer);
+        Self { world, connection, reader, outlet, exchanges: 0, executions: 0, requests: VecDeque::new() }
     }
 
     pub(super) async fn serve(mut self) {
@@ -58,7 +59,7 @@ impl Session {
         world.unlock(Owner::Session(self.connection));
         world.note(|| format!("connection {} is no longer served", self.connection));
         // The client sees the end of the stream from here on.
-        drop(self.stream);
+        drop((self.reader, self.outlet));
     }
 
     fn enter(&self, phase: Phase) {
@@ -66,7 +67,7 @@ impl Session {
     }
 
     async fn live(&mut self) -> Result<(), Over> {
-        match read_opening(&mut self.stream).await {
+        match read_opening(&mut self.reader).await {
             None => return Ok(()),
             Some(Opening::Cancel { process_id, secret }) => {
                 self.world.of_record(self.connection, |record| record.is_cancel = true);
@@ -120,11 +121,11 @@ impl Session {
         output.key_data(process_id, secret);
         output.ready(b'I');
         self.world.of_record(self.connection, |record| record.ready = Some(Instant::now()));
-        self.answer(&startup, output).await
+        self.outlet.answer(&startup, &output.bytes).await
     }
 
     async fn read_password(&mut self) -> Result<Vec<u8>, Over> {
-        match read_request(&mut self.stream).await {
+        match read_request(&mut self.reader).await {
             Some(Request::Password(body)) => Ok(body),
             _ => Err(Over),
         }
@@ -141,7 +142,9 @@ impl Session {
                 match interrupt {
                     // Nothing is under way.
                     Interrupt::Cancel => {}
-                    Interrupt::Crash => return self.stop(Stop::Reset(0), Output::default()).await.map(|()| Vec::new()),
+                    Interrupt::Crash => {
+                        return self.stop(Stop::Reset(Cut::After(0)), Output::default()).await.map(|()| Vec::new());
+                    }
                     Interrupt::Terminate(code) => {
                         let stop = Stop::Fatal(Refusal::fatal(code, "terminating connection"));
                         return self.stop(stop, Output::default()).await.map(|()| Vec::new());
@@ -157,11 +160,15 @@ impl Session {
             // What is half read when an interrupt comes is lost only with the session, as a request that is half read
             // has no more than this one reader: a cancel leaves the reading where it is.
             let request = {
-                let mut reading = pin!(read_request(&mut self.stream));
+                let mut reading = pin!(read_request(&mut self.reader));
                 loop {
-                    match select(reading.as_mut(), pin!(interrupted.notified())).await {
+                    let due = pin!(self.outlet.due());
+                    match select(reading.as_mut(), select(pin!(interrupted.notified()), due)).await {
                         Either::Left((request, _)) => break request,
-                        Either::Right(_) => {
+                        Either::Right((Either::Right(_), _)) => {
+                            self.outlet.write(&[]).await?;
+                        }
+                        Either::Right((Either::Left(_), _)) => {
                             let mut state = self.world.state();
                             let interrupt = &mut state.sessions[self.connection].interrupt;
                             if matches!(interrupt, Some(Interrupt::Cancel)) {
@@ -182,7 +189,7 @@ impl Session {
 
     /// What has come with the first question.
     fn read_ahead(&mut self) {
-        while let Some(Some(request)) = read_request(&mut self.stream).now_or_never() {
+        while let Some(Some(request)) = read_request(&mut self.reader).now_or_never() {
             self.requests.push_back(request);
         }
         let ahead = self.requests.iter().filter(|request| request.is_last()).count();
@@ -227,28 +234,15 @@ impl Session {
             Err(stop) => return self.stop(stop, output).await,
         }
         output.ready(self.world.state().sessions[self.connection].block.as_ref().map_or(b'I', Block::status));
-        self.answer(&exchange, output).await?;
+        self.outlet.answer(&exchange, &output.bytes).await?;
         if is_opened {
             self.world.of_record(self.connection, |record| record.answered = Some(Instant::now()));
         }
         Ok(())
     }
 
-    /// Sends the whole answer, in two pieces where that is planned.
-    async fn answer(&mut self, exchange: &Exchange, output: Output) -> Result<(), Over> {
-        for stage in [Stage::Received, Stage::Complete, Stage::Committed] {
-            if let Some(Trouble::Split(bytes, pause)) = self.world.trouble(self.connection, &exchange.places, stage) {
-                let Some((first, rest @ [_, ..])) = output.bytes.split_at_checked(bytes) else { break };
-                self.write(first).await?;
-                time::sleep(pause).await;
-                return self.write(rest).await;
-            }
-        }
-        self.write(&output.bytes).await
-    }
-
     async fn write(&mut self, bytes: &[u8]) -> Result<(), Over> {
-        self.stream.write_all(bytes).await.map_err(|_| Over)
+        self.outlet.write(bytes).await
     }
 
     /// The last that the client hears.
@@ -265,12 +259,12 @@ impl Session {
                 output.refuse(&refusal);
                 self.write(&output.bytes).await?;
             }
-            Stop::Reset(bytes) => {
-                self.write(&output.bytes[..bytes.min(output.bytes.len())]).await?;
+            Stop::Reset(cut) => {
+                self.write(&output.bytes[..cut.of(output.bytes.len())]).await?;
                 self.world.state().sessions[self.connection].is_reset = true;
             }
-            Stop::Silence(bytes) => {
-                self.write(&output.bytes[..bytes.min(output.bytes.len())]).await?;
+            Stop::Silence(cut) => {
+                self.write(&output.bytes[..cut.of(output.bytes.len())]).await?;
                 time::sleep(KEEP_ALIVE).await;
                 self.world.state().sessions[self.connection].is_reset = true;
             }

@@ -1,11 +1,12 @@
 //! The servers, as calls see them.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use super::{
     database::Table,
     generate,
-    plan::{Call, Event, Fault, Happening, Place, Plan, Stage, Trouble, call, milliseconds, plain},
+    kinds::{OF_HOSTS, OTHERS, TROUBLES},
+    plan::{Call, Cut, Event, Fault, Happening, Place, Plan, Stage, Trouble, call, milliseconds, plain},
     record::{Ending, Record},
     run::run,
 };
@@ -70,7 +71,7 @@ fn a_violated_constraint_is_told_by_its_name() {
 #[test]
 fn what_was_not_committed_when_a_connection_is_cut_is_not_stored() {
     for (stage, stored) in [(Stage::Received, 0), (Stage::Complete, 0), (Stage::Committed, 1)] {
-        let record = run(&at_sign_up(stage, Trouble::Reset(7)), false);
+        let record = run(&at_sign_up(stage, Trouble::Reset(Cut::After(7))), false);
         assert_eq!(code(endings(&record)[0]), code::OUTCOME_UNKNOWN, "{stage:?}");
         assert_eq!(users(&record), stored, "{stage:?}");
     }
@@ -100,7 +101,7 @@ fn a_connection_that_is_asked_whether_a_change_is_committed_serves_nobody_before
             connection: 1,
             place: Place::Exchange(6),
             stage: Stage::Received,
-            trouble: Trouble::Silence(0),
+            trouble: Trouble::Silence(Cut::After(0)),
         }],
         events: vec![Event {
             at: at(1),
@@ -121,6 +122,40 @@ fn an_answer_is_waited_for_as_long_as_it_takes() {
 }
 
 #[test]
+fn the_generator_draws_every_kind_of_trouble() {
+    let listed: BTreeSet<_> = TROUBLES.iter().map(|kind| kind.name).collect();
+    let listed: BTreeSet<_> = OF_HOSTS.iter().chain(&OTHERS).map(|kind| kind.name).chain(listed).collect();
+    assert_eq!(listed.len(), TROUBLES.len() + OF_HOSTS.len() + OTHERS.len());
+    let name = |text: String| text.split(|letter: char| !letter.is_alphabetic()).next().unwrap().to_owned();
+    let mut drawn = BTreeSet::new();
+    for seed in 0..1_000 {
+        let plan = generate::plan(seed);
+        drawn.extend(plan.faults.iter().map(|fault| name(format!("{:?}", fault.trouble))));
+        drawn.extend(plan.events.iter().map(|event| name(format!("{:?}", event.what))));
+    }
+    assert!(drawn.iter().eq(&listed), "{drawn:?}");
+}
+
+#[test]
+fn a_cut_may_be_at_any_byte_and_after_all_of_them() {
+    for length in [0, 1, 7, 5_000] {
+        let at = |part: u64| Cut::Part(u32::try_from(part.min(u64::from(u32::MAX))).unwrap()).of(length);
+        let places = u64::try_from(length).unwrap() + 1;
+        let cuts: BTreeSet<_> = (0..=places).map(|place| at((place << 32) / places + 1)).collect();
+        assert!(cuts.into_iter().eq(0..=length), "{length}");
+    }
+}
+
+#[test]
+fn what_is_cut_while_it_is_written_is_not_executed() {
+    for bytes in [0, 30] {
+        let record = run(&at_sign_up(Stage::Received, Trouble::CutRequest(Cut::After(bytes))), false);
+        assert_eq!(code(endings(&record)[0]), code::OUTCOME_UNKNOWN, "{bytes}");
+        assert_eq!(users(&record), 0);
+    }
+}
+
+#[test]
 fn some_history_meets_each_kind_of_trouble() {
     let kinds = [
         "Wait(",
@@ -132,6 +167,8 @@ fn some_history_meets_each_kind_of_trouble() {
         "Pooler(",
         "Notice",
         "Split(",
+        "Merge(",
+        "is severed after",
         "Crash {",
         "Shutdown {",
         "Recover {",

@@ -8,6 +8,7 @@ use super::{
     answer::{Output, Refusal},
     block::Block,
     database::{Change, Row, Table},
+    plan::Cut,
     recognise::recognise,
     record::Received,
     state::{Owner, Phase, Prepared, PreparedStatement, State},
@@ -21,8 +22,8 @@ pub(super) enum Stop {
     Refused(Refusal),
     Fatal(Refusal),
     PoolerEnds(Refusal),
-    Reset(usize),
-    Silence(usize),
+    Reset(Cut),
+    Silence(Cut),
 }
 
 /// No statement is given up before it has taken so long: by `query_timeout`, or because it holds others up.

@@ -3,7 +3,9 @@
 use crate::{
     lucia::method::Method,
     simulation::database::Table,
-    simulation::plan::{Call, End, Event, Fault, Happening, Place, Plan, Stage, Trouble, call, milliseconds, plain},
+    simulation::plan::{
+        Call, Cut, End, Event, Fault, Happening, Place, Plan, Stage, Trouble, call, milliseconds, plain,
+    },
 };
 
 pub(super) fn of_the_checker() -> Vec<(&'static str, Plan)> {
@@ -53,7 +55,7 @@ pub(super) fn of_the_checker() -> Vec<(&'static str, Plan)> {
                     connection: 6,
                     place: Place::Exchange(2),
                     stage: Stage::Received,
-                    trouble: Trouble::Silence(132),
+                    trouble: Trouble::Silence(Cut::After(132)),
                 }],
                 latency: milliseconds(5),
                 ..plain()
