@@ -6,7 +6,9 @@ use tokio::time::{self, Instant};
 
 use super::{
     plan::Call,
+    record::Received,
     state::{Phase, Session, State},
+    statement::Action,
     world::World,
 };
 
@@ -50,15 +52,19 @@ fn forgotten(world: &World) -> Vec<usize> {
     calls.filter(|(index, call)| is_waiting(call, *index)).map(|(_, call)| call.number).collect()
 }
 
-/// The numbers of the lookups that nobody has been doing anything about for a while.
+/// The numbers of the calls that nobody has been doing anything about for a while.
 fn waiting(world: &World) -> Vec<usize> {
     let (state, now) = (world.state(), Instant::now());
     let is_free = |phase| matches!(phase, Phase::Idle { since } if now - since >= PATIENCE);
     // What is being prepared does not say for whom. What a cut connection has not received is nobody's, and what was sent
     // behind a lookup that was sent ahead has not been received either.
+    // A call may ask which constraint is violated.
     let may_be_anyones = |session: &Session| match session.phase {
         _ if session.is_cut => true,
-        Phase::Working { executes } => executes.is_none_or(|executes| state.record.received[executes].is_ahead),
+        Phase::Working { executes } => executes.is_none_or(|executes| {
+            let received = &state.record.received[executes];
+            received.is_ahead || matches!(received.action, Action::Question(_))
+        }),
         _ => false,
     };
     let mut open = state.sessions.iter().filter(|session| session.is_open);
@@ -74,7 +80,7 @@ fn waiting(world: &World) -> Vec<usize> {
 }
 
 fn is_left(world: &World, state: &State, call: &Call, now: Instant) -> bool {
-    let mut received = state.record.received.iter().enumerate().filter(|(_, received)| call.is_in(received));
+    let mut received = state.record.received.iter().enumerate().filter(|(_, received)| call.is_part_of(received));
     let executing = |index| {
         state.sessions.iter().any(|session| match session.phase {
             Phase::Working { executes } => executes == Some(index),
@@ -82,9 +88,25 @@ fn is_left(world: &World, state: &State, call: &Call, now: Instant) -> bool {
             _ => false,
         })
     };
-    // What was lost or held up before goes alone, on no more than half of the connections.
     let working = state.sessions.iter().filter(|session| matches!(session.phase, Phase::Working { .. })).count();
-    !call.action().is_write()
-        && working < (world.plan.max / 2).max(1)
+    let max = world.plan.max;
+    let most = if call.action().is_write() {
+        // Another server may be waited for, that takes changes.
+        if world.plan.hosts > 1 {
+            return false;
+        }
+        if max == 1 { 1 } else { max - 1 }
+    } else {
+        // What was lost or held up before goes alone, on no more than half of the connections.
+        (max / 2).max(1)
+    };
+    // Changes of one row go one at a time where they contend.
+    let changes = |received: &Received| {
+        received.action.is_write() && received.calls.iter().any(|row| row.contains(&Some(call.id.clone())))
+    };
+    let takes_turns = call.action().is_write()
+        && state.record.received.iter().enumerate().any(|(index, received)| executing(index) && changes(received));
+    !takes_turns
+        && working < most
         && received.all(|(index, received)| !executing(index) && now - received.at >= PATIENCE)
 }
