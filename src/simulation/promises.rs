@@ -10,7 +10,9 @@ use super::{
 /// What was promised, and is not so.
 pub(super) fn broken(plan: &Plan, record: &Record) -> Vec<String> {
     let history = History { plan, record };
-    [history.fails_fast(), history.tries_again(), history.keeps_the_order()].into_iter().flatten().collect()
+    let found =
+        [history.fails_fast(), history.tries_again(), history.keeps_the_order(), history.stores_what_was_asked_for()];
+    found.into_iter().flatten().collect()
 }
 
 struct History<'a> {
@@ -96,6 +98,20 @@ impl History<'_> {
             }
         }
         found
+    }
+
+    /// Each change that is committed is whole calls: of a sign-up not one half without the other.
+    fn stores_what_was_asked_for(&self) -> Vec<String> {
+        let is_asked_for = |received: &Received| {
+            received.calls.iter().all(|texts| {
+                let is_it = |call: &Call| call.action() == received.action && call.texts() == *texts;
+                self.plan.calls.iter().any(is_it)
+            })
+        };
+        let received = self.record.commits.iter().filter_map(|commit| commit.received);
+        let odd = received.map(|index| &self.record.received[index]).filter(|received| !is_asked_for(received));
+        odd.map(|received| format!("a change is committed that no call is: {:?} {:?}", received.action, received.calls))
+            .collect()
     }
 
     /// It executed something, or lived for longer than its opening can have taken.
