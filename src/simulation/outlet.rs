@@ -41,6 +41,9 @@ impl Outlet {
                 Some(Trouble::Split(cut, pause)) => {
                     let (first, rest) = bytes.split_at(cut.of(bytes.len()));
                     self.write(first).await?;
+                    if rest.is_empty() {
+                        return Ok(());
+                    }
                     time::sleep(pause).await;
                     return self.write(rest).await;
                 }
