@@ -4,7 +4,8 @@
 // stands in `.cargo/mutants.toml`.
 //
 // A build for each change takes hours. So each function gets all its changed bodies at once, and `MUTANT` chooses one when
-// the tests run; a change that the compiler refuses is taken out. What cannot be chosen at run time is built by itself.
+// the tests run; a change that the compiler refuses is taken out. What cannot be chosen at run time is built by itself. A match
+// arm of a closure that is in no function is not deleted, but given the condition that its change is not the chosen one.
 import { spawn, spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -87,11 +88,19 @@ function bodyOf(text, start) {
   throw new Error("a function without a body");
 }
 
+/** A match arm that is in no function. */
+const isArm = (mutant) => !mutant.function && mutant.genre === "MatchArm";
+
 /** A file's text with all changes of `mutants` in it, to be chosen from, and where each stands in that text. */
 function together(text, mutants) {
   const place = placesOf(text);
   const functions = new Map();
   for (const mutant of mutants) {
+    if (isArm(mutant)) {
+      const start = text.indexOf("=>", place(mutant.span.start));
+      functions.set(start, { start, end: start, mutants: [mutant] });
+      continue;
+    }
     const [start, end] = [place(mutant.function.span.start), place(mutant.function.span.end)];
     if (!functions.has(start)) functions.set(start, { start: bodyOf(text, start), end, mutants: [] });
     functions.get(start).mutants.push(mutant);
@@ -101,6 +110,13 @@ function together(text, mutants) {
   let at = 0;
   for (const { start, end, mutants: changes } of [...functions.values()].sort((one, other) => one.start - other.start)) {
     made += text.slice(at, start);
+    if (start === end) {
+      const from = made.length;
+      made += `if crate::mutant() != ${changes[0].number} `;
+      ranges.push({ from, to: made.length, mutants: changes });
+      at = end;
+      continue;
+    }
     const whole = { from: made.length, mutants: changes };
     made += "{ match crate::mutant() {";
     for (const mutant of changes) {
@@ -137,7 +153,8 @@ const isNested = (mutant, mutants) => mutants.some(({ file, function: other }) =
 
 /** Writes what is to be compiled, and takes out what is refused until the rest is compiled. */
 function compile(all) {
-  const cannotBeChosen = (mutant) => !mutant.function || mutant.function.return_type.includes("impl ") || isNested(mutant, all);
+  const cannotBeChosen = (mutant) =>
+    !isArm(mutant) && (!mutant.function || mutant.function.return_type.includes("impl ") || isNested(mutant, all));
   const alone = all.filter(cannotBeChosen);
   let ready = all.filter((mutant) => !cannotBeChosen(mutant));
   for (;;) {
