@@ -1,9 +1,9 @@
 // A pooler's program, run in a folder of its own in front of the server that a URL names.
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { chownSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { isAbsolute, join } from "node:path";
 
 import { account } from "../../tools/server.mjs";
 
@@ -31,9 +31,18 @@ export function poolerFolder(name) {
   return { home, write };
 }
 
+/** The program where the pooler's account may run it: that need not be allowed to look into the folder of a checkout. */
+function reachable(program, home) {
+  if (!isAbsolute(program)) return program;
+  const copy = join(home, "program");
+  copyFileSync(program, copy);
+  chmodSync(copy, 0o755);
+  return copy;
+}
+
 /** Runs it until `stop`, which deletes the folder too. `url` is that of the server, by way of the pooler on `port`. */
 export function runPooler(program, argv, { home, signal, port, databaseUrl }) {
-  const child = spawn(program, argv, { ...account(), cwd: home, env, stdio: ["ignore", "ignore", "pipe"] });
+  const child = spawn(reachable(program, home), argv, { ...account(), cwd: home, env, stdio: ["ignore", "ignore", "pipe"] });
   const exited = once(child, "exit");
   const kill = () => child.kill(signal);
   process.once("exit", kill);
