@@ -305,6 +305,19 @@ test("a statement has as many values as the protocol can count, and one at least
   assert.equal(sent.length, 1);
 });
 
+test("an end takes a number of seconds, and another value does not end the adapter", async () => {
+  const { postgres } = require("../lib/postgres.js");
+  const adapter = postgres("postgres://me@localhost:1/d", { user: "u", key: "k", session: null });
+  for (const timeout of [-1, Number.NaN, "1", true]) {
+    await assert.rejects(adapter.end({ timeout }), { name: "TypeError", message: "end: `timeout` must be a number of seconds, 0 or more" });
+  }
+  const open = await adapter.deleteExpiredSessions().catch(({ message }) => message);
+  assert.equal(open, "Session table not defined");
+  await adapter.end({ timeout: 0 });
+  await adapter.end({ timeout: null });
+  await assert.rejects(adapter.deleteExpiredSessions(), { code: "CONNECTION_ENDED", message: "the adapter has ended" });
+});
+
 describe("a row", () => {
   const one = (number, value) => {
     const shape = createShape(["a"], [number], 1);
@@ -362,6 +375,10 @@ test("a parameter declares the type of a date, of bytes, of a boolean and of a b
 test("a parameter's text is made by the type that the server has told", () => {
   assert.equal(serialize({ a: 1 }, 3802), '{"a":1}');
   assert.equal(serialize(1, 16), "f");
+  assert.equal(serialize(true, 16), "t");
+  assert.equal(serialize([], -25), "{}");
+  assert.equal(serialize("{a}", -25), "{a}");
+  assert.equal(serialize("1970-01-01", 1082), "1970-01-01T00:00:00.000Z");
   assert.equal(serialize(new Date(0), 1082), "1970-01-01T00:00:00.000Z");
   assert.equal(serialize(new Uint8Array([1, 255]), 17), String.raw`\x01ff`);
   assert.equal(serialize(["a", null, 'q"\\'], -25), String.raw`{"a",null,"q\"\\"}`);
@@ -382,4 +399,6 @@ test("what is not what it should be is named for what it is", () => {
   const names = { null: null, undefined, "an array": [], "an object": {}, "a bigint": 1n, "a symbol": Symbol("s"), "a function": () => {} };
   for (const [name, value] of Object.entries(names)) assert.equal(shown(value), name);
   assert.throws(() => readConnection(5n), /not a bigint$/);
+  assert.throws(() => readConnection([]), /not an array$/);
+  assert.throws(() => readConnection(new Map()), /not an instance of Map$/);
 });
