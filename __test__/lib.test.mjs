@@ -305,6 +305,31 @@ test("a statement has as many values as the protocol can count, and one at least
   assert.equal(sent.length, 1);
 });
 
+test("the figures of an adapter are those that the binary counts, each under its name", () => {
+  const { Connection } = require("../lib/connection.js");
+  const { bucketsMs } = require("../lib/constants.js");
+  const connection = new Connection("postgres://me@localhost:1/d", { user: "u", key: "k", session: "s" }, undefined, 2);
+  const counts = (first) => Array.from({ length: bucketsMs.length + 1 }, (_, bucket) => first + bucket);
+  const total = (numbers) => numbers.reduce((sum, number) => sum + number, 0);
+  connection.native = { load: () => [10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 11, 0.25, ...counts(1), 0.5, ...counts(20)] };
+  const boundaries = bucketsMs.map((bound) => bound / 1000);
+  assert.deepEqual(connection.load(), {
+    max: 10, connections: 9, idle: 8, waiting: 7,
+    opened: 6, lost: 5, retried: 4, cancelled: 3, unknown: 2, queryTimeouts: 1, connectTimeouts: 11,
+    waitTime: { count: total(counts(1)), sum: 0.25, buckets: { boundaries, counts: counts(1) } },
+    useTime: { count: total(counts(20)), sum: 0.5, buckets: { boundaries, counts: counts(20) } },
+  });
+});
+
+test("an adapter ends once, however often it is told to", async () => {
+  const { Connection } = require("../lib/connection.js");
+  const connection = new Connection("postgres://me@localhost:1/d", { user: "u", key: "k", session: "s" }, undefined, 2);
+  let ended = 0;
+  connection.native = { end: () => (ended += 1) };
+  await Promise.all([connection.end(), connection.end({ timeout: 1 }), connection.end()]);
+  assert.equal(ended, 1);
+});
+
 test("an end takes a number of seconds, and another value does not end the adapter", async () => {
   const { postgres } = require("../lib/postgres.js");
   const adapter = postgres("postgres://me@localhost:1/d", { user: "u", key: "k", session: null });
@@ -314,7 +339,10 @@ test("an end takes a number of seconds, and another value does not end the adapt
   const open = await adapter.deleteExpiredSessions().catch(({ message }) => message);
   assert.equal(open, "Session table not defined");
   await adapter.end({ timeout: 0 });
-  await adapter.end({ timeout: null });
+  for (const again of [adapter.end(), adapter.end({ timeout: null }), adapter.end({ timeout: 2 ** 31 })]) {
+    assert.ok(again instanceof Promise);
+    assert.equal(await again, undefined);
+  }
   await assert.rejects(adapter.deleteExpiredSessions(), { code: "CONNECTION_ENDED", message: "the adapter has ended" });
 });
 
