@@ -155,6 +155,14 @@ describe("a list of messages", () => {
     assert.deepEqual(traces.map(({ rows: count, retries, batch }) => [count, retries, batch]), [[3, 2, 5], [1, 0, 4], [0, 1, 0]]);
   });
 
+  test("goes on behind what is for the functions of an adapter that is gone", async () => {
+    const NOBODY = 4_000_000_000;
+    const counts = [call(give.Count), call(give.Count)];
+    const password = [kinds.Password, 1, NOBODY, "host", 5432, "me", "d", 1000];
+    instance.settle(...password, kinds.Done, counts[0].slot, 1, kinds.Notice, NOBODY, { message: "m", fields: {} }, kinds.Done, counts[1].slot, 2);
+    assert.deepEqual(await Promise.all(counts.map(({ promise }) => promise)), [1, 2]);
+  });
+
   test("gives the types of parameters to what sends the call anew, before the call counts as settled", async () => {
     const seen = [];
     const again = ({ id }, forms) => {
