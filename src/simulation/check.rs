@@ -265,7 +265,9 @@ impl Judge<'_> {
         // Also after it was received with others, which were then parted.
         let mut with_others = self.record.received.iter().filter(|received| received.calls.len() > 1);
         let was_parted = with_others.any(|received| self.call.is_in(received));
-        let may_be_unseen = received.peek().is_none() || was_parted || !self.call.is_alone_in(self.plan);
+        // Also after it was received, and rolled back for another's sake.
+        let is_cut = self.plan.faults.iter().any(|fault| matches!(fault.trouble, Trouble::CutRequest(_)));
+        let may_be_unseen = received.peek().is_none() || was_parted || is_cut || !self.call.is_alone_in(self.plan);
         if may_be_unseen && self.record.connections.iter().any(is_recent) {
             return true;
         }

@@ -1,5 +1,7 @@
 //! What the checker had wrong.
 
+use std::time::Duration;
+
 use crate::{
     lucia::method::Method,
     simulation::database::Table,
@@ -12,6 +14,7 @@ pub(super) fn of_the_checker() -> Vec<(&'static str, Plan)> {
     vec![
         lost_after_its_batch(),
         refused_when_its_time_was_over(),
+        cut_when_it_was_sent_again(),
         (
             // The adapter ends when the process goes on, later than was planned.
             "a call that was given up as a suspended process went on, and the adapter ended, waited long enough",
@@ -158,6 +161,33 @@ fn refused_when_its_time_was_over() -> (&'static str, Plan) {
             ]
             .map(|(at, what)| Event { at: milliseconds(at), what })
             .to_vec(),
+            ..plain()
+        },
+    )
+}
+
+fn cut_when_it_was_sent_again() -> (&'static str, Plan) {
+    let fault = |connection, execution, trouble| Fault {
+        connection,
+        place: Place::Execution(execution),
+        stage: Stage::Received,
+        trouble,
+    };
+    (
+        "a change that was rolled back for another's sake, and cut while it was written again, has an unknown outcome",
+        Plan {
+            latency: milliseconds(5),
+            calls: vec![
+                call(0, Duration::ZERO, Method::UpdateSession, "s1"),
+                call(1, Duration::ZERO, Method::GetUser, "u1"),
+                call(2, milliseconds(500), Method::GetUser, "u1"),
+            ],
+            faults: vec![
+                fault(0, 0, Trouble::Error("40P01")),
+                // So that its connection is the one that was used last.
+                fault(1, 0, Trouble::Wait(milliseconds(5))),
+                fault(1, 1, Trouble::CutRequest(Cut::After(20))),
+            ],
             ..plain()
         },
     )
