@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{self, Instant};
 
 use super::{
-    plan::Call,
+    plan::{Call, Happening, Plan, Trouble},
     record::Received,
     state::{Phase, Session, State},
     statement::Action,
@@ -71,12 +71,27 @@ fn waiting(world: &World) -> Vec<usize> {
     if !open.clone().any(|session| is_free(session.phase)) || open.any(may_be_anyones) {
         return Vec::new();
     }
+    let patience = PATIENCE + on_the_way(&world.plan);
     let is_waiting = |call: &&Call, index: usize| {
         let record = state.record.calls[index].as_ref().filter(|record| record.settled.is_none());
-        record.is_some_and(|record| now - record.made.at >= PATIENCE) && is_left(world, &state, call, now)
+        record.is_some_and(|record| now - record.made.at >= patience) && is_left(world, &state, call, now)
     };
     let calls = world.plan.calls.iter().enumerate();
     calls.filter(|(index, call)| is_waiting(call, *index)).map(|(_, call)| call.number).collect()
+}
+
+/// For how long answers may be on their way, while their sessions are at rest, and the process be suspended.
+fn on_the_way(plan: &Plan) -> Duration {
+    let pause = |trouble| match trouble {
+        Trouble::Split(_, pause) | Trouble::Merge(pause) => pause,
+        _ => Duration::ZERO,
+    };
+    let jump = |what: &Happening| match what {
+        Happening::Jump { by } => *by,
+        _ => Duration::ZERO,
+    };
+    let pauses = plan.faults.iter().map(|fault| pause(fault.trouble));
+    pauses.chain(plan.events.iter().map(|event| jump(&event.what))).sum()
 }
 
 fn is_left(world: &World, state: &State, call: &Call, now: Instant) -> bool {

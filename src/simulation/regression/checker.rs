@@ -15,6 +15,7 @@ pub(super) fn of_the_checker() -> Vec<(&'static str, Plan)> {
         lost_after_its_batch(),
         refused_when_its_time_was_over(),
         cut_when_it_was_sent_again(),
+        waiting_for_an_answer_on_its_way(),
         (
             // The adapter ends when the process goes on, later than was planned.
             "a call that was given up as a suspended process went on, and the adapter ended, waited long enough",
@@ -188,6 +189,33 @@ fn cut_when_it_was_sent_again() -> (&'static str, Plan) {
                 fault(1, 0, Trouble::Wait(milliseconds(5))),
                 fault(1, 1, Trouble::CutRequest(Cut::After(20))),
             ],
+            ..plain()
+        },
+    )
+}
+
+fn waiting_for_an_answer_on_its_way() -> (&'static str, Plan) {
+    let merge = |execution| Fault {
+        connection: 0,
+        place: Place::Execution(execution),
+        stage: Stage::Received,
+        trouble: Trouble::Merge(milliseconds(4000)),
+    };
+    let delete_key = |number, id| call(number, Duration::ZERO, Method::DeleteKey, id);
+    (
+        "a change that waits for the connection of one whose answer is on its way does not wait beside a free connection",
+        Plan {
+            has_pooler: true,
+            latency: milliseconds(5),
+            calls: vec![
+                delete_key(0, "k1"),
+                delete_key(1, "k3"),
+                delete_key(2, "k0"),
+                call(3, milliseconds(37), Method::GetUser, "u3"),
+                call(4, milliseconds(335), Method::DeleteKeysByUserId, "u2"),
+                Call { other: Some("u2".to_owned()), ..call(5, milliseconds(335), Method::SetSession, "s1") },
+            ],
+            faults: vec![merge(0), merge(6)],
             ..plain()
         },
     )
