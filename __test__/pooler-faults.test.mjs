@@ -182,13 +182,19 @@ for (const { program, name } of programs) {
   });
 }
 
-test("a role that may have one connection is served with `max: 1`, prepared or not", limit, async (t) => {
+/** The URL of a new role that may have so many connections. */
+async function asLimited(t, url, connections) {
+  const role = `limited_to_${connections}`;
   await sql.unsafe(`
-    CREATE ROLE one LOGIN PASSWORD 'one' CONNECTION LIMIT 1;
-    GRANT ALL ON ALL TABLES IN SCHEMA public TO one;
+    CREATE ROLE ${role} LOGIN PASSWORD '${role}' CONNECTION LIMIT ${connections};
+    GRANT ALL ON ALL TABLES IN SCHEMA public TO ${role};
   `);
-  t.after(() => sql.unsafe("DROP OWNED BY one; DROP ROLE one"));
-  const url = Object.assign(new URL(database.url), { username: "one", password: "one" }).href;
+  t.after(() => sql.unsafe(`DROP OWNED BY ${role}; DROP ROLE ${role}`));
+  return Object.assign(new URL(url), { username: role, password: role }).href;
+}
+
+test("a role that may have one connection is served with `max: 1`, prepared or not", limit, async (t) => {
+  const url = await asLimited(t, database.url, 1);
   for (const options of [{}, { prepare: false }]) {
     const { adapter, initializer } = openAdapter(t, url, { max: 1, connect_timeout: 4, ...options });
     for (const one of Object.keys(reads)) await read(adapter, one, 1);
@@ -198,14 +204,9 @@ test("a role that may have one connection is served with `max: 1`, prepared or n
 });
 
 test("a role that may have two connections is served with `max: 10`: of a thousand first calls none is rejected", limit, async (t) => {
-  await sql.unsafe(`
-    CREATE ROLE two LOGIN PASSWORD 'two' CONNECTION LIMIT 2;
-    GRANT ALL ON ALL TABLES IN SCHEMA public TO two;
-  `);
-  t.after(() => sql.unsafe("DROP OWNED BY two; DROP ROLE two"));
   const proxy = await startProxy(database.url);
   t.after(() => proxy.stop());
-  const url = Object.assign(new URL(proxy.url(database.url)), { username: "two", password: "two" }).href;
+  const url = await asLimited(t, proxy.url(database.url), 2);
   const names = Object.keys(reads);
   for (let times = 0; times < 3; times += 1) {
     const { adapter, initializer } = openAdapter(t, url, { max: 10 });
