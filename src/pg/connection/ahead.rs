@@ -119,9 +119,10 @@ impl Sending {
 }
 
 impl Ahead {
-    /// The same for these calls alone, in their order; `None` where it was not sent for one of them. The rows answer no call
-    /// that was made later, though it may ask for the same: they may have been read before a change that it has to see.
-    pub(super) fn of(self, calls: impl IntoIterator<Item = u64>) -> Option<Self> {
+    /// The same for these calls alone, by the queue's numbers, in their order; `None` where it was not sent for one of them. The
+    /// rows answer no call that was made later, though it may ask for the same: they may have been read before a change that it
+    /// has to see.
+    pub(in crate::pg) fn of(self, calls: impl IntoIterator<Item = u64>) -> Option<Self> {
         let place = |call| self.lookups.calls.iter().position(|&sent| sent == call);
         let places = calls.into_iter().map(place).collect::<Option<_>>()?;
         Some(Self { places, ..self })

@@ -1,10 +1,6 @@
 //! Connections: each is opened for one worker of the queue, which closes it. deadpool counts them.
 
-use std::{
-    ops::Range,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use tokio::time::Instant;
@@ -53,7 +49,8 @@ pub(in crate::pg) struct Connection {
     socket: SocketSettings,
     pub(in crate::pg) retire_at: Option<Instant>,
     ended: Ended,
-    ahead: Mutex<Option<Ahead>>,
+    /// The lookups that were sent ahead while the connection was opened.
+    pub(in crate::pg) ahead: Option<Ahead>,
 }
 
 impl Connection {
@@ -64,30 +61,6 @@ impl Connection {
         let (token, socket) = (self.client.cancel_token(), self.socket);
         let (network, route) = (self.network.clone(), self.route.clone());
         async move { cancel::cancel(&*network, &route, &socket, &token).await }
-    }
-
-    /// Keeps what was sent ahead for these calls, by the queue's numbers, and forgets it where it was not sent for all of them.
-    pub(in crate::pg) fn keep_ahead_for(&self, calls: impl IntoIterator<Item = u64>) {
-        let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
-        *ahead = ahead.take().and_then(|ahead| ahead.of(calls));
-    }
-
-    /// The calls, by the queue's numbers, that lookups were sent ahead for.
-    pub(in crate::pg) fn calls_ahead(&self) -> Vec<u64> {
-        let ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
-        ahead.as_ref().map_or_else(Vec::new, |ahead| ahead.lookups.calls.clone())
-    }
-
-    /// Waits until what was sent ahead, which nobody wants any more, has been answered.
-    pub(in crate::pg) async fn outlast_ahead(&self) {
-        if let Some(mut ahead) = self.take_ahead() {
-            ahead.answers().await;
-        }
-    }
-
-    /// The lookups that were sent ahead while the connection was opened; `None` the second time.
-    pub(in crate::pg) fn take_ahead(&self) -> Option<Ahead> {
-        self.ahead.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// The process of the server that serves it, as far as it was told.
@@ -149,7 +122,7 @@ impl managed::Manager for Opener {
             network: self.network.clone(),
             socket: self.settings.socket,
             ended,
-            ahead: Mutex::new(ahead),
+            ahead,
             retire_at: self.settings.max_lifetime.as_ref().map(|range| Instant::now() + lifetime(range)),
         })
     }

@@ -1,5 +1,7 @@
 //! Carries out one call, or several of one statement: they are sent together, and each gets its own verdict.
 
+use std::pin::pin;
+
 use tokio::task::JoinHandle;
 
 use super::{
@@ -8,10 +10,11 @@ use super::{
     ending::{Ending, Fault, Stage},
     execute::{Request, execute},
     limits::{Limits, Spares},
+    sent_ahead::sent_ahead,
     verdict::Verdict,
 };
 use crate::pg::{
-    connection::Connection,
+    connection::{Ahead, Connection},
     error::{Error, code},
     settings::Settings,
 };
@@ -27,11 +30,13 @@ pub(in crate::pg) struct Outcome {
     pub(in crate::pg) spent: Option<JoinHandle<()>>,
 }
 
-/// Carries out one call, or several of one statement. `spares` lends the connections that have nothing to do.
+/// Carries out one call, or several of one statement. `ahead` is what was sent ahead for these calls, `spares` the connections that
+/// have nothing to do.
 pub(in crate::pg) async fn carry_out(
     connection: &Connection,
     settings: &Settings,
     calls: &[&Call],
+    ahead: Option<Ahead>,
     spares: &impl Spares,
     alarm: &mut Alarm,
 ) -> Outcome {
@@ -43,7 +48,15 @@ pub(in crate::pg) async fn carry_out(
     let parameters: Vec<&[Option<String>]> = calls.iter().map(|call| &call.parameters[..]).collect();
     let request = Request { calls: &parameters, forms: &first.forms };
     let mut limits = Limits::new(connection, settings, spares, access, together, alarm);
-    let result = execute(connection, &first.statement, request, &mut limits).await;
+    let sent_before = match ahead {
+        Some(ahead) => limits.answering(pin!(sent_ahead(ahead, &first.statement, &first.forms))).await,
+        None => Ok(None),
+    };
+    let result = match sent_before {
+        Ok(Some(answers)) => Ok(answers),
+        Ok(None) => execute(connection, &first.statement, request, &mut limits).await,
+        Err(fault) => Err(fault),
+    };
     let is_abandoned = limits.is_abandoned;
     let spent = limits.spent();
     let (verdicts, is_open) = match result {

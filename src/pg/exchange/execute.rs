@@ -9,7 +9,6 @@ use super::{
     ending::{Fault, Stage},
     limits::{Limits, Spares},
     send::{Lookup, read, sent, write},
-    sent_ahead::sent_ahead,
     stale::{is_stale, may_be_probe, may_be_stale},
     transaction::execute_apart,
     verdict::Answer,
@@ -132,11 +131,6 @@ async fn execute_whole(
     request: Request<'_>,
     limits: &mut Limits<'_, impl Spares>,
 ) -> Result<Vec<Answer>, Fault> {
-    if let Some(ahead) = connection.take_ahead()
-        && let Some(answers) = limits.answering(pin!(sent_ahead(ahead, statement, request.forms))).await?
-    {
-        return Ok(answers);
-    }
     let mut refused: Option<Refused> = None;
     let mut was_misread = false;
     for _ in 0..ATTEMPTS {

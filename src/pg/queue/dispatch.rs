@@ -16,7 +16,7 @@ use tokio::{
 use super::{
     ahead::lookups_to_send_ahead,
     inbox::{Inbox, Watch},
-    mailbox::{Letter, Mailboxes, Order},
+    mailbox::{Addressed, Mailboxes, Order},
     refusal::refusal,
     scheduler::{Command, Connection as Fate, Ending, Limits, Opened, Return, Scheduler, Time, WorkerId},
     sync::{Mutex, MutexGuard},
@@ -221,11 +221,11 @@ impl Dispatcher {
             for command in state.scheduler.take_commands() {
                 match command {
                     Command::Open(id) => opened.push((id, workers.open(id))),
-                    Command::Check { worker, asks } => orders.extend(workers.letter(worker, Order::Check { asks })),
+                    Command::Check { worker, asks } => orders.extend(workers.address(worker, Order::Check { asks })),
                     Command::Send { worker, flight, calls } => {
-                        orders.extend(workers.letter(worker, Order::Send { flight, calls }));
+                        orders.extend(workers.address(worker, Order::Send { flight, calls }));
                     }
-                    Command::Close(worker) => orders.extend(workers.letter(worker, Order::Close)),
+                    Command::Close(worker) => orders.extend(workers.address(worker, Order::Close)),
                     Command::Settle(queued, ending) => settled.push((queued, ending)),
                 }
             }
@@ -242,7 +242,7 @@ impl Dispatcher {
         // Outside of the lock, as a send wakes the other thread. The order in which two threads send does not matter: a
         // worker is ordered to do something else only when it has told that the last thing is done, but for a second
         // statement behind a first.
-        for Letter { worker, mailbox, order } in orders {
+        for Addressed { worker, mailbox, order } in orders {
             if let Err(mpsc::error::SendError(order)) = mailbox.send(order) {
                 self.undelivered(worker, order);
             }
@@ -272,8 +272,8 @@ impl Dispatcher {
 
     /// Orders what the scheduler knows of.
     pub(super) fn order(&self, id: WorkerId, order: Order) {
-        let letter = self.state().workers.letter(id, order);
-        if let Some(Letter { mailbox, order, .. }) = letter {
+        let addressed = self.state().workers.address(id, order);
+        if let Some(Addressed { mailbox, order, .. }) = addressed {
             // A worker that is gone drops what it was ordered.
             let _ = mailbox.send(order);
         }

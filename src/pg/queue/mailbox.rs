@@ -32,7 +32,7 @@ pub(super) enum Order {
 }
 
 /// An order that is on its way.
-pub(super) struct Letter {
+pub(super) struct Addressed {
     pub(super) worker: WorkerId,
     pub(super) mailbox: UnboundedSender<Order>,
     pub(super) order: Order,
@@ -54,8 +54,8 @@ impl Mailboxes {
         inbox
     }
 
-    pub(super) fn letter(&self, worker: WorkerId, order: Order) -> Option<Letter> {
-        Some(Letter { worker, mailbox: self.0.get(&worker)?.orders.clone(), order })
+    pub(super) fn address(&self, worker: WorkerId, order: Order) -> Option<Addressed> {
+        Some(Addressed { worker, mailbox: self.0.get(&worker)?.orders.clone(), order })
     }
 
     /// `task` serves the mailbox, unless that was closed meanwhile.

@@ -1,10 +1,20 @@
-//! What a call is told that no connection has taken.
+//! Why no connection was opened, and what a call is told that no connection has taken.
 
-use super::scheduler::Ending;
+use super::scheduler::{Ending, Refusal};
 use crate::pg::{
     error::{Error, code},
     settings::Settings,
 };
+
+impl Refusal {
+    pub(super) fn of(error: &Error) -> Self {
+        match (error.is_full(), error.is_passing()) {
+            (true, _) => Self::Full,
+            (false, true) => Self::Passing,
+            (false, false) => Self::Lasting,
+        }
+    }
+}
 
 pub(super) fn refusal(settings: &Settings, ending: Ending<Error>) -> Error {
     match ending {

@@ -25,11 +25,11 @@ use super::{
     dispatch::Dispatcher,
     leaving::Leaving,
     mailbox::Order,
-    scheduler::{Connection as Fate, Opened, Queued, Refusal, Return, Work, WorkerId},
+    scheduler::{CANCEL, Connection as Fate, Opened, Queued, Refusal, Return, Work, WorkerId},
     spin::{Succession, spin},
 };
 use crate::pg::{
-    connection::Lease,
+    connection::{Ahead, Lease},
     error::{Error, code},
     exchange::{Alarm, Call, Outcome, Verdict, carry_out},
 };
@@ -37,23 +37,16 @@ use crate::pg::{
 /// The pool has room for as many connections as the scheduler has workers.
 const AT_ONCE: Timeouts = Timeouts { wait: Some(Duration::ZERO), create: None, recycle: None };
 
-/// How long a request to cancel may take to reach the server.
-const CANCEL: Duration = Duration::from_secs(2);
-
 pub(super) async fn run(mut leaving: Leaving, mut orders: UnboundedReceiver<Order>) {
     let (dispatcher, id) = leaving.begin();
     let lease = match select(pin!(dispatcher.pool.timeout_get(&AT_ONCE)), pin!(orders.recv())).await {
-        Either::Left((Ok(lease), _)) => &*leaving.lease.insert(lease),
+        Either::Left((Ok(lease), _)) => leaving.lease.insert(lease),
         Either::Left((Err(error), _)) => {
             let error = match error {
                 PoolError::Backend(error) => error,
                 other => Error::failure(code::CONNECTION_CLOSED, format!("no connection can be opened: {other}")),
             };
-            let refusal = match (error.is_full(), error.is_passing()) {
-                (true, _) => Refusal::Full,
-                (false, true) => Refusal::Passing,
-                (false, false) => Refusal::Lasting,
-            };
+            let refusal = Refusal::of(&error);
             return dispatcher.tell(|scheduler, now| scheduler.connect_failed(now, id, error, refusal));
         }
         Either::Right(_) => return,
@@ -63,8 +56,10 @@ pub(super) async fn run(mut leaving: Leaving, mut orders: UnboundedReceiver<Orde
         may_batch_writes: lease.statements.may_batch_writes,
         round_trip: lease.round_trip,
     };
-    let is_free = dispatcher.opened(id, opened, &lease.calls_ahead());
-    let worker = Worker { dispatcher: &dispatcher, id, lease, succession: Succession::default(), is_spinning: false };
+    let ahead = lease.ahead.take();
+    let is_free = dispatcher.opened(id, opened, ahead.as_ref().map_or(&[], |ahead| &ahead.lookups.calls));
+    let (dispatcher, succession) = (&dispatcher, Succession::default());
+    let mut worker = Worker { dispatcher, id, lease, ahead, succession, is_spinning: false };
     if is_free || worker.outlast_ahead(&mut orders).await {
         worker.serve(&mut orders).await;
     }
@@ -116,6 +111,8 @@ struct Worker<'a> {
     dispatcher: &'a Arc<Dispatcher>,
     id: WorkerId,
     lease: &'a Lease,
+    /// What was sent ahead, until the first calls are ordered.
+    ahead: Option<Ahead>,
     succession: Succession,
     /// The thread stays busy until the next event, which is likely to come soon.
     is_spinning: bool,
@@ -165,8 +162,9 @@ impl Worker<'_> {
             match event {
                 Event::Ordered(Order::Send { flight, calls }) => {
                     self.is_spinning = self.spins_for(&calls);
-                    lease.keep_ahead_for(calls.iter().map(|queued| queued.number));
-                    in_flight.push(send(dispatcher, lease, flight, calls, alarms.pop().unwrap_or_default()));
+                    let ahead = self.ahead.take().and_then(|ahead| ahead.of(calls.iter().map(|queued| queued.number)));
+                    let alarm = alarms.pop().unwrap_or_default();
+                    in_flight.push(send(dispatcher, lease, flight, calls, ahead, alarm));
                 }
                 Event::Ended { flight, calls, outcome, alarm } => {
                     alarms.push(alarm);
@@ -204,8 +202,9 @@ impl Worker<'_> {
 
     /// Waits until what was sent ahead is over, for which other connections have been found; false where the connection is to be
     /// closed. A lookup that meets a lock is cancelled then, as the server would go on with it.
-    async fn outlast_ahead(&self, orders: &mut UnboundedReceiver<Order>) -> bool {
-        match select(pin!(self.lease.outlast_ahead()), pin!(orders.recv())).await {
+    async fn outlast_ahead(&mut self, orders: &mut UnboundedReceiver<Order>) -> bool {
+        let Some(mut ahead) = self.ahead.take() else { return true };
+        match select(pin!(ahead.answers()), pin!(orders.recv())).await {
             Either::Left(_) => self.checked(!self.lease.client.is_closed()),
             Either::Right(_) => {
                 // Nothing else is sent over the connection: a late request meets nobody.
@@ -276,6 +275,7 @@ async fn send(
     lease: &Lease,
     flight: u64,
     mut calls: Vec<Queued<Call>>,
+    ahead: Option<Ahead>,
     mut alarm: Alarm,
 ) -> Event {
     let together = u32::try_from(calls.len()).unwrap_or(u32::MAX);
@@ -283,7 +283,7 @@ async fn send(
         queued.work.reply.mark_sent(together);
     }
     let works: Vec<&Call> = calls.iter().map(|queued| &queued.work).collect();
-    let outcome = carry_out(lease, &dispatcher.settings, &works, dispatcher, &mut alarm).await;
+    let outcome = carry_out(lease, &dispatcher.settings, &works, ahead, dispatcher, &mut alarm).await;
     Event::Ended { flight, calls, outcome, alarm }
 }
 

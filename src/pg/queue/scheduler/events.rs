@@ -21,7 +21,7 @@ const REFUSAL_PAUSE: [Duration; 2] = [Duration::from_millis(250), Duration::from
 /// The same in an outage, when no connection is left.
 const OUTAGE_PAUSE: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(500)];
 /// How long a cancel that has been sent may take to reach the server.
-const CANCEL: Duration = Duration::from_secs(2);
+pub(in crate::pg::queue) const CANCEL: Duration = Duration::from_secs(2);
 
 impl<C: Work> Scheduler<C> {
     /// Calls are queued. They are sent when they fill a batch, or when all that are queued are flushed, as they are at the end

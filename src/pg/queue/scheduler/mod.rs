@@ -40,6 +40,7 @@ mod queued;
 mod figures;
 
 pub use batch::SMALLEST_BATCH;
+pub(super) use events::CANCEL;
 pub(super) use figures::Rejection;
 pub use figures::{BUCKETS_MS, Figures, Times};
 pub(super) use lend::Loan;
