@@ -29,7 +29,7 @@ test("a write whose types change each time is given up, and is not sent for ever
   const owner = {
     started() {},
     settled() {},
-    write(slot) {
+    write: () => (slot) => {
       described += 1;
       release(slot).resolve([form[described % form.length]]);
     },
@@ -40,17 +40,21 @@ test("a write whose types change each time is given up, and is not sent for ever
   assert.ok(calls.every((call) => call === undefined));
 });
 
-test("of what the server has told about types, five hundred combinations of columns are remembered", async () => {
+test("of five hundred combinations of columns the statement is made once, and what the server has told of its types remembered", async () => {
   const { createWriter } = require("../lib/write.js");
   const { release } = require("../lib/calls.js");
   const { unknownForm } = require("../lib/constants.js");
   let asked = 0;
+  const made = [];
   const owner = {
     started() {},
     settled() {},
-    write(slot, index, columns, declared, texts, forms) {
-      if (forms[0] === unknownForm) asked += 1;
-      release(slot).resolve(forms[0] === unknownForm ? [3802] : undefined);
+    write(index, columns, declared) {
+      made.push([index, columns, declared]);
+      return (slot, isObserved, texts, forms) => {
+        if (forms[0] === unknownForm) asked += 1;
+        release(slot).resolve(forms[0] === unknownForm ? [3802] : undefined);
+      };
     },
   };
   const write = createWriter(owner, Error);
@@ -59,9 +63,11 @@ test("of what the server has told about types, five hundred combinations of colu
   assert.equal(asked, 500);
   await one("c0");
   assert.equal(asked, 500);
+  assert.deepEqual(made, Array.from({ length: 500 }, (_, n) => [1, [[`c${n}`]], [0]]));
   await one("c500");
   await one("c0");
   assert.equal(asked, 502);
+  assert.equal(made.length, 502);
 });
 
 describe("a list of messages", () => {
@@ -272,7 +278,7 @@ const answering = (answer) => {
   const owner = {
     started() {},
     settled() {},
-    write(slot, index, columns, declared, texts, forms) {
+    write: () => (slot, isObserved, texts, forms) => {
       sent.push({ texts, forms });
       release(slot).resolve(answer(forms));
     },

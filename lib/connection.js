@@ -128,10 +128,16 @@ class Connection {
     this.#group.push(index, form, isObserved, slot, id);
   }
 
-  /** @param {Parameters<import("../binding.js").NativeAdapter["write"]>} call */
-  write(...call) {
-    this.#handOverFirst();
-    this.native.write(...call);
+  /**
+   * @param {Parameters<import("../binding.js").NativeAdapter["write"]>} what
+   * @returns {import("../binding.js").Send}
+   */
+  write(...what) {
+    const send = this.native.write(...what);
+    return (...call) => {
+      this.#handOverFirst();
+      send(...call);
+    };
   }
 
   /** @param {Parameters<import("../binding.js").NativeAdapter["deleteExpired"]>} call */

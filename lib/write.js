@@ -8,8 +8,8 @@ const { inferType, serialize, undefinedValue } = require("./parameter.js");
 
 /** The protocol counts a statement's parameters in 16 bits; one is left for the id. */
 const MOST_PARAMETERS = 65_534;
-/** How many combinations of columns an adapter remembers the parameters' types of. */
-const LEARNED = 500;
+/** For how many combinations of columns an adapter keeps the statement and the types of its parameters. */
+const KEPT = 500;
 /** How often the types of parameters may change before a call has been sent. */
 const MOST_ATTEMPTS = 5;
 
@@ -29,7 +29,27 @@ const firstForm = (value, declared) => {
 
 /** The writing half of one adapter. */
 const createWriter = (connection, LuciaError) => {
-  const learned = new Map();
+  const kept = new Map();
+
+  const sender = (index, columns, declared) => {
+    try {
+      return connection.write(index, columns, declared);
+    } catch (error) {
+      // A column without a name.
+      throw ofThisRealm(error);
+    }
+  };
+
+  /** What sends these columns, and the forms that the server has told. */
+  const statementOf = (index, columns, declared) => {
+    const key = JSON.stringify([index, columns, declared]);
+    const known = kept.get(key);
+    if (known) return known;
+    const made = { send: sender(index, columns, declared), forms: undefined };
+    if (kept.size >= KEPT) kept.clear();
+    kept.set(key, made);
+    return made;
+  };
 
   return async ({ index, name, gives }, trace, rows, id) => {
     const columns = rows.map((row) => row.columns);
@@ -43,8 +63,8 @@ const createWriter = (connection, LuciaError) => {
     }
     const declared = values.map(inferType);
     if (id !== undefined) values.push(id);
-    const key = JSON.stringify([index, columns, declared]);
-    let forms = learned.get(key) ?? values.map((value, at) => firstForm(value, declared[at]));
+    const statement = statementOf(index, columns, declared);
+    let forms = statement.forms ?? values.map((value, at) => firstForm(value, declared[at]));
     let isFresh = false;
     connection.started();
     try {
@@ -63,9 +83,8 @@ const createWriter = (connection, LuciaError) => {
         forms = await new Promise((resolve) => {
           const slot = take(resolve, connection, LuciaError, gives, trace);
           try {
-            connection.write(slot, index, columns, declared, texts, sent, trace !== undefined);
+            statement.send(slot, trace !== undefined, texts, sent);
           } catch (error) {
-            // A column without a name: nothing has been started.
             release(slot);
             throw ofThisRealm(error);
           }
@@ -80,8 +99,7 @@ const createWriter = (connection, LuciaError) => {
           throw invalidAnswer(`a statement of ${values.length} parameters has ${forms.length}`);
         }
         if (attempt === MOST_ATTEMPTS) throw invalidAnswer("the types of columns change faster than they are written");
-        if (learned.size >= LEARNED) learned.clear();
-        learned.set(key, forms);
+        statement.forms = forms;
         isFresh = true;
       }
     } finally {

@@ -8,7 +8,7 @@ use std::{
 
 use napi::{
     Env, Error, Result, Status, ValueType,
-    bindgen_prelude::{FunctionCallContext, Object, Unknown},
+    bindgen_prelude::{FunctionCallContext, JsValue, Object, Unknown},
     sys,
 };
 
@@ -17,12 +17,12 @@ use super::{
     delivery::{Delivery, Lease},
     errors::{Refusal, or_refused},
     instance::Instance,
-    object::{define, function},
+    object::{closure, define, function},
 };
 use crate::{
     lucia::{
         method::Method,
-        store::{Row, Store},
+        store::{Row, Store, Write},
         version::Version,
     },
     pg::{self, Figures, Load, Reply, Settings, Thrown, Times},
@@ -97,7 +97,7 @@ impl Adapter {
     /// What `lib/connection.js` calls.
     fn define_functions(env: &Env, object: &Object<'_>, adapter: &Rc<Self>) -> Result<()> {
         function(env, object, adapter, "byId", |adapter, call| adapter.by_id(call))?;
-        function(env, object, adapter, "write", |adapter, call| adapter.write(call))?;
+        function(env, object, adapter, "write", Self::write)?;
         function(env, object, adapter, "deleteExpired", |adapter, call| adapter.delete_expired(call))?;
         function(env, object, adapter, "start", |adapter, _| {
             adapter.store.start();
@@ -135,23 +135,30 @@ impl Adapter {
         Ok(())
     }
 
-    /// Slot, method, columns of each row, declared types, texts, forms, is it observed?
-    fn write(&self, call: &FunctionCallContext<'_>) -> Result<()> {
-        let columns: Vec<Vec<String>> = call.get(2)?;
-        let mut declared: Vec<u32> = call.get(3)?;
+    /// Method, columns of each row, declared types -> a function that sends one call: slot, is it observed?, texts, forms.
+    fn write(self: &Rc<Self>, call: &FunctionCallContext<'_>) -> Result<sys::napi_value> {
+        let columns: Vec<Vec<String>> = call.get(1)?;
+        let mut declared: Vec<u32> = call.get(2)?;
         let [row, key] = {
             let second = declared.split_off(columns.first().map_or(0, Vec::len));
             [(columns.first(), declared), (columns.get(1), second)]
         }
         .map(|(names, declared)| names.map(|names| args::columns(names).map(|columns| Row { columns, declared })));
         let row = row.unwrap_or_else(|| Err(invalid("a row is missing")))?;
-        let key = key.transpose()?;
-        let (slot, method, texts, forms) = (call.get(0)?, method(call.get(1)?)?, call.get(4)?, call.get(5)?);
-        let is_observed = call.get(6)?;
+        let write = self.store.write(method(call.get(0)?)?, &row, key.transpose()?.as_ref());
+        let write = Rc::new((self.clone(), write.map_err(|error| invalid(error.message()))?));
+        let send = closure(&*call.env, &write, "send", |write, call| write.0.send(&write.1, call))?;
+        Ok(send.raw())
+    }
+
+    fn send(&self, write: &Write, call: &FunctionCallContext<'_>) -> Result<()> {
+        let (slot, is_observed, forms) = (call.get(0)?, call.get(1)?, call.get(3)?);
+        let texts: Vec<Option<Short>> = call.get(2)?;
+        let texts = texts.into_iter().map(|text| text.map(|Short(text)| text)).collect();
         // From here on nothing may fail: the call is counted as under way.
         self.delivery.begin(call.env, 1);
         let completions = self.delivery.completions.clone();
-        self.store.write(method, &row, key.as_ref(), texts, forms, move |outcome, trace| {
+        self.store.send(write, texts, forms, move |outcome, trace| {
             completions.settle_with(slot, is_observed, outcome, trace);
         });
         Ok(())

@@ -7,7 +7,7 @@ use std::{
 
 use napi::{
     Env, Result,
-    bindgen_prelude::{FunctionCallContext, JsValue, Object, ToNapiValue, check_status},
+    bindgen_prelude::{Function, FunctionCallContext, JsValue, Object, ToNapiValue, check_status},
     sys,
 };
 
@@ -39,11 +39,18 @@ pub(super) fn function<T: Clone + 'static, R: ToNapiValue + 'static>(
     name: &str,
     act: fn(&T, &FunctionCallContext<'_>) -> Result<R>,
 ) -> Result<()> {
+    define(env, object, name, closure(env, this, name, act)?)
+}
+
+/// A function by itself.
+pub(super) fn closure<'env, T: Clone + 'static, R: ToNapiValue + 'static>(
+    env: &'env Env,
+    this: &T,
+    name: &str,
+    act: fn(&T, &FunctionCallContext<'_>) -> Result<R>,
+) -> Result<Function<'env, (), R>> {
     let this = this.clone();
-    let function = env.create_function_from_closure::<(), R, _>(name, move |call: FunctionCallContext<'_>| {
-        contained(|| act(&this, &call))
-    })?;
-    define(env, object, name, function)
+    env.create_function_from_closure(name, move |call: FunctionCallContext<'_>| contained(|| act(&this, &call)))
 }
 
 /// A panic ends neither the process nor another call: Node's C++ frames cannot be unwound.

@@ -36,15 +36,8 @@ export interface NativeAdapter {
   /** The functions among the options, each with the number that the native side knows it by. */
   functions: [handle: number, call: Function][];
   byId(areLast: boolean, method: number, form: number, areObserved: boolean, ...slotsAndIds: (number | string)[]): void;
-  write(
-    slot: number,
-    method: number,
-    columns: string[][],
-    declared: number[],
-    texts: (string | null)[],
-    forms: number[],
-    isObserved: boolean,
-  ): void;
+  /** What a method that writes is with these columns of each row. */
+  write(method: number, columns: string[][], declared: number[]): Send;
   deleteExpired(slot: number, time: string, isObserved: boolean): void;
   start(): void;
   /**
@@ -55,6 +48,9 @@ export interface NativeAdapter {
   password(reply: number, text: string | null, error: string | null): void;
   end(): void;
 }
+
+/** Makes one call, with the values of all rows and then the id. */
+export type Send = (slot: number, isObserved: boolean, texts: (string | null)[], forms: number[]) => void;
 
 export interface Instance {
   adapter(

@@ -21,10 +21,24 @@ pub struct Tables {
     pub session: Option<Name>,
 }
 
-/// What a method was called with, besides the id of a lookup.
+/// The columns of a row that is written, and the types that their values are declared with.
 pub struct Row {
     pub columns: Vec<Name>,
     pub declared: Vec<u32>,
+}
+
+/// What a method that writes is with certain columns: made once, sent with the values of each call.
+pub struct Write {
+    method: Method,
+    statement: Arc<Statement>,
+    /// Of an insertion that may be refused with an error of Lucia's.
+    ids: Option<Places>,
+}
+
+/// Where among the values the ids stand.
+struct Places {
+    key: Option<usize>,
+    user: Option<usize>,
 }
 
 pub struct Store {
@@ -95,45 +109,60 @@ impl Store {
         self.queue.join(calls.into_iter().map(call), are_last);
     }
 
-    /// Makes one call of a method that takes a row, or an id and the columns to change; `key` is the key's row of
-    /// `setUser`. `parameters` are the values of `row`, then of `key`, then the id, in `forms`. Settles once, with
-    /// `Answer::Done`, with `Answer::Forms` where the server wants other forms, or with an error, which is Lucia's
-    /// where the violation is.
-    pub fn write(
-        self: &Arc<Self>,
-        method: Method,
-        row: &Row,
-        key: Option<&Row>,
-        parameters: Vec<Option<String>>,
-        forms: Vec<Form>,
-        settle: impl Settle,
-    ) {
+    /// A method that takes a row, or an id and the columns to change; `key` is the key's row of `setUser`. `INVALID_OPTIONS`
+    /// where the method's table is `None`.
+    pub fn write(&self, method: Method, row: &Row, key: Option<&Row>) -> Result<Write, Error> {
         let entry = method.entry();
-        let key_table = self.table(Table::Key);
-        let Some(table) = self.table(entry.table).filter(|_| key.is_none() || key_table.is_some()) else {
-            return settle(Err(no_such_table()), Trace::default());
-        };
-        let key = key.zip(key_table);
+        let table = |table| self.table(table).ok_or_else(no_such_table);
+        let own = table(entry.table)?;
+        let key = key.map(|key| table(Table::Key).map(|keys| (key, keys))).transpose()?;
         let one = |change: Change, declared: &[u32]| {
             Statement::write(change.plain, Some(change.with_probe), change.batch, declared)
         };
         let change = match (entry.takes, key) {
-            (Takes::Change, _) => statement::update(table, &row.columns),
-            (_, Some((key, keys))) => statement::insert_user_and_key(table, &row.columns, keys, &key.columns),
-            _ => statement::insert(table, &row.columns),
+            (Takes::Change, _) => statement::update(own, &row.columns),
+            (_, Some((key, keys))) => statement::insert_user_and_key(own, &row.columns, keys, &key.columns),
+            _ => statement::insert(own, &row.columns),
         };
         let declared = [&row.declared[..], key.map_or(&[], |(key, _)| &key.declared)].concat();
         let statement = self.queue.statement(one(change, &declared));
         if let Some((key, keys)) = key {
             statement.or_apart(|| {
                 [
-                    one(statement::insert(table, &row.columns), &row.declared),
+                    one(statement::insert(own, &row.columns), &row.declared),
                     one(statement::insert(keys, &key.columns), &key.declared),
                 ]
             });
         }
-        let store = self.clone();
-        let ids = ids(method, row, key.map(|(key, _)| key), &parameters, &forms);
+        let id = |columns: &[Name], column: &str| columns.iter().position(|name| name.is(column));
+        let ids = match (method, key) {
+            (Method::SetUser, Some((key, _))) => {
+                let of_key = id(&key.columns, ID).map(|at| row.columns.len() + at);
+                Some(Places { key: of_key, user: id(&row.columns, ID) })
+            }
+            (Method::SetKey, _) => Some(Places { key: id(&row.columns, ID), user: id(&row.columns, USER_ID) }),
+            (Method::SetSession, _) => Some(Places { key: None, user: id(&row.columns, USER_ID) }),
+            _ => None,
+        };
+        Ok(Write { method, statement, ids })
+    }
+
+    /// Makes one call. `parameters` are the values of the row, then of the key's, then the id, in `forms`. Settles once,
+    /// with `Answer::Done`, with `Answer::Forms` where the server wants other forms, or with an error, which is Lucia's
+    /// where the violation is.
+    pub fn send(
+        self: &Arc<Self>,
+        write: &Write,
+        parameters: Vec<Option<String>>,
+        forms: Vec<Form>,
+        settle: impl Settle,
+    ) {
+        let id = |at: Option<usize>| {
+            let at = at?;
+            Some(Id { text: parameters.get(at)?.clone()?, form: *forms.get(at)? })
+        };
+        let (store, method) = (self.clone(), write.method);
+        let ids = write.ids.as_ref().map(|places| Ids { key: id(places.key), user: id(places.user) });
         let reply = Reply::with(self.caller.clone(), move |result, trace| match result {
             Ok(answer) => settle(Ok(answer), trace),
             // The trace is that of the insertion, not of the questions that may follow it.
@@ -141,6 +170,7 @@ impl Store {
                 store.translate(method, ids, error, Box::new(move |error| settle(Err(error), trace)));
             }
         });
+        let statement = write.statement.clone();
         self.queue
             .join([Call { statement, parameters: Parameters::Several(parameters), forms: forms.into(), reply }], false);
     }
@@ -218,22 +248,6 @@ impl Store {
             _ => tell(false),
         });
         self.by_id(expected.lookup(), form, [(text, reply)], true);
-    }
-}
-
-/// The ids of an insertion that may be refused with an error of Lucia's.
-fn ids(method: Method, row: &Row, key: Option<&Row>, parameters: &[Option<String>], forms: &[Form]) -> Option<Ids> {
-    let id = |columns: &[Name], first: usize, column: &str| {
-        let at = first + columns.iter().position(|name| name.is(column))?;
-        Some(Id { text: parameters.get(at)?.clone()?, form: *forms.get(at)? })
-    };
-    match (method, key) {
-        (Method::SetUser, Some(key)) => {
-            Some(Ids { key: id(&key.columns, row.columns.len(), ID), user: id(&row.columns, 0, ID) })
-        }
-        (Method::SetKey, _) => Some(Ids { key: id(&row.columns, 0, ID), user: id(&row.columns, 0, USER_ID) }),
-        (Method::SetSession, _) => Some(Ids { key: None, user: id(&row.columns, 0, USER_ID) }),
-        _ => None,
     }
 }
 

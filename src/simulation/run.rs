@@ -216,7 +216,8 @@ fn make(world: &Arc<World>, store: &Arc<Store>, call: &Call) {
     };
     let texts = call.texts();
     let forms = vec![0; texts.len()];
-    store.write(call.method, &row, key.as_ref(), texts, forms, move |result, _| {
+    let write = store.write(call.method, &row, key.as_ref()).unwrap();
+    store.send(&write, texts, forms, move |result, _| {
         settle(match result {
             Ok(answer) => ending(answer),
             Err(error) => error.told().map_or(Ending::Failed(error), Ending::Lucia),
