@@ -344,6 +344,24 @@ test("an adapter ends once, however often it is told to", async () => {
   assert.equal(ended, 1);
 });
 
+test("an end waits for the last call that is under way, and for no call where there is none", async () => {
+  const { Connection } = require("../lib/connection.js");
+  const open = () => new Connection("postgres://me@localhost:1/d", { user: "u", key: "k", session: "s" }, undefined, 2);
+  const heard = [];
+  const connection = open();
+  connection.native = { start() {}, end: () => heard.push("end") };
+  connection.started();
+  connection.started();
+  const ended = connection.end().then((value) => heard.push(value));
+  connection.settled();
+  await new Promise(setImmediate);
+  assert.deepEqual(heard, []);
+  connection.settled();
+  await ended;
+  assert.deepEqual(heard, ["end", undefined]);
+  await open().end();
+});
+
 test("an end takes a number of seconds, and another value does not end the adapter", async () => {
   const { postgres } = require("../lib/postgres.js");
   const adapter = postgres("postgres://me@localhost:1/d", { user: "u", key: "k", session: null });
@@ -435,6 +453,29 @@ test("an error has the fields of the server's, under the names of both drivers",
   assert.deepEqual([error.name, error.code, error.constraint, error.constraint_name, error.table, error.port],
     ["PostgresError", "23505", "c", "c", "t", 5432]);
   assert.equal(createError({ message: "m", code: "X", cause: { message: "inner", code: "Y" } }).cause.code, "Y");
+});
+
+test("each option of a `pg.Pool` has its place among the options here, and what is not given has none", () => {
+  class Pool {
+    totalCount = 0;
+    constructor(options) {
+      this.options = options;
+    }
+    connect() {}
+    query() {}
+  }
+  const session = { application_name: "pool", statement_timeout: 1, lock_timeout: 2, idle_in_transaction_session_timeout: 3, options: "-c x=y" };
+  const place = { host: "h", port: 1, database: "d", password: "p", ssl: true, max: 4 };
+  const times = { idleTimeoutMillis: 5000, connectionTimeoutMillis: 6000, maxLifetimeSeconds: 7, query_timeout: 8000, keepAlive: false };
+  const { url, options } = readConnection(new Pool({ connectionString: "postgres://", user: "u", ...place, ...session, ...times }));
+  assert.equal(url, "postgres://");
+  assert.deepEqual(options, {
+    ...place, username: "u", idle_timeout: 5, connect_timeout: 6, max_lifetime: 7, query_timeout: 8, keep_alive: 0, connection: session,
+  });
+  const none = { connectionTimeoutMillis: 0, maxLifetimeSeconds: 0, query_timeout: 0, statement_timeout: 0, lock_timeout: 0 };
+  const few = { ...none, idle_in_transaction_session_timeout: 0, keepAlive: true, fallback_application_name: "fallback", idleTimeoutMillis: 0 };
+  assert.deepEqual(readConnection(new Pool(few)).options, { idle_timeout: 0, connection: { application_name: "fallback" } });
+  assert.deepEqual(readConnection(new Pool({})), { url: undefined, options: { connection: {} } });
 });
 
 test("what is not what it should be is named for what it is", () => {

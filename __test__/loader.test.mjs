@@ -114,6 +114,18 @@ test("what the variables of the loader ask for is told as it is: WebAssembly, an
   assert.match(error.message, /other\.cjs, as NAPI_RS_NATIVE_LIBRARY_PATH has it, is not the binary of lucia-postgres-native$/);
 });
 
+test("a binary that was found in the place of its own and is another one's is told as such", () => {
+  const [{ platformArchABI }] = targets.filter(({ platform, arch, abi }) =>
+    platform === process.platform && arch === process.arch && abi !== "musl");
+  const place = join(folder, "node_modules", `lucia-postgres-native-${platformArchABI}`);
+  mkdirSync(place);
+  writeFileSync(join(place, "package.json"), JSON.stringify({ version: manifest.version, main: "index.js" }));
+  writeFileSync(join(place, "index.js"), "module.exports = { something() {} };");
+  const error = load(process);
+  assert.deepEqual(error, { code: "BINARY_UNUSABLE", message: "The binary that was found is not the binary of lucia-postgres-native", caused: false });
+  rmSync(place, { recursive: true });
+});
+
 test("the entry exports what is declared, and nothing of the loader's own", async () => {
   const declared = readFileSync(join(root, "index.d.ts"), "utf8");
   const values = [...declared.matchAll(/^export declare (?:function|const|class) (\w+)/gm)].map(([, name]) => name).sort();
