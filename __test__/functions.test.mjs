@@ -4,7 +4,15 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { createRequire } from "node:module";
 import { describe, test } from "node:test";
 
-const { askPassword, createFunctions, tellNotice } = createRequire(import.meta.url)("../lib/functions.js");
+const require = createRequire(import.meta.url);
+const { instance } = require("../lib/completions.js");
+const { kinds } = require("../lib/constants.js");
+const { createFunctions } = require("../lib/functions.js");
+
+/** Asks as a connection does. */
+const askPassword = (reply, handle, { host, port, user, database }, limit) =>
+  instance.settle(kinds.Password, reply, handle, host, port, user, database, limit);
+const tellNotice = (handle, description) => instance.settle(kinds.Notice, handle, description);
 
 let lastHandle = 1_000_000;
 /** Whoever asks by a handle does not keep the functions. */

@@ -114,7 +114,7 @@ describe("a list of messages", () => {
     }
     assert.deepEqual(await rows.promise, ["a", "b", "c", "d"].map((id) => ({ id })));
     assert.deepEqual(await row.promise, { id: "a" });
-    assert.equal(trace.rows, 4);
+    assert.deepEqual(trace, { ...newTrace(), rows: 4 });
   });
 
   test("fails the call alone whose value has no meaning, and has its columns described again", async (t) => {
@@ -415,6 +415,27 @@ describe("a row", () => {
     assert.equal(one(NUMBER | DATE, 5000), 5000);
   });
 
+  test("of more columns than a table can have is made as any other, and a column may have any name", () => {
+    const names = ["a", "__proto__", 'quo"te', "toString"];
+    for (const width of [names.length, 1600, 1601]) {
+      const more = Array.from({ length: width - names.length }, (_, n) => `c${n}`);
+      const shape = createShape([...names, ...more], [Json, 0, Float, 0, ...more.map(() => 0)], width);
+      const row = shape.first(["before", "[1]", "p", "2.5", null, ...more], 1);
+      assert.deepEqual(Object.keys(row), [...names, ...more]);
+      assert.deepEqual(Object.values(row), [[1], "p", 2.5, null, ...more]);
+      assert.equal(Object.getPrototypeOf(row), Object.prototype);
+      assert.equal(shape.width, width);
+    }
+  });
+
+  test("is made by code for its columns, unless there are more than a table can have, where that code is slow to compile", () => {
+    const isLoop = (width) => {
+      const { first } = createShape(Array.from({ length: width }, (_, n) => `c${n}`), [], width);
+      return String(first).includes("fromEntries");
+    };
+    assert.deepEqual([1, 1600, 1601].map(isLoop), [false, false, true]);
+  });
+
   test("of a session and its user is two objects, or two nulls", () => {
     const shape = createShape(["id", "id", "name"], [0, 0, 0], 1);
     assert.deepEqual(give.Pair(shape, 1, ["s", "u", "n"], 0), [{ id: "s" }, { id: "u", name: "n" }]);
@@ -453,29 +474,6 @@ test("an error has the fields of the server's, under the names of both drivers",
   assert.deepEqual([error.name, error.code, error.constraint, error.constraint_name, error.table, error.port],
     ["PostgresError", "23505", "c", "c", "t", 5432]);
   assert.equal(createError({ message: "m", code: "X", cause: { message: "inner", code: "Y" } }).cause.code, "Y");
-});
-
-test("each option of a `pg.Pool` has its place among the options here, and what is not given has none", () => {
-  class Pool {
-    totalCount = 0;
-    constructor(options) {
-      this.options = options;
-    }
-    connect() {}
-    query() {}
-  }
-  const session = { application_name: "pool", statement_timeout: 1, lock_timeout: 2, idle_in_transaction_session_timeout: 3, options: "-c x=y" };
-  const place = { host: "h", port: 1, database: "d", password: "p", ssl: true, max: 4 };
-  const times = { idleTimeoutMillis: 5000, connectionTimeoutMillis: 6000, maxLifetimeSeconds: 7, query_timeout: 8000, keepAlive: false };
-  const { url, options } = readConnection(new Pool({ connectionString: "postgres://", user: "u", ...place, ...session, ...times }));
-  assert.equal(url, "postgres://");
-  assert.deepEqual(options, {
-    ...place, username: "u", idle_timeout: 5, connect_timeout: 6, max_lifetime: 7, query_timeout: 8, keep_alive: 0, connection: session,
-  });
-  const none = { connectionTimeoutMillis: 0, maxLifetimeSeconds: 0, query_timeout: 0, statement_timeout: 0, lock_timeout: 0 };
-  const few = { ...none, idle_in_transaction_session_timeout: 0, keepAlive: true, fallback_application_name: "fallback", idleTimeoutMillis: 0 };
-  assert.deepEqual(readConnection(new Pool(few)).options, { idle_timeout: 0, connection: { application_name: "fallback" } });
-  assert.deepEqual(readConnection(new Pool({})), { url: undefined, options: { connection: {} } });
 });
 
 test("what is not what it should be is named for what it is", () => {

@@ -1,7 +1,7 @@
 // The adapters' methods over a native half that the tests answer for: what is handed over, when, and what becomes of the answer.
 // (`contract` and `lucia-3-contract` hold them against a server, changes by rows too.)
 import assert from "node:assert/strict";
-import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { channel, subscribe, unsubscribe } from "node:diagnostics_channel";
 import { createRequire } from "node:module";
 import { describe, test } from "node:test";
 
@@ -12,6 +12,7 @@ const { bucketsMs, kinds, methods, smallestBatch } = require("../lib/constants.j
 const { postgres } = require("../lib/postgres.js");
 const { PostgresAdapter } = require("../lib/v3.js");
 
+const CHANNEL = "tracing:lucia-postgres-native:call";
 class LuciaError extends Error {}
 const tableNames = { user: "auth_user", key: "user_key", session: "user_session" };
 const server = { database: "d", address: "h", port: 5432 };
@@ -62,9 +63,8 @@ const eventsOf = (t, ...names) => {
   const events = [];
   for (const name of names) {
     const see = (context) => events.push([name, { ...context }]);
-    const channel = `tracing:lucia-postgres-native:call:${name}`;
-    subscribe(channel, see);
-    t.after(() => unsubscribe(channel, see));
+    subscribe(`${CHANNEL}:${name}`, see);
+    t.after(() => unsubscribe(`${CHANNEL}:${name}`, see));
   }
   return events;
 };
@@ -184,7 +184,7 @@ describe("who observes", () => {
   const known = { table: "auth_user", database: "d", serverAddress: "h", serverPort: 5432 };
   const unknown = { rows: undefined, retries: undefined, batch: undefined, error: undefined, sqlstate: undefined };
 
-  test("is told of each call what it is, and in the end what it came to", async (t) => {
+  const isTold = async (t) => {
     const { adapter, told } = open(t, { byId(areLast, index, form, isObserved, slot, id) {
       setImmediate(() => instance.settle(kinds.Observed, 1, 7,
         ...(id === "a" ? rowsOf(slot, ["id"], 1, "a") : [kinds.Database, slot, { message: "no", code: "42P01", fields: { code: "42P01" } }])));
@@ -198,15 +198,28 @@ describe("who observes", () => {
     const bad = { ...start, rows: 0, retries: 1, batch: 7, error: "42P01", sqlstate: "42P01" };
     assert.deepEqual(events, [["start", start], ["end", start], ["asyncStart", good], ["asyncEnd", good],
       ["start", start], ["end", start], ["error", bad], ["asyncStart", bad], ["asyncEnd", bad]]);
+  };
+
+  test("is told of each call what it is, and in the end what it came to", isTold);
+
+  test("is told the same by a Node whose channels have no stores", async (t) => {
+    const start = channel(`${CHANNEL}:start`);
+    Object.defineProperty(start, "runStores", { value: undefined, configurable: true });
+    try {
+      await isTold(t);
+    } finally {
+      delete start.runStores;
+    }
+    assert.equal(typeof start.runStores, "function");
   });
 
   test("of one event is told of it, whichever it is, and of none is not asked for", async (t) => {
     const { adapter, told } = open(t, answering(["id"], 1, () => []));
     for (const event of ["start", "end", "asyncStart", "asyncEnd"]) {
       const see = () => {};
-      subscribe(`tracing:lucia-postgres-native:call:${event}`, see);
+      subscribe(`${CHANNEL}:${event}`, see);
       await adapter.getUser("a");
-      unsubscribe(`tracing:lucia-postgres-native:call:${event}`, see);
+      unsubscribe(`${CHANNEL}:${event}`, see);
       assert.equal(told("byId").at(-1)[4], true, event);
     }
     const events = eventsOf(t, "error");
