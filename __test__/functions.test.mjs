@@ -1,6 +1,6 @@
 // The functions among the options by themselves, over a native half that notes what it is told. (`passwords` holds them against a server.)
 import assert from "node:assert/strict";
-import { AsyncLocalStorage } from "node:async_hooks";
+import { AsyncLocalStorage, createHook } from "node:async_hooks";
 import { createRequire } from "node:module";
 import { describe, test } from "node:test";
 
@@ -157,6 +157,20 @@ test("functions are called in the context of the call that has made the adapter"
   });
   await turn();
   assert.deepEqual(seen, ["maker", "maker"]);
+});
+
+test("the context of functions is an asynchronous resource of the package's name until the adapter ends", async () => {
+  const resources = new Map();
+  const destroyed = [];
+  const hook = createHook({ init: (id, type) => resources.set(id, type), destroy: (id) => destroyed.push(resources.get(id)) }).enable();
+  const { functions } = functionsOf(() => "text");
+  await turn();
+  assert.deepEqual([...resources.values()].filter((type) => type === "lucia-postgres-native").length, 1);
+  assert.ok(!destroyed.includes("lucia-postgres-native"));
+  functions.clear();
+  await turn();
+  hook.disable();
+  assert.ok(destroyed.includes("lucia-postgres-native"));
 });
 
 test("an adapter that has ended aborts what it waits for, asks no more, and keeps what was thrown for its last errors alone", async () => {

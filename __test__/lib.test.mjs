@@ -6,9 +6,9 @@ import { runInNewContext } from "node:vm";
 
 const require = createRequire(import.meta.url);
 const { conversions, kinds, methods } = require("../lib/constants.js");
-const { createError, describe: shown } = require("../lib/errors.js");
+const { PostgresError, createError, describe: shown, invalidAnswer, ofThisRealm, unlessRefused } = require("../lib/errors.js");
 const { readConnection } = require("../lib/existing.js");
-const { inferType, serialize } = require("../lib/parameter.js");
+const { inferType, serialize, undefinedValue } = require("../lib/parameter.js");
 const { createShape, give } = require("../lib/rows.js");
 
 test("every number that both languages use is there once", () => {
@@ -95,7 +95,8 @@ describe("a list of messages", () => {
     const [rows, row, none] = [call(give.Rows), call(give.Row), call(give.Row)];
     instance.settle(...shapes, kinds.Rows, rows.slot, TEXTS, 2, "a", "b", kinds.Rows, none.slot, TEXTS, 0);
     assert.deepEqual(await Promise.all([rows.promise, none.promise]), [[{ id: "a" }, { id: "b" }], null]);
-    instance.settle(kinds.Piece, kinds.Rows, row.slot);
+    instance.settle(kinds.Piece, kinds.Rows);
+    instance.settle(kinds.Piece, row.slot);
     instance.settle(kinds.Piece, JSONS, 1);
     instance.settle('{"b":1}', 5000);
     assert.deepEqual(await row.promise, { data: { b: 1 }, at: new Date(5000) });
@@ -121,6 +122,10 @@ describe("a list of messages", () => {
     const given = [];
     t.mock.method(instance, "giveUp", (number) => given.push(number));
     const [bad, part, good] = [call(give.Row), call(give.Rows), call(give.Row)];
+    const twice = call(give.Rows);
+    instance.settle(kinds.Part, twice.slot, JSONS, 1, "first", 0, kinds.Rows, twice.slot, JSONS, 1, "second", 0);
+    await assert.rejects(twice.promise, { code: "INVALID_ANSWER", message: /first/ });
+    given.length = 0;
     instance.settle(kinds.Rows, bad.slot, JSONS, 1, "{", 0, kinds.Part, part.slot, JSONS, 1, "[", 0, kinds.Rows, part.slot, JSONS, 1, "1", 0,
       kinds.Rows, good.slot, TEXTS, 1, "a");
     await assert.rejects(bad.promise, { code: "INVALID_ANSWER", message: /^the server's answer cannot be used: .*JSON/ });
@@ -134,22 +139,23 @@ describe("a list of messages", () => {
     instance.settle(kinds.Done, nothing.slot, 3, kinds.Done, count.slot, 4);
     assert.deepEqual(await Promise.all([nothing.promise, count.promise]), [undefined, 4]);
     const text = call(undefined);
-    instance.settle(kinds.Text, text.slot, "{}");
-    assert.equal(await text.promise, "{}");
+    const last = call(give.Count);
+    instance.settle(kinds.Text, text.slot, "{}", kinds.Done, last.slot, 1);
+    assert.deepEqual(await Promise.all([text.promise, last.promise]), ["{}", 1]);
   });
 
   test("rejects with Lucia's errors, the server's and the package's own", async () => {
     const traces = [newTrace(), newTrace(), newTrace()];
     const [lucia, server, own] = traces.map((trace) => call(give.Row, { trace }));
     instance.settle(
-      kinds.Lucia, lucia.slot, "AUTH_DUPLICATE_KEY_ID", "23505",
+      kinds.Observed, 2, 5, kinds.Lucia, lucia.slot, "AUTH_DUPLICATE_KEY_ID", "23505",
       kinds.Database, server.slot, { message: "no", code: "42P01", fields: { code: "42P01" } },
-      kinds.Database, own.slot, { message: "late", code: "QUERY_TIMEOUT" },
+      kinds.Database, own.slot, { message: "late", code: "QUERY_TIMEOUT" }, kinds.Observed, 0, 0,
     );
     await assert.rejects(lucia.promise, (error) => error.constructor === LuciaError && error.message === "AUTH_DUPLICATE_KEY_ID");
     await assert.rejects(server.promise, (error) => error.constructor === OwnError);
     await assert.rejects(own.promise, (error) => error.constructor === Error && error.code === "QUERY_TIMEOUT");
-    assert.deepEqual(traces.map(({ sqlstate }) => sqlstate), ["23505", "42P01", undefined]);
+    assert.deepEqual(traces, ["23505", "42P01", undefined].map((sqlstate) => ({ rows: 0, retries: 2, batch: 5, sqlstate })));
   });
 
   test("tells those who observe how often calls were done again, and how many were sent together", async () => {
@@ -183,6 +189,19 @@ describe("a list of messages", () => {
     assert.equal(released, 3);
     assert.deepEqual(await Promise.all([plain.promise, anew.promise, destroyed.promise]), [[0, 1184], "sent anew", []]);
   });
+});
+
+test("a call has a slot that no other call has, and that is used again when it is settled", () => {
+  const { calls, release, take } = require("../lib/calls.js");
+  const owner = { started() {}, settled() {} };
+  const slots = [take(() => {}, owner), take(() => {}, owner)];
+  assert.notEqual(slots[0], slots[1]);
+  const { length } = calls;
+  slots.forEach(release);
+  const again = [take(() => {}, owner), take(() => {}, owner)];
+  assert.deepEqual(again.sort(), slots.sort());
+  assert.equal(calls.length, length);
+  again.forEach(release);
 });
 
 /** The methods over a connection that gives `hand` the calls by id, each with its slot. */
@@ -262,6 +281,22 @@ test("a row of the wrong kind is refused before anything is sent, by the name of
   await assert.rejects(setUser(null, {}), { message: /^setUser: the user must be .* not null$/ });
   await assert.rejects(setUser({}, 1), { message: /^setUser: the key must be .* not a number$/ });
   await assert.rejects(updateUser("a", []), { message: /^updateUser: the second argument must be .* not an array$/ });
+});
+
+test("an inspection comes to the text that the server has given, or to the server's error", async (t) => {
+  const { inspect } = require("../lib/inspect.js");
+  const { instance } = require("../lib/completions.js");
+  const given = [];
+  const answers = [(slot) => [kinds.Text, slot, "{}"], (slot) => [kinds.Database, slot, { message: "no", code: "42P01", fields: { code: "42P01" } }]];
+  t.mock.method(instance, "inspect", (slot, ...rest) => {
+    given.push(rest);
+    const message = answers[given.length - 1](slot);
+    setImmediate(() => instance.settle(...message));
+    return {};
+  });
+  assert.equal(await inspect("postgres://h/d", "SELECT $1", "p"), "{}");
+  await assert.rejects(inspect("postgres://h/d", "SELECT $1", "p"), { name: "PostgresError", code: "42P01" });
+  assert.deepEqual(given[0], ["postgres://h/d", "SELECT $1", "p", process.env]);
 });
 
 test("an inspection that cannot begin leaves no call under way", async () => {
@@ -388,7 +423,7 @@ describe("a row", () => {
   test("has what the text of a JSON column says, and null for NULL", () => {
     assert.deepEqual(one(Json, '{"a":[1,null]}'), { a: [1, null] });
     assert.equal(one(Json, "null"), null);
-    assert.equal(one(Json, null), null);
+    for (const conversion of [Json, DATE, LocalDate, Float]) assert.equal(one(conversion, null), null);
   });
 
   test("has dates as far as a date reaches, and the number beyond", () => {
@@ -465,8 +500,16 @@ test("a parameter's text is made by the type that the server has told", () => {
   assert.equal(serialize(["a", null, 'q"\\'], -25), String.raw`{"a",null,"q\"\\"}`);
   assert.equal(serialize([["a"], ["b"]], -25), '{{"a"},{"b"}}');
   assert.equal(serialize(["(1,1)", "(2,2)"], -603), '{"(1,1)";"(2,2)"}');
-  assert.throws(() => serialize([undefined], -25), { code: "UNDEFINED_VALUE" });
-  assert.throws(() => serialize(() => {}, 114), TypeError);
+  for (const form of [1082, 1114, 1184]) assert.equal(serialize(0, form), "1970-01-01T00:00:00.000Z");
+  for (const form of [114, 3802]) assert.equal(serialize("a", form), '"a"');
+  assert.equal(serialize([["a"], "b"], -25), '{{"a"},"b"}');
+  assert.equal(serialize(["a", ["b", "c"]], -25), '{"a","b,c"}');
+  assert.equal(serialize({ toString: () => "a string", valueOf: () => 5 }, 0), "5");
+  const message = "UNDEFINED_VALUE: Undefined values are not allowed";
+  assert.throws(() => serialize([undefined], -25), { code: "UNDEFINED_VALUE", message });
+  const { message: ofColumn, code } = undefinedValue("c");
+  assert.deepEqual([code, ofColumn], ["UNDEFINED_VALUE", `${message} (column c)`]);
+  assert.throws(() => serialize(() => {}, 114), { name: "TypeError", message: "a function cannot be written as JSON" });
 });
 
 test("an error has the fields of the server's, under the names of both drivers", () => {
@@ -474,6 +517,62 @@ test("an error has the fields of the server's, under the names of both drivers",
   assert.deepEqual([error.name, error.code, error.constraint, error.constraint_name, error.table, error.port],
     ["PostgresError", "23505", "c", "c", "t", 5432]);
   assert.equal(createError({ message: "m", code: "X", cause: { message: "inner", code: "Y" } }).cause.code, "Y");
+  const both = {
+    schema_name: "schema", table_name: "table", column_name: "column", constraint_name: "constraint", "data type_name": "dataType",
+    internal_position: "internalPosition", internal_query: "internalQuery",
+  };
+  for (const [name, alias] of Object.entries(both)) {
+    const own = { ...createError({ message: "m", code: "X", fields: { [name]: "value" } }) };
+    assert.deepEqual(own, { message: "m", name: "PostgresError", [name]: "value", [alias]: "value" });
+  }
+  assert.deepEqual({ ...createError({ message: "m", code: "X", fields: Object.create(both) }) }, { message: "m", name: "PostgresError" });
+});
+
+test("an error that is not the server's has its code, its cause, and the place that could not be reached where there is one", () => {
+  const plain = createError({ message: "m", code: "X" });
+  assert.deepEqual([plain.constructor, plain.message, { ...plain }, "cause" in plain], [Error, "m", { code: "X" }, false]);
+  assert.deepEqual({ ...createError({ message: "m", code: "X", address: "/run", port: null }) }, { code: "X", address: "/run" });
+  assert.deepEqual({ ...createError({ message: "m", code: "X", address: "::1", port: 1 }) }, { code: "X", address: "::1", port: 1 });
+  const thrown = new Map([[7, undefined], [8, "text"]]);
+  const causes = [7, 8, 9].map((number) => createError({ message: "m", code: "X", thrown: number }, { PostgresError, thrown }));
+  assert.deepEqual(causes.map((error) => ["cause" in error, error.cause]), [[true, undefined], [true, "text"], [false, undefined]]);
+  const inner = { message: "inner", code: "Y", fields: { code: "Y" } };
+  class OwnError extends Error {}
+  const { cause } = createError({ message: "m", code: "X", cause: inner, thrown: 8 }, { PostgresError: OwnError, thrown });
+  assert.equal(cause.constructor, OwnError);
+});
+
+test("an error's properties are its own, and can be changed", () => {
+  const set = [];
+  Object.defineProperty(Error.prototype, "port", {
+    set(value) {
+      set.push(value);
+    },
+    configurable: true,
+  });
+  try {
+    const error = createError({ message: "m", code: "X", port: 5 });
+    assert.deepEqual(Object.getOwnPropertyDescriptor(error, "port"), { value: 5, writable: true, enumerable: true, configurable: true });
+  } finally {
+    delete Error.prototype.port;
+  }
+  assert.deepEqual(set, []);
+});
+
+test("an answer that cannot be used is told with what is wrong with it", () => {
+  const cause = new RangeError("too long");
+  const told = (error) => [error.message, error.code, error.cause];
+  assert.deepEqual(told(invalidAnswer(cause)), ["the server's answer cannot be used: too long", "INVALID_ANSWER", cause]);
+  assert.deepEqual(told(invalidAnswer("odd")), ["the server's answer cannot be used: odd", "INVALID_ANSWER", "odd"]);
+  assert.deepEqual(told(invalidAnswer(null)), ["the server's answer cannot be used: null", "INVALID_ANSWER", null]);
+});
+
+test("what a native function refuses or throws is an error of this realm: of a wrong argument a TypeError", () => {
+  assert.equal(unlessRefused(kinds), kinds);
+  assert.throws(() => unlessRefused({ refused: { message: "m" } }), { name: "TypeError", message: "m" });
+  assert.throws(() => unlessRefused({ refused: { message: "m", code: "X" } }), { name: "Error", message: "m", code: "X" });
+  const realms = [{ message: "m", code: "InvalidArg" }, { message: "m", code: "GenericFailure" }].map(ofThisRealm);
+  assert.deepEqual(realms.map(({ name, message }) => [name, message]), [["TypeError", "m"], ["Error", "m"]]);
 });
 
 test("what is not what it should be is named for what it is", () => {

@@ -149,6 +149,13 @@ test("a change without a column is done at once, and nothing is handed over", as
   assert.deepEqual(heard, []);
 });
 
+test("a change is refused whose id is no text, and an initializer that is given no class", async (t) => {
+  const { adapter, initializer } = open(t);
+  await assert.rejects(adapter.updateUser(5, {}), { name: "TypeError", message: "updateUser: the id must be a string, not a number" });
+  const message = "the initializer must be called with the class LuciaError, as `lucia({ adapter })` does";
+  for (const wrong of [undefined, {}]) assert.throws(() => initializer(wrong), { name: "TypeError", message });
+});
+
 test("without a table of sessions their methods reject, and those of users and keys do not", async (t) => {
   const { adapter, initializer, told } = open(t, answering(["id"], 1, () => []), { ...tableNames, session: null });
   const wrong = { name: "Error", message: "Session table not defined" };

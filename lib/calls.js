@@ -18,14 +18,14 @@ const nothing = undefined;
  * @property {any} trace rows, retries, batch and SQLSTATE: kept while somebody observes
  * @property {((call: Call, forms: number[]) => unknown) | undefined} again sends it anew, with parameters in these forms
  * @property {string | undefined} id of a call that is sent anew
- * @property {number} attempt
+ * @property {number | undefined} attempt of a call that is sent anew
  * @property {unknown} rows that have come so far
  * @property {Error | undefined} failure
  * @property {boolean} isDestroyed
  */
 
 /** The slot of a new call, which `settle` will resolve. */
-const take = (resolve, owner, LuciaError, gives, trace, again, id, attempt = 1) => {
+const take = (resolve, owner, LuciaError, gives, trace, again, id, attempt) => {
   const slot = free.pop() ?? calls.length;
   calls[slot] = { resolve, owner, LuciaError, gives, trace, again, id, attempt, rows: undefined, failure: undefined, isDestroyed: false };
   owner.started();

@@ -127,15 +127,17 @@ const receive = {
   },
 };
 
-let pieces = [];
+/** The values of the pieces that have come so far. @type {unknown[] | undefined} */
+let pieces;
 
 const settle = (...given) => {
   if (given[0] === kinds.Piece) {
+    pieces ??= [];
     for (let at = 1; at < given.length; at++) pieces.push(given[at]);
     return;
   }
-  const values = pieces.length > 0 ? pieces.concat(given) : given;
-  if (pieces.length > 0) pieces = [];
+  const values = pieces?.concat(given) ?? given;
+  pieces = undefined;
   let at = 0;
   while (at < values.length) at = receive[values[at]](values, at + 1);
 };

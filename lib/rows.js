@@ -84,7 +84,8 @@ const createShape = (names, numbers, split) => {
 /** What a method resolves to, by its entry in the table of methods. */
 const give = {
   Nothing: () => undefined,
-  Count: (count) => count,
+  /** The count itself is in the message that the change is done (`completions.js`). */
+  Count: () => undefined,
   Row: ({ first }, count, values, at) => (count === 0 ? null : first(values, at)),
   Rows({ first, width }, count, values, at) {
     const rows = [];
