@@ -83,7 +83,7 @@ function* nodes(node) {
 
 /** The changes of a file, in the order of its text. */
 function list(file) {
-  const text = readFileSync(join(root, "lib", file), "utf8");
+  const text = originals.get(file);
   const { program } = parse(text, { sourceType: "script" });
   const all = [...nodes(program)].flatMap((node) => (changes[node.type]?.(node, text) ?? []).map(([from, to, made]) => {
     const was = text.slice(from, to);
@@ -168,6 +168,7 @@ function executes(coverage) {
 }
 
 const files = readdirSync(join(root, "lib")).filter((name) => name.endsWith(".js"));
+const originals = new Map(files.map((file) => [file, readFileSync(join(root, "lib", file), "utf8")]));
 const wanted = values.only?.split(",") ?? files;
 for (const file of wanted) if (!files.includes(file)) throw new Error(`lib/ has no file ${file}`);
 const all = wanted.flatMap(list);
@@ -210,7 +211,7 @@ await Promise.all(workshops.map(async ({ run, write, clear, close }) => {
   for (let change = waiting.next().value; change && minutes() < Number(values.minutes); change = waiting.next().value) {
     const { file } = change;
     const order = tests.filter((test) => executed.get(test)(change)).sort((one, other) => worth(file, other) - worth(file, one));
-    write(change.file, change.text);
+    write(file, change.text);
     let outcome = "missed";
     for (const test of order) {
       const count = counts.get(file).get(test);
@@ -222,9 +223,10 @@ await Promise.all(workshops.map(async ({ run, write, clear, close }) => {
       break;
     }
     outcomes.set(change, outcome);
+    if (outcomes.size % 100 === 0) console.log(`${outcomes.size} tried: ${minutes().toFixed(1)} minutes`);
     const how = order.length === 0 ? "not executed" : "not noticed";
-    if (outcome === "missed") console.log(`${how}: lib/${change.file}:${change.line}: ${change.was} -> ${change.is}`);
-    write(change.file, readFileSync(join(root, "lib", change.file), "utf8"));
+    if (outcome === "missed") console.log(`${how}: lib/${file}:${change.line}: ${change.was} -> ${change.is}`);
+    write(file, originals.get(file));
   }
   await close();
 }));
@@ -238,6 +240,11 @@ const rows = wanted.map((file) => {
 const missed = [...outcomes.values()].filter((outcome) => outcome === "missed").length;
 const share = (100 * (outcomes.size - missed)) / outcomes.size;
 if (share < 95) process.exitCode = 1;
-console.log(`\n${table(rows)}\n`);
+const asked = tests.map((test) => {
+  const each = [...counts.values()].map((ofFile) => ofFile.get(test));
+  const total = (name) => each.reduce((sum, count) => sum + count[name], 0);
+  return { test, seconds: (durations.get(test) / 1000).toFixed(1), asked: total("asked"), noticed: total("noticed") };
+});
+console.log(`\n${table(rows)}\n\n${table(asked)}\n`);
 console.log(`${outcomes.size - missed} of ${outcomes.size} changes were noticed (${share.toFixed(1)} %) in ${minutes().toFixed(1)} minutes`);
 if (outcomes.size < all.length) console.log(`The time was too short for the other ${all.length - outcomes.size}.`);
