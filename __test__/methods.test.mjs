@@ -105,6 +105,7 @@ describe("what is handed over", () => {
     adapter.getUser("a");
     initializer.deleteExpiredSessions();
     assert.deepEqual(names(), ["byId", "deleteExpired"]);
+    assert.equal(heard[0][1], false, "more may follow in this turn");
     adapter.getUser("b");
     initializer.stats();
     initializer.stats();
@@ -337,6 +338,17 @@ describe("the adapter of Lucia 3", () => {
     assert.deepEqual(sent, [[indexOf("deleteUserSessions", 3), "5"], [indexOf("deleteSession", 3), "s"]]);
     await assert.rejects(made.deleteSession(5), TypeError);
     await assert.rejects(made.deleteUserSessions(5n), TypeError);
+  });
+
+  test("refuses what is no session by what it is", async (t) => {
+    const { made, heard } = over(t, make);
+    for (const [wrong, what] of [[5, "a number"], [null, "null"], [undefined, "undefined"], ["s", "a string"]]) {
+      const message = `setSession: the argument must be an object of column names and values, not ${what}`;
+      await assert.rejects(made.setSession(wrong), { name: "TypeError", message });
+    }
+    await assert.rejects(made.setSession({}), { name: "TypeError", message: "setSession: a row must have a column at least" });
+    await assert.rejects(made.updateSessionExpiration(5, new Date(0)), { name: "TypeError", message: /^updateSessionExpiration: the id must be a string/ });
+    assert.deepEqual(heard, []);
   });
 
   test("ends, and tells its figures", async (t) => {

@@ -188,6 +188,10 @@ test("an adapter that has ended, and that the program holds on to, keeps nothing
         const big = kept("closed over by a password that never comes");
         return { password: ({ signal }) => big && new Promise((resolve) => signal.addEventListener("abort", () => resolve(big.name))) };
       },
+      "a password that ignores its signal": () => {
+        const big = kept("closed over by a password that ignores its signal");
+        return { password: ({ signal }) => new Promise(() => signal.addEventListener("abort", () => big.name)) };
+      },
     };
     for (const [name, make] of Object.entries(functions)) {
       const own = storage.run(kept("the context of " + name), () => postgres(url, tableNames, { share: false, ...make() }));
@@ -208,7 +212,8 @@ test("an adapter that has ended, and that the program holds on to, keeps nothing
 password u1 undefined undefined
 a password that fails undefined PASSWORD_FAILED none
 a password that never comes undefined undefined undefined
-[] 8
+a password that ignores its signal undefined undefined undefined
+[] 10
 `;
   assert.deepEqual({ code, stdout }, { code: 0, stdout: expected }, stderr);
 });

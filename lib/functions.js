@@ -25,10 +25,12 @@ const nameOf = (error) => {
   }
 };
 
+/** @typedef {{ answer: Promise<unknown>, controller: AbortController, cancel: () => void }} Asked */
+
 class Functions {
   #functions;
   #native;
-  /** Answers that are waited for: nothing is kept of them. @type {Map<string, { answer: Promise<unknown>, controller: AbortController }>} */
+  /** Answers that are waited for: nothing is kept of them. @type {Map<string, Asked>} */
   #asked = new Map();
   /**
    * The context of the call of `postgres`, not of whoever has caused a connection to be opened. There is none when the adapter has
@@ -67,7 +69,7 @@ class Functions {
         cancel();
         this.#asked.delete(key);
       });
-    this.#asked.set(key, { answer, controller });
+    this.#asked.set(key, { answer, controller, cancel });
     return answer;
   }
 
@@ -90,7 +92,11 @@ class Functions {
   clear() {
     for (const handle of this.#functions.keys()) owners.delete(handle);
     this.#functions.clear();
-    for (const { controller } of this.#asked.values()) controller.abort();
+    for (const { controller, cancel } of this.#asked.values()) {
+      controller.abort();
+      // The timer would keep what listens to the signal.
+      cancel();
+    }
     this.#asked.clear();
     // Not emptied: the errors of the last calls are still to be made of it.
     this.thrown = new Map();
