@@ -89,7 +89,9 @@ function list(file) {
     const was = text.slice(from, to);
     const replacement = typeof made === "function" ? made(was) : made;
     const line = text.slice(0, from + was.search(/\S|$/)).split("\n").length;
-    return { file, from, line, text: text.slice(0, from) + replacement + text.slice(to), was: shown(was), is: shown(replacement) };
+    // What stands before an operator is executed where that is; `?.` itself begins what may be left out.
+    const place = typeof made === "function" ? from - 1 : from;
+    return { file, from, place, line, text: text.slice(0, from) + replacement + text.slice(to), was: shown(was), is: shown(replacement) };
   }));
   return all.filter(({ was, is }) => was !== is).sort((one, other) => one.from - other.from);
 }
@@ -160,8 +162,8 @@ async function workshop(number) {
 /** Whether a change is at a place that was executed, by what V8 has written of it. */
 function executes(coverage) {
   const scripts = readdirSync(coverage).flatMap((name) => JSON.parse(readFileSync(join(coverage, name), "utf8")).result);
-  return ({ file, from }) => scripts.filter(({ url }) => url.endsWith(`/lib/${file}`)).some(({ functions }) => {
-    const around = functions.flatMap(({ ranges }) => ranges).filter(({ startOffset, endOffset }) => startOffset <= from && from < endOffset);
+  return ({ file, place }) => scripts.filter(({ url }) => url.endsWith(`/lib/${file}`)).some(({ functions }) => {
+    const around = functions.flatMap(({ ranges }) => ranges).filter(({ startOffset, endOffset }) => startOffset <= place && place < endOffset);
     // The innermost one counts.
     return around.toSorted((one, other) => (one.endOffset - one.startOffset) - (other.endOffset - other.startOffset))[0]?.count > 0;
   });
