@@ -276,9 +276,11 @@ describe("an end with a time", () => {
     const { adapter, initializer, told } = open(t, { end: () => late() });
     const other = open(t);
     const beside = other.adapter.getUser("b");
-    const destroyed = ["a", "b", "c"].map((id) => adapter.getUser(id));
+    const [answered, ...destroyed] = ["answered", "a", "b", "c"].map((id) => adapter.getUser(id));
     await turn();
-    const [, , , , , rowsSlot, , errorSlot, , formsSlot] = told("byId")[0];
+    const [, , , , , answeredSlot, , rowsSlot, , errorSlot, , formsSlot] = told("byId")[0];
+    instance.settle(...rowsOf(answeredSlot, ["id"], 1, "answered"));
+    assert.deepEqual(await answered, { id: "answered" });
     late = () => instance.settle(kinds.Observed, 3, 9, ...rowsOf(rowsSlot, ["id"], 1, "a"), kinds.Observed, 0, 0,
       kinds.Database, errorSlot, { message: "late", code: "QUERY_TIMEOUT" }, kinds.Forms, formsSlot, 1, 17);
     const why = { code: "CONNECTION_DESTROYED", message: /^the connection was destroyed by end\({ timeout }\)/ };
@@ -287,8 +289,8 @@ describe("an end with a time", () => {
     await rejected;
     await turn();
     assert.equal(told("byId").length, 1);
-    const { rows, retries, batch, error } = events[0][1];
-    assert.deepEqual([events.length, rows, retries, batch, error], [3, 0, 0, 0, "CONNECTION_DESTROYED"]);
+    const { rows, retries, batch, error } = events[1][1];
+    assert.deepEqual([events.length, rows, retries, batch, error], [4, 0, 0, 0, "CONNECTION_DESTROYED"]);
     instance.settle(...rowsOf(other.told("byId")[0][5], ["id"], 1, "b"));
     assert.deepEqual(await beside, { id: "b" });
   });
