@@ -16,10 +16,10 @@ const settled = Promise.resolve();
 /** What was thrown is kept until the calls that waited for the connection are rejected, whose `cause` it is. */
 const MOST_THROWN = 100;
 
-/** The name and the code of what was thrown, whose getters may throw again. */
+/** The name and the code of what was thrown, which may be nothing, and whose getters may throw again. */
 const nameOf = (error) => {
   try {
-    return [error?.name ?? typeof error, error?.code].filter((part) => part !== undefined).join(" ");
+    return [error.name ?? typeof error, error.code].filter((part) => part !== undefined).join(" ");
   } catch {
     return typeof error;
   }
@@ -38,7 +38,7 @@ class Functions {
    *
    * @type {AsyncResource | undefined}
    */
-  #context = new AsyncResource("lucia-postgres-native", { requireManualDestroy: true });
+  #context = new AsyncResource("lucia-postgres-native");
   /** What functions have thrown of late, by the number of the request. @type {Map<number, unknown>} */
   thrown = new Map();
 
