@@ -8,7 +8,7 @@ import { describe, test } from "node:test";
 const require = createRequire(import.meta.url);
 const { calls } = require("../lib/calls.js");
 const { instance } = require("../lib/completions.js");
-const { bucketsMs, kinds, methods, smallestBatch } = require("../lib/constants.js");
+const { bucketsMs, conversions, kinds, methods, smallestBatch } = require("../lib/constants.js");
 const { postgres } = require("../lib/postgres.js");
 const { PostgresAdapter } = require("../lib/v3.js");
 
@@ -259,6 +259,18 @@ describe("who observes", () => {
     const { initializer } = open(t, undefined, { ...tableNames, session: null });
     await assert.rejects(initializer.deleteExpiredSessions());
     assert.deepEqual([events.at(-1)[1].method, events.at(-1)[1].table, events.at(-1)[1].error], ["deleteExpiredSessions", null, "Error"]);
+  });
+
+  test("is told of no rows where the answer cannot be used", async (t) => {
+    const { adapter } = open(t, { byId(areLast, index, form, isObserved, slot) {
+      lastShape += 1;
+      const shape = [kinds.Shape, lastShape, 1, 1, "document", conversions.Json];
+      setImmediate(() => instance.settle(...shape, kinds.Rows, slot, lastShape, 1, "{"));
+    } });
+    const giveUp = t.mock.method(instance, "giveUp", () => {});
+    const events = eventsOf(t, "error");
+    await assert.rejects(adapter.getUser("a"), { code: "INVALID_ANSWER" });
+    assert.deepEqual([events[0][1].rows, events[0][1].error, giveUp.mock.callCount()], [0, "INVALID_ANSWER", 1]);
   });
 
   test("is told of no port where there is none", async (t) => {

@@ -26,10 +26,9 @@ const { values } = parseArgs({
   },
 });
 
-/** The test files that together cover `lib/` in half a minute. Those are asked first that have noticed most, by the time that they take, in a file of `lib/`. */
+/** The test files that together cover `lib/` in a quarter of a minute. Those are asked first that have noticed most, by the time that they take, in a file of `lib/`. */
 const tests = values.tests?.split(",") ?? [
-  "lib", "methods", "functions", "given", "binary", "error-contents", "realms", "contract", "lucia-3-contract", "tracing", "arguments",
-  "errors", "existing",
+  "lib", "methods", "functions", "given", "binary", "error-contents", "contract", "lucia-3-contract", "tracing", "realms",
 ];
 
 const operators = {
@@ -64,6 +63,22 @@ const changes = {
   OptionalCallExpression: ({ callee, end, optional }) => (optional ? inside(callee.end, end, "?.", "") : []),
 };
 
+/** Changes that no test can notice: the file, the text of the line, what is put there, and why. */
+const leftOut = [
+  // An entry of a number and of an empty reference stays of an adapter that was collected.
+  { file: "functions.js", line: /collected\.register|FinalizationRegistry/, is: /^(;|undefined)$/ },
+  // A time of 24.8 days that is a millisecond shorter.
+  { file: "functions.js", line: /LONGEST_TIMEOUT = 2 \*\* 31 - 1/, is: /^2$/ },
+  { file: "functions.js", line: /limit >= LONGEST_TIMEOUT/, is: /^>$/ },
+  // Any day will do: the year, the month and the day are set next.
+  { file: "rows.js", line: /new Date\(2000, 0, 1\)/, is: /^\d+$/ },
+  // What is made for a call that nobody observes is not read.
+  { file: "connection.js", line: /call\.trace &&= /, is: /^=$/ },
+  // A thousandth of the time.
+  { file: "connection.js", line: /setTimeout\(\(\) => this\.#destroy\(\)/, is: /^1001$/ },
+];
+const isLeftOut = ({ file, source, is }) => leftOut.some((each) => each.file === file && each.line.test(source) && each.is.test(is));
+
 /** One change: the operator that stands between two places is another one. */
 function inside(from, to, operator, replacement) {
   return replacement === undefined ? [] : [[from, to, (between) => between.replace(operator, () => replacement)]];
@@ -91,9 +106,10 @@ function list(file) {
     const line = text.slice(0, from + was.search(/\S|$/)).split("\n").length;
     // What stands before an operator is executed where that is; `?.` itself begins what may be left out.
     const place = typeof made === "function" ? from - 1 : from;
-    return { file, from, place, line, text: text.slice(0, from) + replacement + text.slice(to), was: shown(was), is: shown(replacement) };
+    const source = text.split("\n")[line - 1];
+    return { file, from, place, line, source, text: text.slice(0, from) + replacement + text.slice(to), was: shown(was), is: shown(replacement) };
   }));
-  return all.filter(({ was, is }) => was !== is).sort((one, other) => one.from - other.from);
+  return all.filter((change) => change.was !== change.is && !isLeftOut(change)).sort((one, other) => one.from - other.from);
 }
 
 const shown = (text) => {
