@@ -504,6 +504,7 @@ test("a parameter's text is made by the type that the server has told", () => {
   for (const form of [114, 3802]) assert.equal(serialize("a", form), '"a"');
   assert.equal(serialize([["a"], "b"], -25), '{{"a"},"b"}');
   assert.equal(serialize(["a", ["b", "c"]], -25), '{"a","b,c"}');
+  assert.equal(serialize(["a", "b"], 0), "a,b");
   assert.equal(serialize({ toString: () => "a string", valueOf: () => 5 }, 0), "5");
   const message = "UNDEFINED_VALUE: Undefined values are not allowed";
   assert.throws(() => serialize([undefined], -25), { code: "UNDEFINED_VALUE", message });
