@@ -431,6 +431,7 @@ describe("a row", () => {
     assert.deepEqual(one(DATE, 8.64e15), new Date(8.64e15));
     for (const time of [8.64e15 + 1, Infinity, -Infinity]) assert.equal(one(DATE, time), time);
     assert.equal(one(LocalDate, -Infinity), -Infinity);
+    assert.ok(one(LocalDate, 8.64e15) instanceof Date);
     assert.deepEqual(one(LocalDate, Date.UTC(99, 1, 3, 4, 5, 6, 7)), new Date(1999, 1, 3, 4, 5, 6, 7));
     assert.equal(one(LocalDate, new Date(Date.UTC(2000, 0, 1)).setUTCFullYear(50)).getFullYear(), 50);
   });
@@ -441,6 +442,7 @@ describe("a row", () => {
     assert.ok(Array.isArray(made) && made instanceof Array && made[0] instanceof Array);
     assert.deepEqual(made, [[1.5, null], [2]]);
     assert.deepEqual(one(ARRAY, []), []);
+    assert.deepEqual(one(ARRAY, ["a", null]), ["a", null]);
     assert.equal(one(ARRAY | DATE, null), null);
   });
 
@@ -448,6 +450,7 @@ describe("a row", () => {
     assert.equal(one(NUMBER, "12"), 12);
     assert.equal(one(NUMBER, null), 0);
     assert.equal(one(NUMBER | DATE, 5000), 5000);
+    assert.equal(one(NUMBER | Json, '"5"'), 5);
   });
 
   test("of more columns than a table can have is made as any other, and a column may have any name", () => {
@@ -469,6 +472,8 @@ describe("a row", () => {
       return String(first).includes("fromEntries");
     };
     assert.deepEqual([1, 1600, 1601].map(isLoop), [false, false, true]);
+    const { first } = createShape(["plain", "__proto__", "converted"], [0, 0, Json], 3);
+    assert.equal(String(first), '(values, at) => ({ "plain": values[at + 0], ["__proto__"]: values[at + 1], "converted": convert[2](values[at + 2]) })');
   });
 
   test("of a session and its user is two objects, or two nulls", () => {
@@ -476,6 +481,7 @@ describe("a row", () => {
     assert.deepEqual(give.Pair(shape, 1, ["s", "u", "n"], 0), [{ id: "s" }, { id: "u", name: "n" }]);
     assert.deepEqual(give.Pair(shape, 0, [], 0), [null, null]);
     assert.deepEqual(give.Rows(createShape(["id"], [0], 1), 2, ["x", "a", "b"], 1), [{ id: "a" }, { id: "b" }]);
+    assert.deepEqual(give.Rows(createShape(["id", "n"], [0, 0], 2), 2, ["a", 1, "b", 2], 0), [{ id: "a", n: 1 }, { id: "b", n: 2 }]);
   });
 });
 
