@@ -155,6 +155,9 @@ describe("a list of messages", () => {
     await assert.rejects(lucia.promise, (error) => error.constructor === LuciaError && error.message === "AUTH_DUPLICATE_KEY_ID");
     await assert.rejects(server.promise, (error) => error.constructor === OwnError);
     await assert.rejects(own.promise, (error) => error.constructor === Error && error.code === "QUERY_TIMEOUT");
+    const unobserved = call(give.Row);
+    instance.settle(kinds.Lucia, unobserved.slot, "AUTH_INVALID_USER_ID", "23503");
+    await assert.rejects(unobserved.promise, LuciaError);
     assert.deepEqual(traces, ["23505", "42P01", undefined].map((sqlstate) => ({ rows: 0, retries: 2, batch: 5, sqlstate })));
   });
 

@@ -70,6 +70,9 @@ const leftOut = [
   // A time of 24.8 days that is a millisecond shorter.
   { file: "functions.js", line: /LONGEST_TIMEOUT = 2 \*\* 31 - 1/, is: /^2$/ },
   { file: "functions.js", line: /limit >= LONGEST_TIMEOUT/, is: /^>$/ },
+  // A list that is longer than the names that are given to its values.
+  { file: "completions.js", line: /^ +const \[.* = values\.slice\(at, at \+ \d\)/, is: /^[48]$/ },
+  { file: "completions.js", line: /shapes\.set\(number, createShape/, is: /^[34]$/ },
   // Any day will do: the year, the month and the day are set next.
   { file: "rows.js", line: /new Date\(2000, 0, 1\)/, is: /^\d+$/ },
   // An error that is caught where it is thrown.
