@@ -58,9 +58,10 @@ const incomplete = { code: "INVALID_ANSWER", message: "the server does not say t
 const isInvalid = (why) => [["INVALID_ANSWER", why]];
 const unexpected = cannotBeUsed("unexpected message from server");
 const noRow = cannotBeUsed("error parsing response from server: DataRow field count does not match the number of columns");
+const noConnection = ["CONNECT_TIMEOUT", "waited 2 s (connect_timeout) for a connection: all 1 (max) are busy or being opened"];
 /** The connection ends with it, and the lookup is done again, for as long as it may wait for a connection. */
 const ended = [
-  ["CONNECT_TIMEOUT", "waited 2 s (connect_timeout) for a connection: all 1 (max) are busy or being opened"],
+  noConnection,
   ["CONNECTION_CLOSED", /^the server sent a message of another type or length than PostgreSQL: "[tG]/],
 ];
 /** The rows are right all the same: the first lookup of a connection is not described, and one that was sent with others is sent alone. */
@@ -103,7 +104,10 @@ const lies = {
   "leaves BindComplete out": [inPlaceOf("2", () => []), right, unexpected],
   "leaves CommandComplete out": [inPlaceOf("C", () => []), [[incomplete.code, incomplete.message]]],
   "sends CommandComplete twice": [inPlaceOf("C", (bytes) => [bytes, bytes]), isInvalid("a statement is complete twice")],
-  "sends ReadyForQuery twice": [inPlaceOf("Z", (bytes) => [bytes, bytes]), right, unexpected],
+  // The second is the answer to the next question; where there is none yet, the connection ends.
+  "sends ReadyForQuery twice": [
+    inPlaceOf("Z", (bytes) => [bytes, bytes]), right, [...unexpected, noConnection, ["CONNECTION_CLOSED", "the connection was lost"]],
+  ],
   "has a tag that is none": [inPlaceOf("C", () => [message("C", Buffer.from("HELLO 1\0"))]), isInvalid("a command is complete that PostgreSQL does not know")],
   "has a tag without an end": [
     inPlaceOf("C", () => [message("C", Buffer.from("SELECT 1"))]),

@@ -258,8 +258,10 @@ describe("a call that gets no answer within query_timeout", () => {
   test("does not have a later call on the same connection cancelled", limit, async (t) => {
     const { adapter } = openAdapter(t, database.url, { max: 1, query_timeout: 0.05 });
     const others = new Outcome();
+    // A busy server may not have begun the update when it is told to cancel it: then nobody knows what becomes of the update.
+    const givenUp = ({ code }) => ["QUERY_TIMEOUT", "OUTCOME_UNKNOWN"].includes(code);
     for (let round = 0; round < 20; round += 1) {
-      await whileLocked(() => assert.rejects(adapter.updateUser("slow", { username: "changed" }), expected));
+      await whileLocked(() => assert.rejects(adapter.updateUser("slow", { username: "changed" }), givenUp));
       // A cancellation that arrives too late would end one of these.
       for (let n = 1; n <= 20; n += 1) others.follow(adapter.getUser(`u${n}`));
       await others.all();
