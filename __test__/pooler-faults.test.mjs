@@ -1,6 +1,6 @@
 // A real PgBouncer that loses its server, finds none, or has no place left.
 import assert from "node:assert/strict";
-import { after, before, beforeEach, describe, test } from "node:test";
+import { beforeEach, describe, test } from "node:test";
 import { setTimeout as pass } from "node:timers/promises";
 
 import connect from "postgres";
@@ -99,19 +99,16 @@ for (const { program, name } of programs) {
     assert.ok(await timesCommitted("slow") <= 1);
   });
 
-  describe(`${name} behind which the server is away for eight seconds`, () => {
-    let server;
-    before(async () => {
-      server = await startServer();
-      const own = connect(server.url(), { max: 1, onnotice() {} });
-      await createTables(own);
-      await populate(own);
-      await own.end();
-    });
-    after(() => server?.stop());
-
+  // Each test waits most of its time.
+  describe(`${name} behind which the server is away for eight seconds`, { concurrency: 2 }, () => {
     for (const server_login_retry of [1, 15]) {
       test(`fails no read, where it asks again after ${server_login_retry} s`, limit, async (t) => {
+        const server = await startServer();
+        t.after(() => server.stop());
+        const own = connect(server.url(), { max: 1, onnotice() {} });
+        await createTables(own);
+        await populate(own);
+        await own.end();
         const { adapter } = openAdapter(t, await pooled(t, program, server.url(), { server_login_retry }));
         const names = Object.keys(reads);
         for (const one of names) await read(adapter, one, 1);
@@ -119,7 +116,6 @@ for (const { program, name } of programs) {
         const calling = () => outcome.follow(read(adapter, names[outcome.started % names.length], 2));
         for (let n = 0; n < 100; n += 1) calling();
         await server.halt("fast");
-        t.after(() => server.process ?? server.start());
         // How long the server is away; nothing is waited for.
         for (let n = 0; n < 80; n += 1) {
           for (let more = 0; more < 10; more += 1) calling();

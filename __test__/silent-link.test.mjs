@@ -55,7 +55,7 @@ const PROGRAM = `
   const { options, query } = JSON.parse(process.env.OPTIONS);
   const url = "postgres://postgres:" + process.env.PASSWORD + "@10.9.8.2:5432,10.9.8.1:5432/postgres?sslmode=disable" + query;
   const initialize = postgres(url, { user: "auth_user", key: "user_key", session: null },
-    { connect_timeout: 3, max: 1, query_timeout: null, ...options });
+    { connect_timeout: 2, max: 1, query_timeout: null, ...options });
   const { getUser } = initialize(Error);
   const before = await getUser("u");
   execFileSync("ip", ["neigh", "replace", "10.9.8.2", "lladdr", "02:00:00:00:00:99", "dev", "near", "nud", "permanent"]);
@@ -75,7 +75,8 @@ function withoutNamespaces() {
   }
 }
 
-describe("a lookup that is sent into a link that drops everything", { skip: withoutNamespaces() }, () => {
+// Each test waits most of its time.
+describe("a lookup that is sent into a link that drops everything", { skip: withoutNamespaces(), concurrency: 2 }, () => {
   let server;
   before(async () => {
     server = await startServer();
@@ -103,7 +104,7 @@ describe("a lookup that is sent into a link that drops everything", { skip: with
   // `connect_timeout` of the silent host is part of each.
   for (const [title, options, query, most] of [
     ["is done again at another host after `tcp_user_timeout`", {}, "&tcp_user_timeout=2000", 15],
-    ["is done again as keep-alive would have it: `keep_alive` and ten probes", { keep_alive: 3 }, "", 30],
+    ["is done again as keep-alive would have it: `keep_alive` and ten probes", { keep_alive: 1 }, "", 30],
   ]) {
     test(title, { timeout: 90_000 }, async () => {
       const { before: first, after: second, seconds } = await lookUp(options, query);
