@@ -1,7 +1,10 @@
 // Runs everything: the Rust unit tests, then every `__test__/*.test.mjs` against one PostgreSQL (`DATABASE_URL`, or one of
-// our own). `node tools/test.mjs names errors` runs only those files. A file that executed no test fails the run.
+// our own), two files at a time, and last those that measure, one at a time. `node tools/test.mjs names errors` runs only those
+// files. A file that executed no test fails the run.
 import { spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { readdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { basename, join } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
@@ -9,6 +12,16 @@ import { fileURLToPath } from "node:url";
 
 import { Reported, citations, unproven } from "../__test__/support/evidence.mjs";
 import { startServer } from "./server.mjs";
+
+/** What measures, by its file, where another file beside it would be measured too. */
+const ALONE = {
+  "cold-start": "that what is sent within 15 ms is one flight",
+  lifecycle: "the memory, the threads and the descriptors of a process after many calls",
+  network: "the memory that a process has had at most, and that an error comes within a second",
+  waiting: "that a lookup takes less than 250 ms, and how often a thread is woken",
+};
+/** The files that take longest, as they begin: one that mostly waits beside one that computes, and none of them at the end. */
+const LONGEST = ["slow", "certificates", "writing", "pooler-faults", "random-values", "pooler", "hostile", "example", "silent-link"];
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const wanted = process.argv.slice(2);
@@ -41,43 +54,61 @@ for (const name of wanted) {
   if (!files.some((file) => basename(file) === `${name}.test.mjs`)) throw new Error(`no test file is called ${name}`);
 }
 
+const nameOf = (file) => basename(file, ".test.mjs");
+for (const name of [...Object.keys(ALONE), ...LONGEST]) {
+  if (wanted.length === 0 && !files.some((file) => nameOf(file) === name)) throw new Error(`no test file is called ${name}`);
+}
+const isAlone = (file) => nameOf(file) in ALONE;
+const turn = (file) => (LONGEST.includes(nameOf(file)) ? LONGEST.indexOf(nameOf(file)) : LONGEST.length);
+const alone = files.filter(isAlone);
+const together = files.filter((file) => !isAlone(file)).sort((one, other) => turn(one) - turn(other));
+
 const server = process.env.DATABASE_URL ? undefined : await startServer();
 if (server) process.env.DATABASE_URL = server.url();
 
 const executed = new Map(files.map((file) => [file, 0]));
-const tests = run({ files, concurrency: 1 });
-reported.follow(tests);
 const took = new Map();
-let at = performance.now();
-const count = (event, outcome) => {
-  tests.on(event, ({ name, file, details, skip, todo }) => {
-    const now = performance.now();
-    took.set(file, (took.get(file) ?? 0) + now - at);
-    at = now;
-    const reason = skip ?? todo;
-    if (outcome === "passed" && reason !== undefined) {
-      skipped += 1;
-      console.log(`skipped: ${name}: ${reason}`);
-      return;
-    }
-    // A file appears among its own tests when it has none, and a suite when its tests have run.
-    if (details.type === "suite" || name === file) {
-      if (outcome === "failed" && name === file) failed += 1;
-      return;
-    }
-    if (outcome === "failed") failed += 1;
-    else {
-      passed += 1;
-      executed.set(file, executed.get(file) + 1);
-    }
+const reporter = new spec();
+reporter.pipe(process.stdout);
+
+/** Runs so many files at a time. Their reports stay apart, in the order of the files. */
+async function runFiles(some, concurrency) {
+  if (some.length === 0) return;
+  const tests = run({ files: some, concurrency });
+  reported.follow(tests);
+  const count = (event, outcome) => {
+    tests.on(event, ({ name, file, details, skip, todo }) => {
+      const reason = skip ?? todo;
+      if (outcome === "passed" && reason !== undefined) {
+        skipped += 1;
+        console.log(`skipped: ${name}: ${reason}`);
+        return;
+      }
+      // A file appears among its own tests when it has none, and a suite when its tests have run.
+      if (details.type === "suite" || name === file) {
+        if (outcome === "failed" && name === file) failed += 1;
+        return;
+      }
+      if (outcome === "failed") failed += 1;
+      else {
+        passed += 1;
+        executed.set(file, executed.get(file) + 1);
+      }
+    });
+  };
+  count("test:pass", "passed");
+  count("test:fail", "failed");
+  tests.on("test:complete", ({ name, file, details }) => {
+    if (name === file) took.set(file, details.duration_ms);
   });
-};
-count("test:pass", "passed");
-count("test:fail", "failed");
-tests.compose(new spec()).pipe(process.stdout);
-await new Promise((resolve) => {
-  tests.once("end", resolve);
-});
+  tests.pipe(reporter, { end: false });
+  await once(tests, "end");
+}
+
+await runFiles(together, Math.min(2, availableParallelism()));
+await runFiles(alone, 1);
+reporter.end();
+await once(reporter, "end");
 await server?.stop();
 
 for (const [file, tested] of executed) {
