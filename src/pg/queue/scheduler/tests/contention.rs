@@ -1,0 +1,82 @@
+//! Writes that the server has rolled back in favour of others.
+
+use super::steps::{connected, contend, join_write};
+use crate::pg::queue::scheduler::{
+    Connection, Ending, Return,
+    model::{Job, MS, SECOND, World},
+};
+
+#[test]
+fn a_contended_write_pauses_twice_as_long_each_time_up_to_500_ms() {
+    let mut world = connected(2, 2);
+    join_write(&mut world);
+    for pause in [1, 2, 4, 8, 16, 32, 64, 128, 256, 500, 500] {
+        contend(&mut world);
+        assert!(world.sent.is_empty());
+        assert_eq!(world.scheduler.next_wake(), Some(world.now + pause * MS));
+        world.pass(pause * MS);
+        for (worker, _) in world.checking.clone() {
+            world.check(worker, true);
+        }
+        assert_eq!(world.sent.len(), 1, "after {pause} ms");
+    }
+}
+
+#[test]
+fn a_contended_write_lets_others_pass_while_it_pauses() {
+    let mut world = connected(2, 2);
+    join_write(&mut world);
+    contend(&mut world);
+    join_write(&mut world);
+    assert_eq!(world.sent.len(), 1);
+}
+
+#[test]
+fn a_contended_write_ends_with_the_servers_error_when_the_patience_since_it_was_first_sent_is_over() {
+    for patience in [Some(5 * SECOND), None] {
+        let mut world = World::new(2, patience, None);
+        join_write(&mut world);
+        world.connect(world.opening[0]);
+        let began = world.now;
+        while world.settled.is_empty() {
+            if world.sent.is_empty() {
+                world.pass(MS);
+            } else {
+                world.now += 100 * MS;
+                contend(&mut world);
+            }
+            for (worker, _) in world.checking.clone() {
+                world.check(worker, true);
+            }
+        }
+        assert_eq!(world.settled[&0], Ending::Failed("40001"));
+        let took = world.since(began);
+        let limit = patience.unwrap_or(30 * SECOND);
+        assert!((limit * 9 / 10..=limit + SECOND).contains(&took), "{took:?}");
+    }
+}
+
+#[test]
+fn writes_of_a_row_that_has_contended_twice_go_one_at_a_time_and_in_order() {
+    let mut world = connected(4, 4);
+    let of_row = |id| Job { row: Some(9), ..Job::write(id) };
+    let id = world.joined;
+    world.join(&[of_row(id), of_row(id + 1), of_row(id + 2)], true);
+    assert_eq!(world.sent.len(), 3);
+    for _ in 0..2 {
+        for sent in world.sent.clone() {
+            world.end(sent.flight, Connection::Stays, |_| Some(Return::Contended("40001")));
+        }
+        world.pass(10 * MS);
+    }
+    assert_eq!(world.in_flight(), [[id]], "the first alone");
+    world.join(&[of_row(id + 3), Job { row: Some(8), ..Job::write(id + 4) }], true);
+    assert_eq!(world.in_flight(), [[id], [id + 4]], "another row's write goes on");
+    for next in 1..4 {
+        let flight = world.sent.iter().find(|sent| sent.calls[0].work.row == Some(9)).unwrap().flight;
+        world.answer(flight);
+        let of_row: Vec<_> = world.sent.iter().filter(|sent| sent.calls[0].work.row == Some(9)).collect();
+        assert_eq!(of_row.len(), 1);
+        assert_eq!(of_row[0].calls[0].work.id, id + next);
+    }
+}
