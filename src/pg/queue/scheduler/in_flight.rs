@@ -22,7 +22,7 @@ pub(super) const SILENT: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(super) struct InFlight {
     pub(super) calls: usize,
-    /// Connections that are likely to answer lookups soon.
+    /// Connections that are likely to answer lookups soon, and then serve others.
     responsive: usize,
     /// Connections with a write.
     writing: usize,
@@ -48,7 +48,7 @@ impl<C: Work> Scheduler<C> {
                     }
                 }
             }
-            counted.responsive += usize::from(is_responsive);
+            counted.responsive += usize::from(is_responsive && worker.is_serving());
             counted.writing += usize::from(worker.has(Kind::Write));
         }
         counted

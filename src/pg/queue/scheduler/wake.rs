@@ -30,9 +30,7 @@ impl<C: Work> Scheduler<C> {
                     };
                     [waited_for(0), waited_for(1)]
                 }
-                State::Closing { until, flights } => {
-                    [*until, flights.first().map(|flight| flight.sent + SILENT).filter(|_| alone_wait)]
-                }
+                State::Closing { until, .. } => [*until, None],
             }
         };
         let opening = self.refusals.not_before.filter(|_| calls_wait);

@@ -1,7 +1,10 @@
 //! When lookups wait for connections that answer soon, and when a second statement is sent behind the first.
 
 use super::steps::{PATIENCE, connected, join_lookup, join_write, lookups};
-use crate::pg::queue::scheduler::model::{Job, MS, World};
+use crate::pg::queue::scheduler::{
+    Connection,
+    model::{Job, MS, World},
+};
 
 /// Three connections that have just been sent 16 lookups each, of ten.
 fn near() -> World {
@@ -78,4 +81,17 @@ fn no_second_statement_follows_a_write_a_lone_lookup_or_few_lookups() {
     world.join(&lookups(&world, 16), true);
     world.join(&lookups(&world, 15), true);
     assert_eq!(world.sent.len(), 1);
+}
+
+#[test]
+fn lookups_do_not_wait_for_a_connection_that_will_serve_nobody_any_more() {
+    let mut world = connected(4, 3);
+    for _ in 0..4 {
+        world.join(&lookups(&world, 16), true);
+    }
+    let (worker, flight) = (world.sent[2].worker, world.sent[2].flight);
+    assert_eq!((world.sent.len(), world.last().worker), (4, worker), "its second statement");
+    world.end(flight, Connection::Cancelled, |_| None);
+    join_lookup(&mut world);
+    assert_eq!(world.opening.len(), 1);
 }
