@@ -93,3 +93,11 @@ fn the_oldest_call_goes_first_whatever_its_kind() {
     world.answer(other);
     assert_eq!(world.in_flight(), [[id + 2]]);
 }
+
+#[test]
+fn the_size_of_a_batch_is_known_for_when_more_calls_have_come() {
+    let mut world = connected(1, 1);
+    join_lookup(&mut world);
+    world.join(&lookups(&world, 39), true);
+    assert_eq!(world.scheduler.batch_with(world.now, 40), (1 + 39 + 40) / 4);
+}

@@ -80,3 +80,48 @@ fn writes_of_a_row_that_has_contended_twice_go_one_at_a_time_and_in_order() {
         assert_eq!(of_row[0].calls[0].work.id, id + next);
     }
 }
+
+#[test]
+fn a_contended_write_is_sent_again_where_its_pause_ends_within_the_patience_since_it_was_first_sent() {
+    for (waited, is_settled) in [(4_999, false), (5_000, true)] {
+        let mut world = World::new(2, Some(5 * SECOND), None);
+        join_write(&mut world);
+        world.connect(world.opening[0]);
+        world.now += waited * MS;
+        contend(&mut world);
+        assert_eq!(world.settled.contains_key(&0), is_settled, "{waited} ms");
+    }
+}
+
+#[test]
+fn a_write_that_takes_turns_waits_for_one_of_its_row_that_was_sent_before() {
+    let mut world = connected(4, 4);
+    let id = world.joined;
+    let of_row = |id| Job { row: Some(9), ..Job::write(id) };
+    world.join(&[of_row(id)], true);
+    contend(&mut world);
+    world.join(&[of_row(id + 1)], true);
+    let other = world.last().flight;
+    world.pass(MS);
+    contend(&mut world);
+    world.pass(10 * MS);
+    assert_eq!(world.in_flight(), [[id + 1]]);
+    world.answer(other);
+    assert_eq!(world.in_flight(), [[id]]);
+}
+
+#[test]
+fn a_new_write_waits_for_one_of_its_row_that_takes_turns_and_is_in_flight() {
+    let mut world = connected(4, 4);
+    let id = world.joined;
+    let of_row = |id| Job { row: Some(9), ..Job::write(id) };
+    world.join(&[of_row(id)], true);
+    for _ in 0..2 {
+        contend(&mut world);
+        world.pass(10 * MS);
+    }
+    world.join(&[of_row(id + 1)], true);
+    assert_eq!(world.in_flight(), [[id]]);
+    world.answer(world.last().flight);
+    assert_eq!(world.in_flight(), [[id + 1]]);
+}

@@ -1,6 +1,6 @@
 //! What is counted.
 
-use super::steps::{join_lookup, join_write};
+use super::steps::{connected, join_lookup, join_write};
 use crate::pg::queue::scheduler::{
     Connection, Ending, Figures, Refusal, Rejection, Return, Times,
     model::{MS, SECOND, World},
@@ -63,4 +63,13 @@ fn a_call_that_is_rejected_is_counted_by_the_reason_wherever_it_is_settled() {
 
     let figures = Figures { unknown: 2, query_timeouts: 1, connect_timeouts: 2, ..Figures::default() };
     assert_eq!(world.scheduler.figures(), figures);
+}
+
+#[test]
+fn connections_are_counted_and_those_that_are_idle_or_busy() {
+    let mut world = connected(6, 4);
+    join_write(&mut world);
+    join_lookup(&mut world);
+    let scheduler = &world.scheduler;
+    assert_eq!((scheduler.connections(), scheduler.idle(), scheduler.busy(), scheduler.waiting()), (4, 2, 2, 0));
 }

@@ -29,6 +29,11 @@ fn a_connection_that_was_idle_for_over_30_s_answers_a_question_before_a_write() 
     world.now += 31 * SECOND;
     join_write(&mut world);
     assert!(world.checking[0].1);
+
+    let mut world = connected(2, 1);
+    world.now += 30 * SECOND;
+    join_write(&mut world);
+    assert!(!world.checking[0].1);
 }
 
 #[test]
@@ -105,4 +110,14 @@ fn a_write_that_was_looked_for_in_vain_goes_over_another_connection() {
     world.check(worker, false);
     world.connect(world.opening[0]);
     assert_eq!(world.sent.len(), 1);
+}
+
+#[test]
+fn as_many_connections_are_looked_at_as_writes_wait() {
+    let mut world = connected(4, 3);
+    world.now += 51 * MS;
+    join_write(&mut world);
+    assert_eq!(world.checking.len(), 1);
+    join_write(&mut world);
+    assert_eq!(world.checking.len(), 2);
 }

@@ -22,6 +22,8 @@ mod lending;
 
 mod ending;
 
+mod waking;
+
 mod figures;
 
 mod steps;

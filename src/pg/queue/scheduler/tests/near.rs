@@ -1,6 +1,6 @@
 //! When lookups wait for connections that answer soon, and when a second statement is sent behind the first.
 
-use super::steps::{PATIENCE, connected, join_lookup, join_write, lookups};
+use super::steps::{PATIENCE, answer_all, connected, join_lookup, join_write, lookups};
 use crate::pg::queue::scheduler::{
     Connection,
     model::{Job, MS, World},
@@ -84,6 +84,13 @@ fn no_second_statement_follows_a_write_a_lone_lookup_or_few_lookups() {
 }
 
 #[test]
+fn no_second_statement_is_sent_while_another_connection_may_be_opened() {
+    let mut world = connected(10, 1);
+    world.join(&lookups(&world, 64), true);
+    assert_eq!((world.sent.len(), world.opening.len()), (1, 3));
+}
+
+#[test]
 fn lookups_do_not_wait_for_a_connection_that_will_serve_nobody_any_more() {
     let mut world = connected(4, 3);
     for _ in 0..4 {
@@ -94,4 +101,32 @@ fn lookups_do_not_wait_for_a_connection_that_will_serve_nobody_any_more() {
     world.end(flight, Connection::Cancelled, |_| None);
     join_lookup(&mut world);
     assert_eq!(world.opening.len(), 1);
+}
+
+#[test]
+fn only_the_answer_to_a_single_lookup_tells_that_a_server_is_near() {
+    for first in [vec![Job::write(0)], vec![Job::lookup(0), Job::lookup(1)]] {
+        let mut world = World::new(10, Some(PATIENCE), None);
+        world.join(&first, true);
+        world.connect(world.opening[0]);
+        answer_all(&mut world);
+        for _ in 0..4 {
+            world.join(&lookups(&world, 16), true);
+            for worker in world.opening.clone() {
+                world.connect(worker);
+            }
+        }
+        assert_eq!(world.sent.len(), 4, "none was held after {first:?}");
+    }
+}
+
+#[test]
+fn a_connection_is_busy_until_its_second_statement_is_answered_too() {
+    let mut world = connected(1, 1);
+    world.join(&lookups(&world, 32), true);
+    let [first, second] = [0, 1].map(|at| world.sent[at].flight);
+    world.answer(first);
+    assert_eq!((world.scheduler.busy(), world.idle().len()), (1, 0));
+    world.answer(second);
+    assert_eq!((world.scheduler.busy(), world.idle().len()), (0, 1));
 }
