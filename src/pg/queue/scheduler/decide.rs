@@ -214,7 +214,8 @@ impl<C: Work> Scheduler<C> {
 
     /// Opens connections side by side, as long as there are fewer attempts to count on than batches that wait.
     fn open(&mut self, now: Time) {
-        if self.workers.len() >= self.limits.max && !self.has_hanging(now) {
+        let hanging = self.hanging(now);
+        if self.workers.len() >= self.limits.max && hanging.is_none() {
             return;
         }
         let rows = self.rows();
@@ -224,7 +225,9 @@ impl<C: Work> Scheduler<C> {
         if coming >= wanted {
             return;
         }
-        self.give_up_hanging(now);
+        if let Some(id) = hanging {
+            self.give_up(id);
+        }
         self.open_more(now, wanted - coming);
     }
 
@@ -246,25 +249,20 @@ impl<C: Work> Scheduler<C> {
         HANGING.saturating_mul(1 << self.refusals.abandoned.min(3))
     }
 
-    fn has_hanging(&self, now: Time) -> bool {
-        let limit = self.hanging_after();
-        self.workers.iter().filter_map(Worker::connecting_since).any(|since| since + limit <= now)
+    /// The oldest attempt, when it hangs and no connection may be opened beside it, for another to begin when it is gone.
+    fn hanging(&self, now: Time) -> Option<WorkerId> {
+        if self.workers.len() < self.limits.max || self.workers.iter().any(Worker::is_leaving) {
+            return None;
+        }
+        let attempts = self.workers.iter().filter_map(|worker| Some((worker.connecting_since()?, worker.id)));
+        attempts.min().filter(|(since, _)| *since + self.hanging_after() <= now).map(|(_, id)| id)
     }
 
-    /// No connection may be opened beside an attempt that hangs: the oldest is given up, for another to begin when it is gone.
-    fn give_up_hanging(&mut self, now: Time) {
-        if self.workers.len() < self.limits.max || self.workers.iter().any(Worker::is_leaving) {
-            return;
-        }
-        let limit = self.hanging_after();
-        let attempts = self.workers.iter_mut().filter(|worker| worker.connecting_since().is_some());
-        let oldest = attempts.min_by_key(|worker| worker.connecting_since());
-        if let Some(worker) = oldest
-            && worker.connecting_since().is_some_and(|since| since + limit <= now)
-        {
+    fn give_up(&mut self, id: WorkerId) {
+        if let Some(worker) = self.worker(id) {
             worker.state = State::Closing { until: None, flights: Vec::new() };
             self.refusals.abandoned += 1;
-            self.commands.push(Command::Close(worker.id));
+            self.commands.push(Command::Close(id));
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::steps::{PATIENCE, connected, join_lookup, join_write, lookups, lose};
+use super::steps::{PATIENCE, connected, join_lookup, join_write, lookup_of, lookups, lose};
 use crate::pg::queue::scheduler::{
-    Refusal,
-    model::{MS, SECOND, World},
+    Refusal, WorkerId,
+    model::{Job, MS, SECOND, World},
 };
 
 #[test]
@@ -48,6 +48,27 @@ fn when_every_connection_hangs_in_opening_the_oldest_is_given_up_after_5_s() {
     assert_eq!(world.opening.len(), 2);
     assert!(!world.opening.contains(&first[0]), "the oldest was given up");
     assert!(world.opening.contains(&first[1]));
+}
+
+#[test]
+fn one_attempt_is_given_up_at_a_time() {
+    let mut world = World::new(2, Some(PATIENCE), None);
+    world.join(&[Job::lookup(0), lookup_of(1, 7)], true);
+    assert_eq!(world.opening.len(), 2);
+    world.now += 10 * SECOND;
+    for _ in 0..2 {
+        world.tick();
+        assert_eq!((world.opening.len(), world.closing.len()), (1, 1));
+    }
+}
+
+#[test]
+fn no_attempt_is_given_up_while_another_connection_may_be_opened() {
+    let mut world = World::new(30, Some(PATIENCE), None);
+    join_lookup(&mut world);
+    world.pass(6 * SECOND);
+    assert_eq!(world.opening[..2], [WorkerId(1), WorkerId(2)]);
+    assert_eq!(world.opening.len(), 25);
 }
 
 #[test]
