@@ -284,9 +284,9 @@ impl<C: Work> Waiting<C> {
         (group(calls, most) >= *BATCH.start()).then(|| self.take(source, admission, false))
     }
 
-    /// When the next contended write is due, after `now`.
-    pub(super) fn next_due(&self, now: Time) -> Option<Time> {
-        self.contended.iter().map(Queued::not_before).filter(|&time| time > now).min()
+    /// When each contended write is due, or was.
+    pub(super) fn due_times(&self) -> impl Iterator<Item = Time> {
+        self.contended.iter().map(Queued::not_before)
     }
 
     #[cfg(test)]

@@ -36,7 +36,7 @@ impl<C: Work> Scheduler<C> {
         let opening = self.refusals.not_before.filter(|_| calls_wait);
         let deadline = self.waiting.earliest.filter(|_| calls_wait);
         let of_workers = self.workers.iter().flat_map(of_worker).flatten();
-        let times = of_workers.chain(opening).chain(self.waiting.next_due(self.now));
+        let times = of_workers.chain(opening).chain(self.waiting.due_times());
         times.filter(|&time| time > self.now).chain(deadline).min()
     }
 }
