@@ -144,7 +144,6 @@ impl<C: Work> Scheduler<C> {
         worker.has_answered(flight.sent);
         let is_lone = flight.calls == 1 && flight.kind == Kind::Lookups && connection == Connection::Stays;
         let until = match connection {
-            Connection::Stays if worker.is_worn(now) => Some(None),
             Connection::Stays => None,
             Connection::Ends => Some(None),
             Connection::Cancelled => Some(Some(now + CANCEL)),

@@ -40,6 +40,21 @@ fn a_busy_connection_is_closed_after_its_answer_when_its_lifetime_is_over() {
 }
 
 #[test]
+fn a_connection_whose_lifetime_is_over_takes_no_second_statement_and_is_closed_after_both_that_it_has() {
+    let mut world = World::new(1, Some(PATIENCE), None);
+    world.join(&lookups(&world, 32), true);
+    let retire_at = Some(world.now + SECOND);
+    world.connect_with(world.opening[0], Opened { retire_at, may_batch_writes: true, round_trip: None });
+    let [first, second] = [0, 1].map(|at| world.sent[at].flight);
+    world.now += SECOND;
+    world.answer(first);
+    world.join(&lookups(&world, 16), true);
+    assert_eq!((world.sent.len(), world.closing.len()), (1, 0));
+    world.answer(second);
+    assert_eq!((world.sent.len(), world.closing.len()), (0, 1));
+}
+
+#[test]
 fn a_connection_that_a_cancel_is_under_way_to_serves_nobody_until_that_is_spent() {
     let mut world = connected(1, 1);
     world.join(&lookups(&world, 2), true);
