@@ -11,7 +11,7 @@ use super::{
 
 /// Connections that are enough for a server which is near.
 const ENOUGH: usize = 3;
-/// A server is near that answers a single lookup within this.
+/// A server is near that answers a single lookup in less than this.
 const NEAR: Duration = Duration::from_millis(1);
 /// After this without an answer, lookups do not wait for a connection any more.
 pub(super) const RESPONSIVE: Duration = Duration::from_millis(5);

@@ -1,6 +1,6 @@
 //! Calls that are sent again, and how long calls wait.
 
-use super::steps::{PATIENCE, connected, join_lookup, lookups, lose};
+use super::steps::{PATIENCE, connected, join_lookup, join_write, lookups, lose};
 use crate::pg::queue::scheduler::{
     Connection, Ending, Refusal, Return,
     model::{Job, MS, SECOND, World},
@@ -19,6 +19,30 @@ fn a_call_whose_batch_failed_is_sent_by_itself_and_others_go_on() {
         world.answer(flight);
         assert_eq!(world.in_flight(), [next]);
     }
+}
+
+#[test]
+fn writes_whose_batch_failed_are_sent_one_by_one_in_their_order_before_younger_ones() {
+    let mut world = connected(1, 1);
+    let id = world.joined;
+    let writes: Vec<_> = (id..id + 3).map(|id| Job { is_batchable: true, ..Job::write(id) }).collect();
+    world.join(&writes, true);
+    join_write(&mut world);
+    world.end(world.last().flight, Connection::Stays, |_| Some(Return::Alone));
+    for next in id..id + 4 {
+        assert_eq!(world.in_flight(), [[next]]);
+        world.answer(world.last().flight);
+    }
+}
+
+#[test]
+fn as_many_connections_are_opened_as_writes_are_to_be_sent_one_by_one() {
+    let mut world = connected(10, 1);
+    let id = world.joined;
+    let writes: Vec<_> = (id..id + 4).map(|id| Job { is_batchable: true, ..Job::write(id) }).collect();
+    world.join(&writes, true);
+    world.end(world.last().flight, Connection::Stays, |_| Some(Return::Alone));
+    assert_eq!((world.in_flight().len(), world.opening.len()), (1, 3));
 }
 
 #[test]
