@@ -27,6 +27,16 @@ fn a_full_batch_leaves_before_its_turn_is_over() {
 }
 
 #[test]
+fn a_full_batch_of_writes_has_a_connection_opened_before_its_turn_is_over() {
+    let mut world = World::new(2, Some(PATIENCE), None);
+    let writes: Vec<_> = (0..16).map(|id| Job { is_batchable: true, ..Job::write(id) }).collect();
+    world.join(&writes[..15], false);
+    assert!(world.opening.is_empty());
+    world.join(&writes[15..], false);
+    assert_eq!(world.opening.len(), 1);
+}
+
+#[test]
 fn a_connection_that_has_just_answered_takes_what_has_come_of_an_unfinished_turn() {
     let mut world = connected(1, 1);
     join_lookup(&mut world);
