@@ -89,7 +89,11 @@ impl<C: Work> Waiting<C> {
             false if queued.is_alone() => &mut self.alone,
             false => self.lookups_of(queued.work.statement()),
         };
-        let at = calls.iter().position(|other| other.number > queued.number).unwrap_or(calls.len());
+        Self::insert(calls, queued);
+    }
+
+    fn insert(calls: &mut VecDeque<Queued<C>>, queued: Queued<C>) {
+        let at = calls.partition_point(|other| other.number < queued.number);
         calls.insert(at, queued);
     }
 
@@ -163,8 +167,7 @@ impl<C: Work> Waiting<C> {
                 return;
             }
             if let Some(write) = self.writes.pop_front() {
-                let at = self.contended.iter().position(|other| other.number > write.number);
-                self.contended.insert(at.unwrap_or(self.contended.len()), write);
+                Self::insert(&mut self.contended, write);
             }
         }
     }

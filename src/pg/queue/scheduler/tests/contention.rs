@@ -125,3 +125,40 @@ fn a_new_write_waits_for_one_of_its_row_that_takes_turns_and_is_in_flight() {
     world.answer(world.last().flight);
     assert_eq!(world.in_flight(), [[id + 1]]);
 }
+
+#[test]
+fn a_write_that_has_waited_for_a_connection_waits_also_for_one_of_its_row_that_takes_turns() {
+    let mut world = connected(3, 3);
+    let id = world.joined;
+    let of_row = |id| Job { row: Some(9), ..Job::write(id) };
+    world.join(&[of_row(id)], true);
+    for _ in 0..2 {
+        contend(&mut world);
+        world.pass(10 * MS);
+    }
+    world.join(&[Job::write(id + 1), of_row(id + 2)], true);
+    assert_eq!(world.in_flight(), [[id], [id + 1]]);
+    world.answer(world.last().flight);
+    assert_eq!(world.in_flight(), [[id]]);
+    world.answer(world.last().flight);
+    assert_eq!(world.in_flight(), [[id + 2]]);
+}
+
+#[test]
+fn a_write_that_comes_back_goes_before_a_younger_one_of_its_row_that_takes_turns() {
+    let mut world = connected(4, 4);
+    let id = world.joined;
+    let batchable = |id, row| Job { row: Some(row), is_batchable: true, ..Job::write(id) };
+    world.join(&[batchable(id, 7), batchable(id + 1, 9)], true);
+    let batch = world.last().flight;
+    world.join(&[Job { row: Some(9), ..Job::write(id + 2) }], true);
+    contend(&mut world);
+    world.pass(MS);
+    contend(&mut world);
+    world.end(batch, Connection::Stays, |_| Some(Return::Alone));
+    assert_eq!(world.in_flight(), [[id], [id + 1]]);
+    world.pass(10 * MS);
+    assert_eq!(world.in_flight().len(), 2, "the younger one waits");
+    world.answer(world.last().flight);
+    assert_eq!(world.in_flight(), [[id], [id + 2]]);
+}
