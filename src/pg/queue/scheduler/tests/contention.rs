@@ -1,8 +1,8 @@
 //! Writes that the server has rolled back in favour of others.
 
-use super::steps::{connected, contend, join_write};
+use super::steps::{connected, contend, join_lookup, join_write};
 use crate::pg::queue::scheduler::{
-    Connection, Ending, Return,
+    Connection, Ending, Opened, Return,
     model::{Job, MS, SECOND, World},
 };
 
@@ -161,4 +161,76 @@ fn a_write_that_comes_back_goes_before_a_younger_one_of_its_row_that_takes_turns
     assert_eq!(world.in_flight().len(), 2, "the younger one waits");
     world.answer(world.last().flight);
     assert_eq!(world.in_flight(), [[id], [id + 2]]);
+}
+
+#[test]
+fn a_new_write_waits_for_one_of_its_row_that_takes_turns_and_pauses() {
+    let mut world = connected(4, 4);
+    let id = world.joined;
+    let of_row = |id, row| Job { row: Some(row), ..Job::write(id) };
+    world.join(&[of_row(id, 9)], true);
+    contend(&mut world);
+    world.pass(MS);
+    contend(&mut world);
+    world.join(&[of_row(id + 1, 9), of_row(id + 2, 8)], true);
+    assert_eq!(world.in_flight(), [[id + 2]]);
+    world.pass(10 * MS);
+    assert_eq!(world.in_flight(), [[id + 2], [id]]);
+    world.answer(world.last().flight);
+    assert_eq!(world.in_flight(), [[id + 2], [id + 1]]);
+}
+
+#[test]
+fn contended_writes_are_sent_again_in_batches_of_32_at_most() {
+    let mut world = connected(1, 1);
+    let id = world.joined;
+    let writes: Vec<_> = (id..id + 40).map(|id| Job { is_batchable: true, ..Job::write(id) }).collect();
+    world.join(&writes, true);
+    while !world.sent.is_empty() {
+        contend(&mut world);
+    }
+    world.pass(MS);
+    assert_eq!(world.last().calls.len(), 32);
+    world.answer(world.last().flight);
+    assert_eq!(world.last().calls.len(), 8);
+}
+
+#[test]
+fn contended_writes_are_sent_one_by_one_where_writes_are_not_batched() {
+    for (may_batch_writes, is_batchable) in [(false, true), (true, false)] {
+        let mut world = World::new(1, None, None);
+        world.join(&[0, 1].map(|id| Job { is_batchable, ..Job::write(id) }), true);
+        world.connect_with(world.opening[0], Opened { retire_at: None, may_batch_writes, round_trip: None });
+        contend(&mut world);
+        contend(&mut world);
+        world.pass(MS);
+        assert_eq!(world.in_flight(), [[0]]);
+    }
+}
+
+#[test]
+fn a_write_that_takes_turns_is_sent_by_itself() {
+    let mut world = connected(1, 1);
+    let id = world.joined;
+    let batchable = |id, row| Job { row: Some(row), is_batchable: true, ..Job::write(id) };
+    world.join(&[batchable(id, 1)], true);
+    contend(&mut world);
+    world.pass(MS);
+    contend(&mut world);
+    world.join(&[batchable(id + 1, 2)], true);
+    contend(&mut world);
+    world.now += 10 * MS;
+    world.tick();
+    assert_eq!(world.in_flight(), [[id]]);
+}
+
+#[test]
+fn a_contended_write_that_finds_no_connection_again_ends_with_the_servers_error() {
+    let mut world = World::new(1, Some(5 * SECOND), None);
+    join_write(&mut world);
+    world.connect(world.opening[0]);
+    contend(&mut world);
+    join_lookup(&mut world);
+    world.pass(5 * SECOND);
+    assert_eq!(world.settled[&0], Ending::Failed("40001"));
 }
