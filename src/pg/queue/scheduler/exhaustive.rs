@@ -97,7 +97,7 @@ impl Place {
             key.extend(calls.iter().flat_map(call));
         }
         key.extend([
-            rank(waiting.flushed()),
+            rank(waiting.flushed),
             i64::from(scheduler.was_connected),
             i64::from(scheduler.is_outage),
             i64::from(scheduler.refusals.in_a_row),

@@ -29,6 +29,8 @@ mod machine;
 
 mod worker;
 
+mod turns;
+
 mod waiting;
 
 mod admission;

@@ -354,7 +354,7 @@ impl World {
         let writes = write.into_iter().chain(contended);
         let writes = writes.filter(|write| self.may_take_a_write(worker) && self.is_due(write));
         let older = lookups.into_values().chain(alone).chain(writes).filter(|other| other.number < sent.number);
-        let older: Vec<_> = older.filter(|other| other.number <= waiting.flushed()).collect();
+        let older: Vec<_> = older.filter(|other| other.number <= waiting.flushed).collect();
         assert!(older.is_empty(), "{sent:?} is sent before {older:?}: {self:#?}");
     }
 
@@ -447,7 +447,7 @@ impl World {
             // Lookups may be held for connections that answer soon: `tests` says when.
             return;
         }
-        let flushed = waiting.flushed();
+        let flushed = waiting.flushed;
         let lookups = waiting.lookups.iter().filter(|queue| queue.calls.iter().any(|queued| queued.number <= flushed));
         let (answering, alone) = self.sent_alone();
         let most_alone = if limits.max > 2 { limits.max - 1 } else { limits.max } - alone;

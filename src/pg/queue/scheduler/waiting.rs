@@ -5,7 +5,7 @@ use std::{collections::VecDeque, mem};
 use super::{
     admission::{Admission, Batches, Source},
     batch::{BATCH, BATCH_MOST, WRITES, batch_size, group, most_writes},
-    queued::{Queued, Row, Time, Work},
+    queued::{Queued, Time, Work},
 };
 
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ pub(super) struct Waiting<C: Work> {
     pub(super) contended: VecDeque<Queued<C>>,
     last_number: u64,
     /// The calls up to this number have been flushed: they need not fill a batch to be sent.
-    flushed: u64,
+    pub(super) flushed: u64,
     /// No deadline of a call is before this.
     pub(super) earliest: Option<Time>,
 }
@@ -92,7 +92,7 @@ impl<C: Work> Waiting<C> {
         Self::insert(calls, queued);
     }
 
-    fn insert(calls: &mut VecDeque<Queued<C>>, queued: Queued<C>) {
+    pub(super) fn insert(calls: &mut VecDeque<Queued<C>>, queued: Queued<C>) {
         let at = calls.partition_point(|other| other.number < queued.number);
         calls.insert(at, queued);
     }
@@ -160,18 +160,6 @@ impl<C: Work> Waiting<C> {
         late
     }
 
-    /// Sets those writes aside whose row has contended writes: they take turns with them.
-    pub(super) fn set_turns_aside(&mut self, rows: &[Row]) {
-        while let Some(first) = self.writes.front().filter(|first| first.number <= self.flushed) {
-            if !first.work.row().is_some_and(|row| self.has_turns(row, rows)) {
-                return;
-            }
-            if let Some(write) = self.writes.pop_front() {
-                Self::insert(&mut self.contended, write);
-            }
-        }
-    }
-
     /// Where the oldest call is that may be sent now.
     pub(super) fn oldest(&self, admission: Admission<'_>) -> Option<Source> {
         let mut oldest: Option<(u64, Source)> = None;
@@ -204,28 +192,6 @@ impl<C: Work> Waiting<C> {
     fn may_leave(&self, calls: &VecDeque<Queued<C>>, most: usize, admission: Admission<'_>) -> bool {
         calls.front().is_some_and(|first| first.number <= self.flushed || admission.unflushed)
             || calls.len() >= batch_size(admission.in_flight, calls.len()).min(most)
-    }
-
-    /// The oldest contended write that is due, and whose turn it is.
-    fn due(&self, Admission { now, rows, .. }: Admission<'_>) -> Option<usize> {
-        (0..self.contended.len()).find(|&index| {
-            let queued = &self.contended[index];
-            let is_free = || queued.work.row().is_none_or(|row| !self.is_taken(index, row, rows));
-            queued.not_before() <= now && is_free()
-        })
-    }
-
-    /// The writes of `row` go one at a time.
-    fn has_turns(&self, row: u64, rows: &[Row]) -> bool {
-        rows.iter().any(|other| other.row == row && other.takes_turns)
-            || self.contended.iter().any(|other| other.takes_turns() && other.work.row() == Some(row))
-    }
-
-    /// The write at `index` of `row` waits for one that is in flight, or for an older one.
-    fn is_taken(&self, index: usize, row: u64, rows: &[Row]) -> bool {
-        self.has_turns(row, rows)
-            && (rows.iter().any(|other| other.row == row)
-                || self.contended.iter().take(index).any(|older| older.work.row() == Some(row)))
     }
 
     /// How many batches could be sent, if there were connections enough.
@@ -285,15 +251,5 @@ impl<C: Work> Waiting<C> {
         let calls = &self.lookups[index].calls;
         let most = batch_size(admission.in_flight, calls.len());
         (group(calls, most) >= *BATCH.start()).then(|| self.take(source, admission, false))
-    }
-
-    /// When each contended write is due, or was.
-    pub(super) fn due_times(&self) -> impl Iterator<Item = Time> {
-        self.contended.iter().map(Queued::not_before)
-    }
-
-    #[cfg(test)]
-    pub(super) fn flushed(&self) -> u64 {
-        self.flushed
     }
 }
