@@ -26,6 +26,7 @@ impl<C: Work> Scheduler<C> {
     pub(super) fn decide(&mut self, now: Time, answered: Option<WorkerId>) {
         self.now = now;
         self.close_what_is_over(now);
+        self.waiting.resume(now);
         if self.waiting.is_empty() {
             self.waiting.earliest = None;
             return;

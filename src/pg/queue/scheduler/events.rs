@@ -12,9 +12,9 @@ use super::{
 /// A call waits this much longer than its deadline, so that an attempt to connect that ends with the deadline still gives its
 /// own error.
 const GRACE: Duration = Duration::from_millis(50);
-/// How long the contended writes of a user who has set no limit are tried.
+/// How long calls that were rolled back of a user who has set no limit are tried.
 const CONTENTION_PATIENCE: Duration = Duration::from_secs(30);
-/// The pause before a contended write is sent again: the first, and the longest, before chance.
+/// The pause before a call that was rolled back is sent again: the first, and the longest, before chance.
 const CONTENTION_PAUSE: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(500)];
 /// The pause after a connection that could not be opened while others serve: the first, and the longest.
 const REFUSAL_PAUSE: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(8)];

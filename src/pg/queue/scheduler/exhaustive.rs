@@ -48,6 +48,7 @@ impl Place {
                 &waiting.alone,
                 &waiting.writes,
                 &waiting.contended,
+                &waiting.returned,
             ])
         };
         let mut numbers: Vec<u64> = queues()
@@ -169,11 +170,9 @@ impl Place {
             next.push(self.to(|left| &mut left.losses, lost));
             let held = move |world: &mut World| world.end(flight, Connection::Cancelled, |_| Some(Return::Alone));
             next.push(self.to(|left| &mut left.troubles, held));
-            if is_write {
-                let contended =
-                    move |world: &mut World| world.end(flight, Connection::Stays, |_| Some(Return::Contended("40001")));
-                next.push(self.to(|left| &mut left.troubles, contended));
-            }
+            let contended =
+                move |world: &mut World| world.end(flight, Connection::Stays, |_| Some(Return::Contended("40001")));
+            next.push(self.to(|left| &mut left.troubles, contended));
         }
         if let Some(wake) = world.scheduler.next_wake() {
             next.push(self.to(

@@ -51,7 +51,7 @@ pub(in crate::pg::queue) enum Return<E> {
     Lost(E),
     /// Its batch failed, or was held up.
     Alone,
-    /// The server rolled the write back: `40001` or `40P01`.
+    /// The server rolled it back: `40001` or `40P01`.
     Contended(E),
 }
 

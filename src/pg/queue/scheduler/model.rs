@@ -350,7 +350,8 @@ impl World {
         }
         let alone = first(&|other| !other.work.is_write && other.is_alone()).filter(|_| self.may_be_sent_alone());
         let write = first(&|other| other.work.is_write && other.contentions() == 0);
-        let contended = not_sent.iter().copied().filter(|other| other.contentions() > 0).chain(&waiting.contended);
+        let is_contended = |other: &&Queued<Job>| other.work.is_write && other.contentions() > 0;
+        let contended = not_sent.iter().copied().filter(is_contended).chain(&waiting.contended);
         let writes = write.into_iter().chain(contended);
         let writes = writes.filter(|write| self.may_take_a_write(worker) && self.is_due(write));
         let older = lookups.into_values().chain(alone).chain(writes).filter(|other| other.number < sent.number);

@@ -106,7 +106,7 @@ fn apply(world: &mut World, event: &Event) {
             }
         }
         Event::Contend(which) => {
-            if let Some(flight) = pick(&flights, which).filter(|&flight| is_write(world, flight)) {
+            if let Some(flight) = pick(&flights, which) {
                 world.end(flight, Connection::Stays, |_| Some(Return::Contended("40001")));
             }
         }
@@ -169,8 +169,7 @@ fn check_order(world: &World) {
 /// No call waits for longer than the user says, counted from when its connection was first lost, however often that happens.
 fn check_waits(world: &World) {
     let waiting = &world.scheduler.waiting;
-    let queues = waiting.lookups.iter().map(|queue| &queue.calls);
-    for queued in queues.chain([&waiting.alone, &waiting.writes, &waiting.contended]).flatten() {
+    for queued in waiting.queues().flatten() {
         let bound = world.known[&queued.work.id].bound;
         assert!(bound.is_none_or(|bound| world.now < bound), "{queued:?} has waited for too long");
     }

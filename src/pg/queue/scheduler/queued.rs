@@ -37,8 +37,8 @@ pub(in crate::pg::queue) struct Queued<C: Work> {
     pub(in crate::pg::queue) number: u64,
     /// Since when the call waits for a connection.
     pub(super) since: Time,
-    /// Until when the call waits for a connection, counted from when it may leave; of a contended write, until when it is
-    /// sent again.
+    /// Until when the call waits for a connection, counted from when it may leave; of a call that was rolled back, until when it
+    /// is sent again.
     pub(super) deadline: Option<Time>,
     /// `None` for most calls: nothing has happened to them.
     past: Option<Box<Past<C::Error>>>,
@@ -51,7 +51,7 @@ struct Past<E> {
     contention: Option<Contention<E>>,
 }
 
-/// The server rolled a write back in favour of another transaction: `40001` or `40P01`.
+/// The server rolled a call back in favour of another transaction: `40001` or `40P01`.
 #[derive(Clone, Debug)]
 struct Contention<E> {
     times: u32,
@@ -104,7 +104,7 @@ impl<C: Work> Queued<C> {
         self.contention().map_or(Time::ZERO, |contention| contention.not_before)
     }
 
-    /// What the server refused a contended write with.
+    /// The error with which the server rolled the call back.
     pub(super) fn refusal(&self) -> Option<&C::Error> {
         self.contention().map(|contention| &contention.refusal)
     }

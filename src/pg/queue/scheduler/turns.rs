@@ -1,5 +1,7 @@
 //! Calls that the server has rolled back in favour of others: when they are sent again, and which writes take turns.
 
+use std::{collections::VecDeque, mem};
+
 use super::{
     admission::Admission,
     queued::{Queued, Row, Time, Work},
@@ -41,8 +43,20 @@ impl<C: Work> Waiting<C> {
                 || self.contended.iter().take(index).any(|older| older.work.row() == Some(row)))
     }
 
-    /// When each contended write is due, or was.
+    /// Has lookups that have come back wait with others, once their pause is over if the server rolled them back.
+    pub(super) fn resume(&mut self, now: Time) {
+        let is_over = |queued: &Queued<C>| queued.not_before() <= now;
+        let (resumed, paused) = mem::take(&mut self.returned).into_iter().partition::<VecDeque<_>, _>(is_over);
+        self.returned = paused;
+        for queued in resumed {
+            let is_alone = queued.is_alone();
+            let calls = if is_alone { &mut self.alone } else { self.lookups_of(queued.work.statement()) };
+            Self::insert(calls, queued);
+        }
+    }
+
+    /// When each call that was rolled back is due, or was.
     pub(super) fn due_times(&self) -> impl Iterator<Item = Time> {
-        self.contended.iter().map(Queued::not_before)
+        self.contended.iter().chain(&self.returned).map(Queued::not_before)
     }
 }

@@ -22,6 +22,8 @@ pub(super) struct Waiting<C: Work> {
     pub(super) writes: VecDeque<Queued<C>>,
     /// Writes that the server rolled back (`40001`, `40P01`), and writes of the same rows; oldest first.
     pub(super) contended: VecDeque<Queued<C>>,
+    /// Lookups that have come back, until `resume` has them wait with others.
+    pub(super) returned: VecDeque<Queued<C>>,
     last_number: u64,
     /// The calls up to this number have been flushed: they need not fill a batch to be sent.
     pub(super) flushed: u64,
@@ -36,6 +38,7 @@ impl<C: Work> Default for Waiting<C> {
             alone: VecDeque::new(),
             writes: VecDeque::new(),
             contended: VecDeque::new(),
+            returned: VecDeque::new(),
             last_number: 0,
             flushed: 0,
             earliest: None,
@@ -51,7 +54,7 @@ impl<C: Work> Waiting<C> {
             .push_back(queued);
     }
 
-    fn lookups_of(&mut self, statement: u64) -> &mut VecDeque<Queued<C>> {
+    pub(super) fn lookups_of(&mut self, statement: u64) -> &mut VecDeque<Queued<C>> {
         let at = self.lookups.iter().position(|lookups| lookups.statement == statement).unwrap_or_else(|| {
             self.lookups.retain(|lookups| !lookups.calls.is_empty());
             self.lookups.push(Lookups { statement, calls: VecDeque::new() });
@@ -86,8 +89,7 @@ impl<C: Work> Waiting<C> {
         let calls = match queued.work.is_write() {
             true if queued.contentions() > 0 => &mut self.contended,
             true => &mut self.writes,
-            false if queued.is_alone() => &mut self.alone,
-            false => self.lookups_of(queued.work.statement()),
+            false => &mut self.returned,
         };
         Self::insert(calls, queued);
     }
@@ -133,14 +135,16 @@ impl<C: Work> Waiting<C> {
     }
 
     pub(super) fn queues(&self) -> impl Iterator<Item = &VecDeque<Queued<C>>> {
-        self.lookups.iter().map(|lookups| &lookups.calls).chain([&self.alone, &self.writes, &self.contended])
+        let others = [&self.alone, &self.writes, &self.contended, &self.returned];
+        self.lookups.iter().map(|lookups| &lookups.calls).chain(others)
     }
 
     /// Removes the calls that `which` names.
     pub(super) fn drain(&mut self, which: impl Fn(&Queued<C>) -> bool) -> Vec<Queued<C>> {
         let mut drained = Vec::new();
         let lookups = self.lookups.iter_mut().map(|lookups| &mut lookups.calls);
-        for calls in lookups.chain([&mut self.alone, &mut self.writes, &mut self.contended]) {
+        let others = [&mut self.alone, &mut self.writes, &mut self.contended, &mut self.returned];
+        for calls in lookups.chain(others) {
             if calls.iter().any(&which) {
                 let (gone, kept) = mem::take(calls).into_iter().partition::<VecDeque<_>, _>(&which);
                 *calls = kept;

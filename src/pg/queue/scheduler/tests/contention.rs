@@ -1,6 +1,6 @@
 //! Writes that the server has rolled back in favour of others.
 
-use super::steps::{connected, contend, join_lookup, join_write};
+use super::steps::{connected, contend, join_lookup, join_write, lookups};
 use crate::pg::queue::scheduler::{
     Connection, Ending, Opened, Return,
     model::{Job, MS, SECOND, World},
@@ -233,4 +233,36 @@ fn a_contended_write_that_finds_no_connection_again_ends_with_the_servers_error(
     join_lookup(&mut world);
     world.pass(5 * SECOND);
     assert_eq!(world.settled[&0], Ending::Failed("40001"));
+}
+
+#[test]
+fn lookups_that_the_server_rolled_back_pause_as_writes_do_and_are_sent_again_together() {
+    let mut world = connected(1, 1);
+    let id = world.joined;
+    world.join(&lookups(&world, 3), true);
+    for pause in [1, 2, 4] {
+        contend(&mut world);
+        assert!(world.sent.is_empty());
+        assert_eq!(world.scheduler.next_wake(), Some(world.now + pause * MS));
+        world.pass(pause * MS);
+        assert_eq!(world.in_flight(), [[id, id + 1, id + 2]], "after {pause} ms");
+    }
+}
+
+#[test]
+fn lookups_that_pause_let_younger_ones_pass_and_stay_by_themselves_where_they_were() {
+    let mut world = connected(1, 1);
+    let id = world.joined;
+    world.join(&lookups(&world, 2), true);
+    world.end(world.last().flight, Connection::Stays, |_| Some(Return::Alone));
+    contend(&mut world);
+    assert_eq!(world.in_flight(), [[id + 1]]);
+    contend(&mut world);
+    join_lookup(&mut world);
+    assert_eq!(world.in_flight(), [[id + 2]]);
+    world.pass(MS);
+    for next in [id, id + 1] {
+        world.answer(world.last().flight);
+        assert_eq!(world.in_flight(), [[next]]);
+    }
 }
