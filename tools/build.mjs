@@ -49,10 +49,10 @@ export function python(...packages) {
 }
 
 /**
- * The standard library is built too: Debian has the sources for every target, and compiled only its own. It is built without
- * its reader of debug information, which a binary without symbols has no use for.
+ * The standard library is built too: Debian has the sources for every target, and compiled only its own. It is built to be small, and
+ * without its reader of debug information, which a binary without symbols has no use for.
  */
-const standardLibrary = ["-Zbuild-std=std,panic_unwind", "-Zbuild-std-features=panic-unwind"];
+const standardLibrary = ["-Zbuild-std=std,panic_unwind", "-Zbuild-std-features=panic-unwind,optimize_for_size"];
 
 /** Debian's compiler, and what has a stable one build the standard library. */
 const ofDebian = {
@@ -64,11 +64,11 @@ const ofDebian = {
 
 const zigPackages = ["ziglang==0.15.2", "cargo-zigbuild==0.24.0"];
 
-const zig = (target, name, rustflags = "") => ({
+const zig = (target, name) => ({
   name,
   command() {
     const bin = python(...zigPackages);
-    return { bin, args: [join(bin, "cargo-zigbuild"), "zigbuild", "--target", target], environment: rustflags && { RUSTFLAGS: rustflags } };
+    return { bin, args: [join(bin, "cargo-zigbuild"), "zigbuild", "--target", target] };
   },
   output: `${target.replace(/\.2\.17$/, "")}/release/liblucia_postgres_native.so`,
 });
@@ -76,8 +76,8 @@ const zig = (target, name, rustflags = "") => ({
 export const targets = {
   "x86_64-unknown-linux-gnu": zig("x86_64-unknown-linux-gnu.2.17", "linux-x64-gnu"),
   "aarch64-unknown-linux-gnu": zig("aarch64-unknown-linux-gnu.2.17", "linux-arm64-gnu"),
-  "x86_64-unknown-linux-musl": zig("x86_64-unknown-linux-musl", "linux-x64-musl", "-C target-feature=-crt-static"),
-  "aarch64-unknown-linux-musl": zig("aarch64-unknown-linux-musl", "linux-arm64-musl", "-C target-feature=-crt-static"),
+  "x86_64-unknown-linux-musl": zig("x86_64-unknown-linux-musl", "linux-x64-musl"),
+  "aarch64-unknown-linux-musl": zig("aarch64-unknown-linux-musl", "linux-arm64-musl"),
   // Node on Windows looks for the binary under this name, whichever compiler made it.
   "x86_64-pc-windows-gnu": {
     name: "win32-x64-msvc",
