@@ -347,6 +347,17 @@ test("a value that cannot be written as the type that is remembered is asked abo
   assert.deepEqual(sent.at(-1), { texts: ["a text"], forms: [0] });
 });
 
+test("a date is written by its own method, as the postgres driver does", async () => {
+  class Whole extends Date {
+    toISOString() {
+      return super.toISOString().replace(/\.\d+/, "");
+    }
+  }
+  const { sent, write } = answering(() => undefined);
+  await write(new Date(1500), new Whole(1500));
+  assert.deepEqual(sent, [{ texts: ["1970-01-01T00:00:01.500Z", "1970-01-01T00:00:01Z"], forms: [1184, 1184] }]);
+});
+
 test("a statement has as many values as the protocol can count, and one at least", async () => {
   const { sent, write } = answering(() => undefined);
   await write(...Array.from({ length: 65_534 }, () => "a"));

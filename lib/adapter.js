@@ -46,7 +46,7 @@ const byId = (connection, LuciaError, { index, name, gives }) => {
   const send = (id, trace, attempt) =>
     new Promise((resolve) => {
       const slot = take(resolve, connection, LuciaError, gives, trace, again, id, attempt);
-      connection.byId(index, form, trace !== undefined, slot, textOf(id, form));
+      connection.byId(index, form, trace !== undefined, slot, form === 0 ? id : textOf(id, form));
     });
   return (id, _, trace) => {
     try {

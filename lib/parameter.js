@@ -49,7 +49,7 @@ const serialize = (value, form) => {
     return json;
   }
   if (form === BOOL) return value === true ? "t" : "f";
-  if (DATES.has(form)) return new Date(value).toISOString();
+  if (DATES.has(form)) return (types.isDate(value) ? value : new Date(value)).toISOString();
   if (form === BYTEA) return `\\x${Buffer.from(value).toString("hex")}`;
   return text(value);
 };
