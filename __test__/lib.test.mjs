@@ -35,7 +35,8 @@ test("a write whose types change each time is given up, and is not sent for ever
     },
   };
   const write = createWriter(owner, Error);
-  await assert.rejects(write({ index: 1, name: "setUser" }, undefined, [{ columns: ["a"], values: ["1"] }]), { code: "INVALID_ANSWER" });
+  const message = "the server's answer cannot be used: the types of columns change faster than they are written";
+  await assert.rejects(write({ index: 1, name: "setUser" }, undefined, [{ columns: ["a"], values: ["1"] }]), { code: "INVALID_ANSWER", message });
   assert.equal(described, 5);
   assert.ok(calls.every((call) => call === undefined));
 });
@@ -345,6 +346,13 @@ test("a value that cannot be written as the type that is remembered is asked abo
   type = 0;
   await write(noJson);
   assert.deepEqual(sent.at(-1), { texts: ["a text"], forms: [0] });
+});
+
+test("an answer that tells of another number of parameters than there are is refused", async () => {
+  const { sent, write } = answering(() => [25, 25]);
+  const message = "the server's answer cannot be used: a statement of 1 parameters has 2";
+  await assert.rejects(write("a"), { code: "INVALID_ANSWER", message });
+  assert.equal(sent.length, 1);
 });
 
 test("a date is written by its own method, as the postgres driver does", async () => {
