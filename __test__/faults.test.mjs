@@ -47,7 +47,7 @@ describe("the first connection", () => {
       assert.ok(waited > 900, `the later call was given ${Math.round(waited)} ms`);
     }));
     proxy.resume();
-    const { adapter } = openAdapter(t, proxy.url(unconstrained.url), { connect_timeout: 1 });
+    const { adapter } = openAdapter(t, proxy.url(unconstrained.url));
     await read(adapter, "getUser", 1);
     assert.equal(await adapter.getUser("never"), null);
   });

@@ -14,7 +14,7 @@ import { NOTHING_WRONG, Outcome, populate, read, reads, SignUps, USERS } from ".
 import { databaseWith } from "./support/once.mjs";
 
 /** So that a call which never settles fails its own test only. */
-const limit = { timeout: 40_000 };
+const limit = { timeout: 180_000 };
 const database = await databaseWith(populate);
 const { sql } = database;
 
@@ -400,7 +400,7 @@ describe("nothing is left behind", () => {
     const result = await runChild(`
       import { measure } from ${JSON.stringify(new URL("support/memory.mjs", import.meta.url).href)};
       await measure(adapter, 8, 20_000, (used) => console.log(JSON.stringify(used)));
-    `, database.url, { flags: ["--expose-gc"], seconds: 60 });
+    `, database.url, { flags: ["--expose-gc"], seconds: 150 });
     assert.deepEqual({ code: result.code, stderr: result.stderr }, { code: 0, stderr: "" });
     const rounds = result.stdout.trim().split("\n").map((line) => JSON.parse(line));
     t.diagnostic(result.stdout);

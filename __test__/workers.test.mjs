@@ -15,7 +15,7 @@ import { seeded } from "./support/random.mjs";
 const random = seeded();
 const PROGRAM = new URL("support/worker.mjs", import.meta.url);
 /** So that a call which never settles fails its own test only. */
-const limit = { timeout: 40_000 };
+const limit = { timeout: 180_000 };
 const database = await databaseWith(populate);
 const { sql } = database;
 
