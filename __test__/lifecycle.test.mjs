@@ -62,7 +62,7 @@ describe("an adapter", () => {
     await sql`SELECT 1`;
     assert.equal(await connectionsOf(sql, name), 0);
     await read(adapter, "getUser", 1);
-    assert.equal(await connectionsOf(sql, name), 1);
+    assert.notEqual(await connectionsOf(sql, name), 0);
   });
 
   test("never has more than max connections, and has max when so many calls are slow", limit, async (t) => {
