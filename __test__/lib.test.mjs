@@ -345,7 +345,20 @@ test("a value that cannot be written as the type that is remembered is asked abo
   await assert.rejects(write(noJson), { message: "no JSON" });
   type = 0;
   await write(noJson);
-  assert.deepEqual(sent.at(-1), { texts: ["a text"], forms: [0] });
+  assert.deepEqual(sent.slice(-2), [{ texts: [null], forms: [unknownForm] }, { texts: ["a text"], forms: [0] }]);
+});
+
+test("what a native function throws rejects the change with an error of this realm, and leaves no call behind", async () => {
+  const { calls } = require("../lib/calls.js");
+  const fails = () => {
+    throw Object.assign(new Error("a defect"), { code: "InvalidArg" });
+  };
+  for (const native of [fails, () => fails]) {
+    const write = require("../lib/write.js").createWriter({ started() {}, settled() {}, write: native }, Error);
+    const rejected = write({ index: 1, name: "setUser" }, undefined, [{ columns: ["a"], values: ["1"] }]);
+    await assert.rejects(rejected, (error) => error.constructor === TypeError && error.message === "a defect");
+    assert.ok(calls.every((call) => call === undefined));
+  }
 });
 
 test("an answer that tells of another number of parameters than there are is refused", async () => {
