@@ -34,6 +34,13 @@ export function armNodes() {
   }));
 }
 
+/** Bun's own binary for arm64. */
+export function armBun() {
+  startsArm();
+  const folder = installed("arm64-bun", { "@oven/bun-linux-aarch64": "latest" }, "--force");
+  return { title: "Bun, QEMU", isBun: true, command: [qemu, join(folder, "node_modules/@oven/bun-linux-aarch64/bin/bun")] };
+}
+
 /**
  * A Node for musl out of a wheel. Debian's musl 1.2.3 does not know DT_RELR: the relocations that the wheel's libraries pack
  * in this way are written out as RELA.

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import { armMuslNodes, armNodes, muslNodes, windowsNodes } from "./emulators.mjs";
+import { armBun, armMuslNodes, armNodes, muslNodes, windowsNodes } from "./emulators.mjs";
 import { binaryOf, build, check, newestGlibc } from "./build.mjs";
 import { runToEnd } from "./group.mjs";
 import { packedFiles } from "./published.mjs";
@@ -22,7 +22,7 @@ const underWine = "a program under Wine cannot start PostgreSQL, a program of Li
 
 const platforms = {
   "linux-x64-gnu": { target: "x86_64-unknown-linux-gnu", runtimes: thisNode },
-  "linux-arm64-gnu": { target: "aarch64-unknown-linux-gnu", runtimes: armNodes },
+  "linux-arm64-gnu": { target: "aarch64-unknown-linux-gnu", runtimes: () => [...armNodes(), armBun()] },
   "linux-x64-musl": { target: "x86_64-unknown-linux-musl", runtimes: muslNodes },
   "linux-arm64-musl": { target: "aarch64-unknown-linux-musl", runtimes: armMuslNodes },
   "win32-x64-msvc": { target: "x86_64-pc-windows-gnu", runtimes: windowsNodes, without: { connect: underWine, outages: underWine, faults: underWine } },
@@ -40,6 +40,18 @@ const elsewhere = {
 const files = ["contract", "arguments", "errors", "lucia-3-contract", "names", "existing", "values", "platform", "connect", "lifecycle",
   "workers", "faults", "outages", "rollbacks"];
 const ofOlder = files.slice(0, 3);
+
+/** How a runtime is asked for the tests of a file, and what its report says: of Node's own runner, and of Bun's. */
+const byNode = {
+  args: (file) => ["--test-reporter=tap", file],
+  count: (text, outcome) => Number(text.match(new RegExp(`^# ${outcome} (\\d+)\\r?$`, "m"))?.[1] ?? 0),
+  skipped: /^ *ok \d+ - (.*) # SKIP ?(.*)$/gm,
+};
+const byBun = {
+  args: (file) => ["test", "--timeout=120000", `./${file}`],
+  count: (text, outcome) => Number(text.match(new RegExp(`^ *(\\d+) ${outcome}$`, "m"))?.[1] ?? 0),
+  skipped: /^\(skip\) (.*?)( \[.*)?$/gm,
+};
 
 /** The newest glibc that a binary may ask for: that of Debian 10 and RHEL 8. */
 const newestAllowed = 28;
@@ -66,6 +78,7 @@ const secondsSince = (begun) => ((performance.now() - begun) / 1000).toFixed(0);
 
 async function examine(name, runtime, folder, { wanted, without = {} }) {
   const failures = [];
+  const { args, count: countIn, skipped } = runtime.isBun ? byBun : byNode;
   let passed = 0;
   let failed = 0;
   for (const file of wanted) {
@@ -74,13 +87,13 @@ async function examine(name, runtime, folder, { wanted, without = {} }) {
       continue;
     }
     const begun = performance.now();
-    const { code, text } = await output(runtime, ["--test-reporter=tap", `__test__/${file}.test.mjs`], folder);
+    const { code, text } = await output(runtime, args(`__test__/${file}.test.mjs`), folder);
     console.log(`${name}, ${file}: ${secondsSince(begun)} s, exit code ${code}`);
-    const count = (outcome) => Number(text.match(new RegExp(`^# ${outcome} (\\d+)\\r?$`, "m"))?.[1] ?? 0);
+    const count = (outcome) => countIn(text, outcome);
     passed += count("pass");
     const lost = count("fail") + count("cancelled");
     failed += lost;
-    for (const [, title, reason] of text.matchAll(/^ *ok \d+ - (.*) # SKIP ?(.*)$/gm)) console.log(`${name} skipped: ${title}: ${reason}`);
+    for (const [, title, reason] of text.matchAll(skipped)) console.log(`${name} skipped: ${title}: ${reason}`);
     if (code === 0 && count("pass") > 0) continue;
     if (lost === 0) failed += 1;
     failures.push(`${file}: exit code ${code}\n${text.slice(-6000)}`);
