@@ -44,7 +44,7 @@ const shown = (value) => {
   }
 };
 
-describe("postgres()", { timeout: 60_000 }, () => {
+describe("postgres()", { timeout: 300_000 }, () => {
   test("without a URL throws at once and names the argument", () => {
     assert.throws(() => postgres(), /url|connection/i);
     for (const wrong of [undefined, null, "", 0, 5432, 5n, true, false, NaN, Symbol("url")]) {
@@ -171,7 +171,7 @@ async function assertRefused(call, pattern, label) {
   return error;
 }
 
-describe("the methods", { timeout: 60_000 }, () => {
+describe("the methods", { timeout: 300_000 }, () => {
   test("refuse what is not text where an id belongs, with a TypeError that names the id", async () => {
     for (const [name, rest] of Object.entries(idMethods)) {
       for (const wrong of notText) await assertRefused(() => adapter[name](wrong, ...rest), /id\b/i, `${name}(${shown(wrong)})`);
