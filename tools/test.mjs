@@ -1,5 +1,5 @@
 // Runs everything: the Rust unit tests, then every `__test__/*.test.mjs` against one PostgreSQL (`DATABASE_URL`, or one of
-// our own), two files at a time, and last those that measure, one at a time. `node tools/test.mjs names errors` runs only those
+// our own), one file more at a time than there are processors, and last those that measure, one at a time. `node tools/test.mjs names errors` runs only those
 // files. A file that executed no test fails the run.
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -105,7 +105,8 @@ async function runFiles(some, concurrency) {
   await once(tests, "end");
 }
 
-await runFiles(together, Math.min(2, availableParallelism()));
+// Some of a file's time it waits.
+await runFiles(together, Math.min(3, availableParallelism() + 1));
 await runFiles(alone, 1);
 reporter.end();
 await once(reporter, "end");
